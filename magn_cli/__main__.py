@@ -1,0 +1,5 @@
+"""``python -m magn_cli``."""
+
+from magn_cli.cli import main
+
+main()

@@ -1,0 +1,86 @@
+"""The Python interface: a path or an array in, a restored array out."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magn_cli import images
+from magn_cli.errors import WeightsError
+from magn_cli.restoration.device import choose_device, choose_type, use_threads
+from magn_cli.restoration.picture import Level, PhotoRestorer, photo_of
+from magn_cli.restoration.restorer import DEFAULT_TILE, Restorer
+from magn_cli.tasks import get_task
+from magn_cli.weights.checkpoint import load_checkpoint
+from magn_cli.weights.registry import find, verified
+
+
+def load(
+    task: str,
+    *,
+    preset: str = "magn-s",
+    weights: str | PathLike[str] | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    tile: int | None = None,
+    **options: Any,
+) -> PhotoRestorer:
+    """Load a task's network once, to restore many pictures with.
+
+    Args:
+        task: ``denoise``, ``jpeg`` or ``demosaic``.
+        preset: which of the registry's checkpoints; ignored where ``weights`` names a file.
+        weights: a ``.safetensors`` file made by ``magn train``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        threads: of the CPU; None: all.
+        tile: pixels a side that are worked on at once; decides the memory, not the result; None: 1024.
+        options: the task's own, such as ``pattern`` of demosaic.
+
+    Raises:
+        UsageError: an unknown task, device or precision.
+        WeightsError: no such checkpoint, or one that is damaged or for another task.
+    """
+    chosen = get_task(task)
+    use_threads(threads)
+    where, dtype = choose_device(device), choose_type(precision)
+    path = Path(weights) if weights is not None else verified(find(task, preset))
+    model, about = load_checkpoint(path)
+    if about.task != task:
+        raise WeightsError(f"{path} is a checkpoint for {about.task}, not for {task}; use --task {about.task}.")
+    return PhotoRestorer(chosen, about.scale, Restorer(model, where, dtype, tile or DEFAULT_TILE), **options)
+
+
+def restore(
+    source: str | PathLike[str] | NDArray[Any], task: str, *, level: Level = "auto", **settings: Any
+) -> NDArray[Any]:
+    """Restore one picture.
+
+    Args:
+        source: path of a picture; or an array ``(H, W)`` gray or ``(H, W, 3)`` RGB, uint8, uint16, or
+            floats 0..1.
+        task: ``denoise``, ``jpeg`` or ``demosaic``.
+        level: in the task's units (sigma of 255, JPEG quality), ``auto`` or ``unknown``.
+        settings: as for :func:`load`.
+
+    Returns:
+        An array of the same shape and type as the one given (a CFA mosaic ``(H, W)`` gives ``(H, W, 3)``);
+        for a path, an RGB or gray array of the file's depth, the right way up.
+
+    Raises:
+        ImageError: the file cannot be read.
+        UsageError, WeightsError: as :func:`load`; a level out of range.
+    """
+    given = source if isinstance(source, np.ndarray) else None
+    photo = images.read(Path(source)) if given is None else photo_of(given)  # type: ignore[arg-type]
+    pixels = load(task, **settings).restore(photo, level).pixels
+    if given is None:
+        return pixels
+    if given.ndim == 3 and pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    return pixels.astype(given.dtype)

@@ -1,0 +1,8 @@
+"""The command line: parses, calls the library, prints. Nothing here imports torch before it is needed."""
+
+
+def main() -> None:
+    """Run ``magn``."""
+    from magn_cli.cli.app import app
+
+    app()

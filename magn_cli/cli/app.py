@@ -1,0 +1,31 @@
+"""The commands and what they share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from magn_cli import __version__
+from magn_cli.cli import console
+from magn_cli.cli.restore import restore
+from magn_cli.cli.train import train
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app.command()(restore)
+app.command()(train)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.results.print(f"magn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def magn(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Restore photographs with MAGN, a multi-level attention-guided graph network."""

@@ -1,0 +1,78 @@
+"""The only place that prints, and where errors become sentences and exit codes."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from typing import NoReturn, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from magn_cli.errors import MagnError
+
+messages = Console(stderr=True, soft_wrap=True, highlight=False)
+"""For people: progress, sentences, errors."""
+
+results = Console(soft_wrap=True, highlight=False)
+"""What was asked for, to be piped on."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def debugging() -> bool:
+    """Whether ``MAGN_DEBUG=1`` asks for tracebacks."""
+    return os.environ.get("MAGN_DEBUG") == "1"
+
+
+def say(text: str) -> None:
+    """Tell the user something, on stderr."""
+    messages.print(escape(text))
+
+
+def complain(text: str) -> None:
+    """Tell the user what went wrong, on stderr."""
+    messages.print(f"[bold red]magn:[/] {escape(text)}")
+
+
+def fail(text: str, code: int) -> NoReturn:
+    """Complain and leave with an exit code."""
+    complain(text)
+    raise typer.Exit(code)
+
+
+def sentences(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn every error of a command into one sentence and its exit code; with ``MAGN_DEBUG=1``, let it rise."""
+
+    @functools.wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except typer.Exit:
+            raise
+        except KeyboardInterrupt:
+            fail("interrupted; nothing half done was kept.", 130)
+        except MagnError as error:
+            if debugging():
+                raise
+            fail(str(error), error.exit_code)
+        except Exception as error:
+            if debugging():
+                raise
+            what = " ".join(str(error).split()) or type(error).__name__
+            fail(f"an error that magn does not know: {what}; set MAGN_DEBUG=1 for the traceback.", 1)
+
+    return guarded
+
+
+def show_log(verbose: bool, quiet: bool) -> None:
+    """Send what the library logs to stderr, as sentences."""
+    level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
+    handler = logging.Handler()
+    handler.emit = lambda record: say(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("magn_cli").handlers = [handler]
+    logging.getLogger("magn_cli").setLevel(level)

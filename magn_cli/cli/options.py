@@ -1,0 +1,37 @@
+"""Options that mean the same in every command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from magn_cli.errors import UsageError
+
+Task = Annotated[str, typer.Option(help="What to do: denoise, jpeg or demosaic.", show_default=False)]
+Preset = Annotated[str, typer.Option(help="Network: magn-s (small) or magn (the paper's).")]
+Level = Annotated[
+    str, typer.Option(help="How strong the degradation is: auto, unknown, or a number (JPEG quality 5-95).")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16; auto is fp32.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; all cores if not given.", show_default=False)]
+Tile = Annotated[
+    str, typer.Option(help="Pixels a side worked on at once: auto or a number. Decides memory, not the result.")
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="A .safetensors checkpoint of your own.", show_default=False)
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Say more.")]
+
+
+def number(option: str, given: str) -> int | None:
+    """Read ``auto`` (None) or a whole number above zero. Raises :class:`UsageError` for anything else."""
+    if given == "auto":
+        return None
+    if not given.isdecimal() or int(given) < 1:
+        raise UsageError(f"{option} {given} makes no sense; give auto or a number of pixels.")
+    return int(given)

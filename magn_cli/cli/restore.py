@@ -1,0 +1,100 @@
+"""``magn restore``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from magn_cli.cli import console, options
+from magn_cli.errors import ImageError
+
+if TYPE_CHECKING:
+    from magn_cli.restoration.batch import Done
+
+
+@console.sentences
+def restore(
+    source: Annotated[Path, typer.Argument(help="A picture, or a folder of pictures.", show_default=False)],
+    task: options.Task,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the result goes: a file (png, jpg, webp, tif), or a folder. "
+            "Without it: <name>_restored.png beside the input.",
+            show_default=False,
+        ),
+    ] = None,
+    level: options.Level = "auto",
+    preset: options.Preset = "magn-s",
+    weights: options.Weights = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    tile: options.Tile = "auto",
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Restore a photo, or each photo of a folder.
+
+    Profile, EXIF, alpha and bit depth are kept; nothing is overwritten unasked.
+
+    Examples:
+
+      magn restore photo.jpg --task jpeg --out clean.png
+
+      magn restore photos/ --task jpeg --out clean/
+    """
+    console.show_log(verbose, quiet)
+    from magn_cli.api import load
+    from magn_cli.restoration import batch
+    from magn_cli.restoration.picture import check_level
+    from magn_cli.tasks import get_task
+
+    wanted = check_level(get_task(task), level)
+    jobs = batch.plan(source, out, overwrite)
+    restorer = load(
+        task,
+        preset=preset,
+        weights=weights,
+        device=device,
+        precision=precision,
+        threads=threads,
+        tile=options.number("--tile", tile),
+    )
+    batch.make_folder(jobs)
+    failed = 0
+    with _bar(quiet) as bar:
+        line = bar.add_task(jobs[0].source.name, total=len(jobs))
+        for done, job in enumerate(jobs):
+            bar.update(line, description=job.source.name, completed=done)
+            try:
+                result = batch.restore_file(
+                    job, restorer, wanted, overwrite, lambda share, n=done: bar.update(line, completed=n + share)
+                )
+            except ImageError as error:
+                failed += 1
+                console.complain(str(error))
+            else:
+                if not quiet:
+                    console.say(_sentence(result))
+    if failed:
+        console.fail(f"{failed} of {len(jobs)} pictures could not be restored.", ImageError.exit_code)
+
+
+def _bar(quiet: bool) -> Progress:
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    visible = console.messages.is_terminal and not quiet
+    return Progress(*columns, console=console.messages, transient=True, disable=not visible)
+
+
+def _sentence(done: Done) -> str:
+    restored = done.restored
+    level = "" if restored.scale is None else f"{restored.told()}, "
+    return (
+        f"{done.job.source.name}: {level}{done.megapixels:.1f} megapixels in {done.seconds:.1f} s, "
+        f"in {done.job.target}"
+    )

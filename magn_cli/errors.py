@@ -1,0 +1,30 @@
+"""What a user can cause: each error is one sentence saying what is wrong, with which file, what to do.
+
+``exit_code`` is what the command line returns for it.
+"""
+
+
+class MagnError(Exception):
+    """Base of every error that is shown to the user as one sentence."""
+
+    exit_code = 1
+
+
+class UsageError(MagnError):
+    """The request itself is wrong: an unknown task, a level out of range, an output that exists."""
+
+    exit_code = 2
+
+
+class ImageError(MagnError):
+    """A picture cannot be read, is not what its name says, or cannot be written."""
+
+
+class WeightsError(MagnError):
+    """A checkpoint is missing, damaged, of the wrong kind, or cannot be downloaded."""
+
+    exit_code = 3
+
+
+class TrainingError(MagnError):
+    """Training cannot start or go on: no usable data, a diverged loss, a state of another run."""

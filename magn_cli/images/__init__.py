@@ -1,0 +1,23 @@
+"""Picture files: the only place that knows formats, bit depths, alpha, orientation and metadata."""
+
+from magn_cli.images.depth import change_depth, from_float, full_scale, to_float
+from magn_cli.images.limits import MAX_PIXELS
+from magn_cli.images.photo import JpegTables, Metadata, Photo
+from magn_cli.images.reading import INPUT_SUFFIXES, read
+from magn_cli.images.writing import OUTPUT_SUFFIXES, is_supported_output, write
+
+__all__ = [
+    "INPUT_SUFFIXES",
+    "MAX_PIXELS",
+    "OUTPUT_SUFFIXES",
+    "JpegTables",
+    "Metadata",
+    "Photo",
+    "change_depth",
+    "from_float",
+    "full_scale",
+    "is_supported_output",
+    "read",
+    "to_float",
+    "write",
+]

@@ -1,0 +1,54 @@
+"""What is known of a picture once its file has been read."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What travels with the pixels from one file to the next; every part may be missing.
+
+    ``icc`` is a colour profile and ``xmp`` an XMP packet, both as stored. ``exif`` is an EXIF block that
+    starts with its byte order mark (``II`` or ``MM``), without the ``Exif\\0\\0`` that JPEG puts before it.
+    ``dpi`` is the resolution in pixels per inch, (horizontal, vertical).
+    """
+
+    icc: bytes | None = field(default=None, repr=False)
+    exif: bytes | None = field(default=None, repr=False)
+    xmp: bytes | None = field(default=None, repr=False)
+    dpi: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class JpegTables:
+    """How a JPEG file was compressed, as stored in it (an EXIF orientation changes nothing here).
+
+    ``luma`` and ``chroma`` are (8, 8) integer quantization tables in natural order (row = vertical
+    frequency, column = horizontal); ``chroma`` is None for a gray picture. ``subsampling`` is "4:4:4",
+    "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "4:0:0" for gray, or "2x3" style for anything unusual.
+    """
+
+    luma: Array
+    chroma: Array | None
+    subsampling: str
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A picture, the right way up.
+
+    ``pixels`` is (H, W) for gray or (H, W, 3) for RGB, as uint8 (0..255), uint16 (0..65535) or float32
+    (0..1 nominal, not clipped), whatever the file holds. ``alpha`` is (H, W) of the same dtype and range,
+    or None. ``quantization`` is None unless the file is a JPEG. ``format`` is the format of the file:
+    "JPEG", "PNG", "WEBP", "TIFF", "BMP" or "PNM".
+    """
+
+    pixels: Array
+    alpha: Array | None
+    metadata: Metadata
+    quantization: JpegTables | None
+    format: str

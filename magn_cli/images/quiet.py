@@ -1,0 +1,49 @@
+"""Keeping the complaints of decoders about broken files away from the user."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def quiet_pillow(*, native: bool) -> Iterator[None]:
+    """Without what Pillow warns and logs and, if ``native``, without what its C libraries print.
+
+    This changes state of the whole process, so that callers must not overlap.
+    """
+    log = logging.getLogger("PIL")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if native:
+                with _without_stderr():
+                    yield
+            else:
+                yield
+    finally:
+        log.setLevel(level)
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """libtiff has no other way to be silenced from Python than to take its output away."""
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (AttributeError, OSError, ValueError):
+        # A program without a console has no standard error to keep quiet.
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

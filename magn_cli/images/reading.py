@@ -1,0 +1,114 @@
+"""Reading a picture from a file: by its content, the right way up, with everything that travels along."""
+
+import errno
+import logging
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from magn_cli.errors import ImageError
+from magn_cli.images import jpeg, pillow, png, pnm, tiff
+from magn_cli.images.limits import RefusedError
+from magn_cli.images.photo import Photo
+from magn_cli.images.upright import upright
+
+logger = logging.getLogger(__name__)
+
+INPUT_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib"}
+    | {".pnm", ".ppm", ".pgm", ".pbm"}
+)
+"""The suffixes (lower case) of files worth reading in a folder; a file itself is known by its content."""
+
+_HEAD = 16
+
+
+def read(path: Path) -> Photo:
+    """The picture in a file, the right way up; of several pages or frames the first, with a warning.
+
+    Raises ImageError, one sentence with the name of the file, for whatever cannot be read.
+    """
+    path = Path(path)
+    try:
+        data = _contents(path)
+        photo, has_more = _decoder(data[:_HEAD])(data)
+        if photo.pixels.dtype.kind == "f":
+            _check_finite(photo)
+    except RefusedError as refusal:
+        raise ImageError(f"{path} {refusal}.") from None
+    except MemoryError:
+        raise ImageError(f"{path} is too large for the memory of this machine: cut it first.") from None
+    except Exception as error:
+        # Decoders raise a dozen types for broken files; all mean the same to the user.
+        logger.debug("Reading %s failed.", path, exc_info=error)
+        raise ImageError(f"{path} is truncated or damaged: get an intact copy of it.") from error
+    if has_more:
+        logger.warning("%s holds several pages or frames; only the first is used.", path)
+    return upright(photo)
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise RefusedError("is a folder: name a picture file in it")
+        if not stat.S_ISREG(mode):
+            raise RefusedError("is not an ordinary file: name a picture file")
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+            if not head:
+                raise RefusedError("is empty: get an intact copy of it")
+            # Before the rest is loaded, which may be gigabytes of something else.
+            _decoder(head)
+            return head + file.read()
+    except FileNotFoundError:
+        raise RefusedError("does not exist: check the name") from None
+    except PermissionError:
+        raise RefusedError("may not be read by you: change its permissions") from None
+    except OSError as error:
+        reason = "its name is too long" if error.errno == errno.ENAMETOOLONG else error.strerror
+        raise RefusedError(f"cannot be read ({reason}): check the name and the disk") from None
+    except ValueError:
+        raise RefusedError("is not a possible file name: check the name") from None
+
+
+def _decoder(head: bytes) -> Callable[[bytes], tuple[Photo, bool]]:
+    if head.startswith(b"\xff\xd8\xff"):
+        return lambda data: (jpeg.read(data), False)
+    if head.startswith(png.SIGNATURE):
+        return png.read
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return _read_webp
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return tiff.read
+    if head.startswith(b"BM"):
+        return lambda data: _read_simple(data, "BMP")
+    if head[:1] == b"P" and head[1:2] in b"123456" and (head[2:3].isspace() or head[2:3] == b"#"):
+        return lambda data: (pnm.read(data), False)
+    raise RefusedError(
+        "is not a JPEG, PNG, WebP, TIFF, BMP or PNM picture, whatever its name says: "
+        "convert it to one of them first"
+    )
+
+
+def _read_webp(data: bytes) -> tuple[Photo, bool]:
+    # Pillow takes some files that were cut off for whole ones.
+    if int.from_bytes(data[4:8], "little") + 8 > len(data):
+        raise ValueError("the file is shorter than it says")
+    return _read_simple(data, "WEBP")
+
+
+def _read_simple(data: bytes, kind: str) -> tuple[Photo, bool]:
+    with pillow.opened(data, kind) as image:
+        metadata = pillow.metadata(image)
+        has_more = getattr(image, "n_frames", 1) > 1
+        image.load()
+        pixels, alpha = pillow.samples(image)
+    return Photo(pixels, alpha, metadata, None, kind), has_more
+
+
+def _check_finite(photo: Photo) -> None:
+    if not all(np.isfinite(part).all() for part in (photo.pixels, photo.alpha) if part is not None):
+        raise RefusedError("holds NaN or infinite values: replace them first")

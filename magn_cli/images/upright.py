@@ -1,0 +1,41 @@
+"""Turning a picture the way its EXIF orientation says, once, and saying so in its metadata."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from magn_cli.images import exif
+from magn_cli.images.photo import Array, Photo
+
+_TURNS: dict[int, Callable[[Array], Array]] = {
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+_XMP_ORIENTATION = re.compile(rb"""(<tiff:Orientation>\s*|\btiff:Orientation\s*=\s*["'])[1-8]""")
+
+
+def upright(photo: Photo) -> Photo:
+    """The picture as it is meant to be seen: pixels and alpha turned, the metadata saying orientation 1."""
+    metadata = photo.metadata
+    turn = _TURNS.get(exif.orientation(metadata.exif)) if metadata.exif else None
+    if turn is None or metadata.exif is None:
+        return photo
+    sides_swapped = exif.orientation(metadata.exif) >= 5
+    return replace(
+        photo,
+        pixels=np.ascontiguousarray(turn(photo.pixels)),
+        alpha=None if photo.alpha is None else np.ascontiguousarray(turn(photo.alpha)),
+        metadata=replace(
+            metadata,
+            exif=exif.turned_upright(metadata.exif),
+            xmp=metadata.xmp and _XMP_ORIENTATION.sub(rb"\g<1>1", metadata.xmp),
+            dpi=metadata.dpi[::-1] if metadata.dpi and sides_swapped else metadata.dpi,
+        ),
+    )

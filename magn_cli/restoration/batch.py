@@ -1,0 +1,106 @@
+"""Files in, files out: what goes where, and one file after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from magn_cli import __version__, images
+from magn_cli.errors import ImageError, UsageError
+from magn_cli.restoration.picture import Level, PhotoRestorer, Restored
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to restore."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a job."""
+
+    job: Job
+    restored: Restored
+    megapixels: float
+    seconds: float
+
+
+def plan(source: Path, out: Path | None, overwrite: bool = False) -> list[Job]:
+    """Decide which files are restored and where each result goes. Nothing is read or written yet.
+
+    A file goes to ``out``, or to ``<stem>_restored.png`` beside it. A folder's pictures (not its
+    sub-folders') go to the folder ``out`` as PNG, or beside themselves.
+
+    Raises:
+        ImageError: the source does not exist; a folder holds no picture.
+        UsageError: an output exists (without ``overwrite``), is the input itself, has a suffix that cannot be
+            written, or would be made from two inputs.
+    """
+    if not source.exists():
+        raise ImageError(f"there is no file or folder {source}; check the path.")
+    if not source.is_dir():
+        jobs = [Job(source, _target(source, out))]
+    else:
+        if out is not None and out.exists() and not out.is_dir():
+            raise UsageError(f"{out} is a file, but the results of a folder need a folder; give another --out.")
+        pictures = sorted(p for p in source.iterdir() if p.is_file() and p.suffix.lower() in images.INPUT_SUFFIXES)
+        if out is None:
+            pictures = [p for p in pictures if not p.stem.endswith("_restored")]
+        if not pictures:
+            raise ImageError(f"the folder {source} holds no picture; give a folder of photographs.")
+        jobs = [Job(p, out / f"{p.stem}.png" if out else _target(p, None)) for p in pictures]
+    _check(jobs, overwrite)
+    return jobs
+
+
+def _target(source: Path, out: Path | None) -> Path:
+    if out is None:
+        return source.with_name(f"{source.stem}_restored.png")
+    return out / f"{source.stem}_restored.png" if out.is_dir() else out
+
+
+def _check(jobs: list[Job], overwrite: bool) -> None:
+    first: dict[Path, Path] = {}
+    for job in jobs:
+        if not images.is_supported_output(job.target):
+            known = ", ".join(sorted(images.OUTPUT_SUFFIXES))
+            raise UsageError(f"{job.target} cannot be written in that format; use one of {known}.")
+        if job.target in first:
+            raise UsageError(
+                f"{first[job.target]} and {job.source} would both become {job.target}; rename one of them."
+            )
+        first[job.target] = job.source
+        if job.target.exists() and job.target.resolve() == job.source.resolve() and not overwrite:
+            raise UsageError(f"the output {job.target} is the input itself; give another --out, or --overwrite.")
+        if job.target.exists() and not overwrite:
+            raise UsageError(f"{job.target} exists; give another --out, or --overwrite to replace it.")
+
+
+def restore_file(
+    job: Job,
+    restorer: PhotoRestorer,
+    level: Level,
+    overwrite: bool = False,
+    progress: Callable[[float], None] = lambda done: None,
+) -> Done:
+    """Restore one file. Raises :class:`ImageError` where it cannot be read or the result not be written."""
+    began = time.perf_counter()
+    photo = images.read(job.source)
+    restored = restorer.restore(photo, level, progress)
+    images.write(job.target, restored.pixels, photo, overwrite=overwrite, software=f"magn {__version__}")
+    megapixels = photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6
+    return Done(job, restored, megapixels, time.perf_counter() - began)
+
+
+def make_folder(jobs: list[Job]) -> None:
+    """Make the folder that a folder's results go to. Raises :class:`ImageError` where that is not possible."""
+    for folder in {job.target.parent for job in jobs if len(jobs) > 1}:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ImageError(f"the folder {folder} cannot be made ({error.strerror}); give another --out.") from error

@@ -1,0 +1,49 @@
+"""Which device computes, with how many threads and in which precision."""
+
+from __future__ import annotations
+
+import os
+import torch
+
+from magn_cli.errors import UsageError
+
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    ``auto`` takes a GPU where there is one. Raises :class:`UsageError` where the device is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
+        raise UsageError(f"there is no device {name!r}; use auto, cpu, cuda, cuda:N or mps.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UsageError("no CUDA device is available to this torch; use --device cpu, or install torch with CUDA.")
+    if index and int(index) >= torch.cuda.device_count():
+        raise UsageError(f"there is no device {name}; this machine has {torch.cuda.device_count()} CUDA device(s).")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("no Apple GPU is available to this torch; use --device cpu.")
+    return torch.device(name)
+
+
+def choose_type(precision: str) -> torch.dtype:
+    """Return the type that the network computes in. ``auto`` is float32, on every device."""
+    if precision == "auto":
+        return torch.float32
+    if precision not in _TYPES:
+        raise UsageError(f"there is no precision {precision!r}; use auto, {', '.join(_TYPES)}.")
+    return _TYPES[precision]
+
+
+def use_threads(threads: int | None) -> None:
+    """Let torch compute with so many threads; None leaves it at all cores."""
+    if threads is None:
+        return
+    if threads < 1:
+        raise UsageError(f"--threads {threads} makes no sense; give 1 or more (this machine has {os.cpu_count()}).")
+    torch.set_num_threads(threads)

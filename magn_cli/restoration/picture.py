@@ -1,0 +1,108 @@
+"""A picture as it came from its file in, the restored picture in the same depth and shape out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magn_cli.errors import UsageError
+from magn_cli.images import Metadata, Photo, from_float, to_float
+from magn_cli.restoration.restorer import Restorer
+from magn_cli.tasks import FoundLevel, LevelScale, Task
+
+log = logging.getLogger(__name__)
+
+Level = float | str
+"""What a user asks for: a number in the task's units, ``auto`` or ``unknown``."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The result and how it came about."""
+
+    pixels: NDArray[Any]
+    """``(H, W)`` or ``(H, W, 3)`` of the input's type."""
+
+    scale: LevelScale | None
+    """What a level is in this task; None: it has none."""
+
+    found: FoundLevel
+    """The level that the network was told, and where it comes from."""
+
+    def told(self) -> str:
+        """Return the level in words: ``quality 20 (from the file's quantization tables)``."""
+        name = self.scale.name if self.scale else "level"
+        level = "unknown" if self.found.level is None else f"{self.found.level:g}"
+        return f"{name} {level} ({self.found.how})"
+
+
+class PhotoRestorer:
+    """One task with one network: decides what the network sees and is told, and gives back the file's type."""
+
+    def __init__(self, task: Task, scale: LevelScale | None, restorer: Restorer, **options: Any) -> None:
+        """``scale``: the checkpoint's, which says how a level is told. ``options``: the task's, such as ``pattern``."""
+        self.task, self.scale, self.restorer, self.options = task, scale, restorer, options
+
+    def restore(
+        self, photo: Photo, level: Level = "auto", progress: Callable[[float], None] = lambda done: None
+    ) -> Restored:
+        """Restore one photo. Raises :class:`UsageError` for a level that makes no sense or is out of range."""
+        found = self.resolve(photo, level)
+        told = self.scale.to_network(found.level) if self.scale and found.level is not None else None
+        pixels = to_float(photo.pixels)
+        seen = self.task.network_input(pixels, **self.options)
+        restored = self.restorer.restore(seen, told, keeps_bayer=self.task.alignment == 2, progress=progress)
+        result = self.task.network_output(restored, pixels, **self.options)
+        return Restored(from_float(result, photo.pixels.dtype), self.task.scale, found)
+
+    def resolve(self, photo: Photo, level: Level) -> FoundLevel:
+        """Return the level for a photo: the one given, or the one found in it moved into the range."""
+        wanted = check_level(self.task, level)
+        if self.task.scale is None or wanted == "unknown":
+            return FoundLevel(None, "not told to the network")
+        if not isinstance(wanted, str):
+            return FoundLevel(wanted, "as given")
+        found = self.task.find_level(photo)
+        if found.level is None or self.task.scale.low <= found.level <= self.task.scale.high:
+            return found
+        nearest = self.task.scale.nearest(found.level)
+        return FoundLevel(nearest, f"the nearest to {found.level:g}, {found.how}")
+
+
+def check_level(task: Task, level: Level) -> Level:
+    """Return ``auto``, ``unknown`` or a number in the task's range.
+
+    Raises :class:`UsageError` for anything else, and for a level where the task has none.
+    """
+    if level in ("auto", "unknown"):
+        return level
+    if task.scale is None:
+        raise UsageError(f"{task.name} has no level; leave --level away.")
+    try:
+        number = float(level)
+    except ValueError:
+        raise UsageError(f"{level!r} is no level; give auto, unknown or a number.") from None
+    return task.scale.check(number)
+
+
+def photo_of(array: NDArray[Any]) -> Photo:
+    """Wrap an array ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)`` of uint8, uint16 or floats 0..1.
+
+    Raises :class:`UsageError` for other shapes and types and for values that are not finite.
+    """
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or not array.size:
+        raise UsageError(f"an array must be (H, W) or (H, W, 3), not {array.shape}.")
+    if array.dtype in (np.float64, np.float16):
+        array = array.astype(np.float32)
+    if array.dtype not in (np.uint8, np.uint16, np.float32):
+        raise UsageError(f"an array must hold uint8, uint16 or floats, not {array.dtype}.")
+    if array.dtype == np.float32 and not np.isfinite(array).all():
+        raise UsageError("the array holds values that are not finite; clean it first.")
+    return Photo(array, None, Metadata(), None, "array")

@@ -1,0 +1,106 @@
+"""What a restoration task is: training, ``degrade``, ``eval`` and ``restore`` all ask the same object."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magn_cli.errors import UsageError
+from magn_cli.images import Photo
+
+Pixels = NDArray[np.float32]
+"""``(H, W)`` gray or ``(H, W, 3)`` RGB, 0..1; not clipped where noise was added."""
+
+AnyPixels = TypeVar("AnyPixels", bound=NDArray[Any])
+
+
+def as_rgb(pixels: AnyPixels) -> AnyPixels:
+    """Return ``(H, W, 3)``: gray as three equal channels, colour as it is. Any type."""
+    return np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else pixels
+
+
+@dataclass(frozen=True)
+class LevelScale:
+    """The range of a task's level and how a network is told it: ``offset + factor * level``.
+
+    It travels in each checkpoint's metadata, so that weights say themselves what their level channel holds.
+    """
+
+    name: str
+    """The field's word for it: ``sigma`` (of 255) or ``quality`` (of Pillow's JPEG encoder)."""
+
+    low: float
+    high: float
+    offset: float
+    factor: float
+
+    def to_network(self, level: float) -> float:
+        """Return the number for the level channel."""
+        return self.offset + self.factor * level
+
+    def check(self, level: float) -> float:
+        """Return ``level``, or raise :class:`UsageError` where it is outside ``low..high``."""
+        if not self.low <= level <= self.high:
+            raise UsageError(f"{self.name} {level:g} is out of range; give a number from {self.low:g} to {self.high:g}.")
+        return level
+
+    def nearest(self, level: float) -> float:
+        """Return ``level`` moved into ``low..high``."""
+        return min(max(level, self.low), self.high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class FoundLevel:
+    """A level read or estimated from a picture."""
+
+    level: float | None
+    """None: nothing could be found, the network is told "unknown"."""
+
+    how: str
+    """Where it comes from, in words for the user: ``"the file's quantization tables"``."""
+
+
+class Task(ABC):
+    """One way in which photographs are degraded, and what restoring them needs to know."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    """What it does, for help texts."""
+
+    scale: ClassVar[LevelScale | None] = None
+    """None: the task has no level."""
+
+    alignment: ClassVar[int] = 1
+    """Grid of the degradation in pixels: crops and windows start at multiples of it (Bayer 2, JPEG 8)."""
+
+    @abstractmethod
+    def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
+        """Degrade a clean picture of any size; ``level`` in the task's own units, None where it has none."""
+
+    @abstractmethod
+    def find_level(self, photo: Photo) -> FoundLevel:
+        """Read or estimate the level of a picture as it came from its file."""
+
+    def network_input(self, pixels: Pixels, **options: Any) -> Pixels:
+        """Return what the network sees, ``(H, W, 3)``; gray enters as three equal channels."""
+        return as_rgb(pixels)
+
+    def network_output(self, restored: Pixels, like: Pixels, **options: Any) -> Pixels:
+        """Return ``(H, W, 3)`` as the picture that came in: gray is the mean of the three channels."""
+        return restored.mean(axis=-1) if like.ndim == 2 else restored
+
+    def training_level(self, rng: np.random.Generator) -> float | None:
+        """Draw a level for a training pair, uniform over the task's range."""
+        return None if self.scale is None else float(rng.uniform(self.scale.low, self.scale.high))
+
+    def training_options(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Draw the other options of :meth:`degrade` for a training pair."""
+        return {}

@@ -1,0 +1,73 @@
+"""Bayer mosaics: the degradation of Table IV."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from magn_cli.errors import ImageError, UsageError
+from magn_cli.images import Photo
+from magn_cli.tasks.base import FoundLevel, Pixels, Task
+
+PATTERNS = ("grbg", "rggb", "gbrg", "bggr")
+DEFAULT_PATTERN = "grbg"
+"""The paper's: G at (0, 0), R at (0, 1), B at (1, 0); what networks are trained on."""
+
+_SHIFTS = {"grbg": (0, 0), "rggb": (0, 1), "bggr": (1, 0), "gbrg": (1, 1)}
+"""Rows and columns by which a pattern has to be moved to become GRBG."""
+
+
+class Demosaic(Task):
+    """Find the two colours that a Bayer sensor did not sample at each position; no level.
+
+    Option ``pattern``: one of ``PATTERNS``, named by the colours of the first two rows.
+    """
+
+    name: ClassVar[str] = "demosaic"
+    title: ClassVar[str] = "turn a Bayer mosaic into colour"
+    alignment: ClassVar[int] = 2
+
+    def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
+        """Sample ``(H, W, 3)``: to ``(H, W, 3)`` with zeros where a colour was not sampled, or with the
+        option ``channels=1`` to a CFA picture ``(H, W)``. Gray is sampled as three equal channels."""
+        rgb = np.repeat(clean[..., None], 3, axis=-1) if clean.ndim == 2 else clean
+        mosaic = rgb * _sampled(rgb.shape[:2], options.get("pattern", DEFAULT_PATTERN))
+        return mosaic.sum(axis=-1) if options.get("channels", 3) == 1 else mosaic
+
+    def find_level(self, photo: Photo) -> FoundLevel:
+        """There is no level to be found."""
+        return FoundLevel(None, "no level needed")
+
+    def network_input(self, pixels: Pixels, **options: Any) -> Pixels:
+        """Return the mosaic as three channels in GRBG, from a CFA ``(H, W)`` or a mosaic ``(H, W, 3)``.
+
+        Another pattern is moved to GRBG by reflecting a row or column in front of it. Raises
+        :class:`ImageError` where a picture of three channels is no mosaic of that pattern.
+        """
+        pattern = options.get("pattern", DEFAULT_PATTERN)
+        sampled = _sampled(pixels.shape[:2], pattern)
+        if pixels.ndim == 2:
+            pixels = pixels[..., None] * sampled
+        elif np.abs(pixels * ~sampled).mean() > 0.02 * np.abs(pixels).mean():
+            raise ImageError(
+                f"the picture is no {pattern.upper()} mosaic, it has colours where none was sampled; "
+                "give a one-channel CFA picture, or another --pattern."
+            )
+        rows, columns = _SHIFTS[pattern]
+        return np.pad(pixels, [(rows, 0), (columns, 0), (0, 0)], mode="reflect")
+
+    def network_output(self, restored: Pixels, like: Pixels, **options: Any) -> Pixels:
+        """Return ``(H, W, 3)``, also for a CFA picture."""
+        rows, columns = _SHIFTS[options.get("pattern", DEFAULT_PATTERN)]
+        return restored[rows:, columns:]
+
+
+def _sampled(size: tuple[int, ...], pattern: str) -> np.ndarray:
+    """Which colour is sampled where: ``(H, W, 3)`` of bool."""
+    if pattern not in PATTERNS:
+        raise UsageError(f"there is no Bayer pattern {pattern!r}; use one of {', '.join(PATTERNS)}.")
+    colours = np.array(["rgb".index(c) for c in pattern]).reshape(2, 2)
+    height, width = size
+    tiled = np.tile(colours, (-(-height // 2), -(-width // 2)))[:height, :width]
+    return np.asarray(tiled[..., None] == np.arange(3))

@@ -1,0 +1,92 @@
+"""JPEG compression: the degradation of Table III."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from magn_cli.errors import UsageError
+from magn_cli.images import Photo, from_float, to_float
+from magn_cli.tasks.base import FoundLevel, LevelScale, Pixels, Task
+
+SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+
+
+class Jpeg(Task):
+    """Remove the artifacts of JPEG compression; level: quality 5-95 as Pillow and libjpeg count it."""
+
+    name: ClassVar[str] = "jpeg"
+    title: ClassVar[str] = "remove JPEG artifacts"
+    scale: ClassVar[LevelScale | None] = LevelScale("quality", 5, 95, offset=1.0, factor=-0.01)
+    alignment: ClassVar[int] = 8
+
+    def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
+        """Compress and decode through libjpeg at quality ``level`` (rounded to a whole number).
+
+        Options: ``subsampling`` of colour, one of ``SUBSAMPLINGS``, 4:2:0 if not given.
+        """
+        if level is None:
+            raise UsageError("jpeg needs a quality; give --level with a number from 5 to 95.")
+        subsampling = options.get("subsampling", "4:2:0")
+        if subsampling not in SUBSAMPLINGS:
+            raise UsageError(f"unknown chroma subsampling {subsampling!r}; use one of {', '.join(SUBSAMPLINGS)}.")
+        buffer = io.BytesIO()
+        kind = {} if clean.ndim == 2 else {"subsampling": subsampling}
+        Image.fromarray(from_float(clean, np.dtype(np.uint8))).save(buffer, "JPEG", quality=round(level), **kind)
+        return to_float(np.asarray(Image.open(buffer)))
+
+    def find_level(self, photo: Photo) -> FoundLevel:
+        """Quality from the file's quantization tables; unknown where the file is no JPEG."""
+        if photo.quantization is None:
+            return FoundLevel(None, "the file is not a JPEG")
+        chroma = photo.quantization.chroma
+        quality, exact = nearest_quality(photo.quantization.luma, chroma)
+        how = "from the file's quantization tables" if exact else "nearest to the file's own quantization tables"
+        return FoundLevel(float(quality), how)
+
+    def training_options(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Half of the pairs 4:2:0, as most files are, the rest 4:4:4 and a few 4:2:2."""
+        return {"subsampling": str(rng.choice(["4:2:0", "4:4:4", "4:2:2"], p=[0.5, 0.4, 0.1]))}
+
+
+def nearest_quality(luma: NDArray[np.int_], chroma: NDArray[np.int_] | None = None) -> tuple[int, bool]:
+    """Return the libjpeg quality (1-100) whose tables are nearest, and whether they are the same.
+
+    Args:
+        luma, chroma: 8x8 tables in natural order. The distance is that of the logarithms of the steps, so
+            that a table of another encoder gets the quality of about the same coarseness.
+    """
+    tables = [(luma, _LUMA), (chroma, _CHROMA)] if chroma is not None else [(luma, _LUMA)]
+    distances = [
+        sum(float(np.abs(np.log(np.maximum(given, 1)) - np.log(_scaled(base, quality))).sum()) for given, base in tables)
+        for quality in range(1, 101)
+    ]
+    best = int(np.argmin(distances))
+    return best + 1, distances[best] == 0
+
+
+def _scaled(base: NDArray[np.int_], quality: int) -> NDArray[np.int_]:
+    """Scale a table of Annex K as libjpeg does (jpeg_quality_scaling, baseline)."""
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return np.clip((base * scale + 50) // 100, 1, 255)
+
+
+# ITU-T T.81, Annex K, tables K.1 and K.2.
+_LUMA = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
+_CHROMA = np.full((8, 8), 99)
+_CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]

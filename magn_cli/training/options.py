@@ -1,0 +1,55 @@
+"""Everything that decides a training run."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Loss = Literal["mse", "balanced"]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Settings of the loop. The defaults are ours for ``magn-s`` on a CPU; the paper's are in its section IV-A."""
+
+    max_steps: int = 20_000
+    """Optimizer steps in all."""
+
+    batch: int = 8
+    """Crops a step."""
+
+    learning_rate: float = 5e-4
+    """Of AdamW, betas 0.9 and 0.999, in the constant phase."""
+
+    warmup: int = 500
+    """Steps of linear warm-up."""
+
+    decay: float = 0.35
+    """Last share of the steps over which the learning rate falls to zero in a half cosine. What comes before
+    does not depend on ``max_steps``, so a run may be resumed with another length until the fall begins."""
+
+    clip: float = 2.0
+    """Largest norm of the gradient, as a multiple of its running mean over about 100 steps."""
+
+    ema: float = 0.999
+    """Decay of the running mean of weights and batch statistics, which is what gets saved."""
+
+    loss: Loss = "balanced"
+    """``mse`` is the paper's (eq. 14). ``balanced`` (ours) divides each crop's MSE by the root of its input's,
+    so that light degradations are not drowned by heavy ones where one network learns all levels."""
+
+    precision: Literal["fp32", "bf16"] = "bf16"
+    """bf16: autocast; attention scores, norms and the loss stay in float32."""
+
+    seed: int = 0
+
+    save_every: int = 250
+    """Steps between two states on disk."""
+
+    validate_every: int = 1000
+    """Steps between two validations."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return dataclasses.asdict(self)

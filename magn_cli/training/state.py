@@ -1,0 +1,37 @@
+"""What a resumed run needs: written whole or not at all, read without unpickling code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from magn_cli.errors import TrainingError
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors and plain values to ``path``, atomically."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise TrainingError(f"the training state {path} cannot be written ({error.strerror}); free some space.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read what :func:`save_state` wrote. Raises :class:`TrainingError` where it is missing or damaged."""
+    if not path.is_file():
+        raise TrainingError(f"there is no training state {path}; start without --resume.")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise TrainingError(f"the training state {path} is damaged; start again without --resume.") from error
+    return state

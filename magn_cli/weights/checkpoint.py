@@ -1,0 +1,119 @@
+"""Checkpoints: a network and everything it says about itself in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from magn_cli.errors import WeightsError
+from magn_cli.model import Magn, MagnConfig
+from magn_cli.tasks import LevelScale
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file says of itself (its metadata), without the numbers."""
+
+    task: str
+    preset: str
+    config: MagnConfig
+    scale: LevelScale | None
+    training: dict[str, Any]
+    """How it was made: data, steps, seed, minutes, command."""
+
+    licence: str
+
+
+def save_checkpoint(path: Path, model: Magn, about: Checkpoint) -> None:
+    """Write ``model`` as safetensors: weights in fp16, batch statistics in fp32, ``about`` in the metadata.
+
+    The file appears under its name only when it is whole.
+    """
+    statistics = {name for name, _ in model.named_buffers()}
+    tensors = {
+        name: tensor.detach().cpu().contiguous().to(torch.float32 if name in statistics else torch.float16)
+        for name, tensor in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    metadata = {
+        "format_version": str(FORMAT_VERSION),
+        "task": about.task,
+        "preset": about.preset,
+        "config": json.dumps(about.config.to_dict()),
+        "level_scale": json.dumps(about.scale.to_dict() if about.scale else None),
+        "training": json.dumps(about.training),
+        "licence": about.licence,
+    }
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        save_file(tensors, temporary, metadata)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path) -> tuple[Magn, Checkpoint]:
+    """Read a checkpoint into a network in eval mode, float32, on the CPU.
+
+    Raises :class:`WeightsError` where the file is missing, no whole safetensors file, not one of ours, of a
+    newer format, or does not hold the network that its metadata describes.
+    """
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file {path}; check the path given.")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} is not a whole safetensors file ({error}); get it again, other formats are not read."
+        ) from error
+    about = _about(path, metadata)
+    model = Magn(about.config)
+    _fill(path, model, tensors)
+    return model.eval().requires_grad_(False), about
+
+
+def _about(path: Path, metadata: dict[str, str]) -> Checkpoint:
+    version = metadata.get("format_version")
+    if version is None:
+        raise WeightsError(f"{path} holds no magn metadata; use a checkpoint made by magn train.")
+    if version != str(FORMAT_VERSION):
+        raise WeightsError(f"{path} has format {version}, this magn reads format {FORMAT_VERSION}; update magn.")
+    try:
+        scale = json.loads(metadata["level_scale"])
+        return Checkpoint(
+            task=metadata["task"],
+            preset=metadata["preset"],
+            config=MagnConfig.from_dict(json.loads(metadata["config"])),
+            scale=LevelScale(**scale) if scale else None,
+            training=json.loads(metadata["training"]),
+            licence=metadata["licence"],
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(f"the metadata of {path} cannot be read ({error}); get the file again.") from error
+
+
+def _fill(path: Path, model: Magn, tensors: dict[str, Tensor]) -> None:
+    own = {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+    wrong = sorted(
+        (own.keys() ^ tensors.keys()) | {n for n in own.keys() & tensors.keys() if own[n].shape != tensors[n].shape}
+    )
+    if wrong:
+        raise WeightsError(
+            f"{path} does not hold the network that its metadata describes ({len(wrong)} tensors differ, "
+            f"first {wrong[0]!r}); get the file again."
+        )
+    if broken := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
+        raise WeightsError(f"{path} holds values that are not finite in {broken[0]!r}; get the file again.")
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)

@@ -1,0 +1,184 @@
+"""The network against the paper: its size, its graph convolution, its flat areas."""
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from magn_cli.model import PRESETS, Magn, MagnConfig
+from magn_cli.model.attention import mean_masked_attention, mean_masked_attention_reference
+from magn_cli.model.graph import GraphBlock, GraphConvolution, PatchGraph
+
+
+def count(config: MagnConfig) -> int:
+    return sum(p.numel() for p in Magn(config).parameters())
+
+
+def test_parameters_are_the_papers():
+    assert count(PRESETS["magn"]) == 5_224_816
+    assert count(dataclasses.replace(PRESETS["magn"], channels=1)) == 5_222_510
+    assert count(dataclasses.replace(PRESETS["magn"], level_channel=True)) == 5_224_816 + 576
+    assert abs(count(PRESETS["magn"]) / 5.22e6 - 1) < 0.005  # Tables II-IV print 5.22 M
+
+
+def test_small_preset_fits_its_budget():
+    assert count(PRESETS["magn-s"]) <= 1_450_000
+
+
+@pytest.mark.parametrize("graphs", [("pixel",), ("patch",), ("patch", "patch"), ("pixel", "patch")])
+@pytest.mark.parametrize("patch_size", [5, 7, 9, 11])
+def test_ablations_of_tables_v_and_vi_run(graphs, patch_size):
+    config = MagnConfig(blocks_before=1, blocks_after=1, graph_blocks=1, graphs=graphs, patch_size=patch_size)
+    x = torch.rand(1, 3, 17, 20)
+    assert Magn(config).eval()(x).shape == x.shape
+
+
+def plain_attention(q, k, v):
+    """Eq. 5-8, row by row, with loops in place of matrices."""
+    rows = []
+    for query in q:
+        scores = torch.stack([(query * key).sum() for key in k])
+        mask = (scores < scores.mean()).to(scores.dtype)
+        rows.append((torch.softmax(scores - 1e6 * mask, 0)[:, None] * v).sum(0))
+    return torch.stack(rows)
+
+
+def plain_graph_convolution(layer: GraphConvolution, x: torch.Tensor, config: MagnConfig) -> torch.Tensor:
+    """Eq. 5-12 and fig. 6 for one picture ``(F, H, W)``, written out: no unfold, no fold, no batched heads."""
+    width, height, breadth = x.shape
+    per_head = width // config.heads
+    pixel, patch = layer.graphs
+
+    def project(block, picture):
+        return block(picture[None])[0]
+
+    out = torch.zeros_like(x)
+    q, k, v = project(pixel.query, x), project(pixel.key, x), project(pixel.weight, x)
+    for head in range(config.heads):
+        part = slice(head * per_head, (head + 1) * per_head)
+        nodes = [m[part].reshape(per_head, -1).T for m in (q, k, v)]
+        aggregated = plain_attention(nodes[0] / per_head**0.5, nodes[1], nodes[2])
+        out[part] += aggregated.T.reshape(per_head, height, breadth)
+
+    size, stride, pad = config.patch_size, config.patch_stride, config.patch_size // 2
+    maps = [F.pad(project(m, x), (pad,) * 4) for m in (patch.query, patch.key, patch.value)]
+    corners = [
+        (r, c)
+        for r in range(0, height + 2 * pad - size + 1, stride)
+        for c in range(0, breadth + 2 * pad - size + 1, stride)
+    ]
+    folded = torch.zeros(width, height + 2 * pad, breadth + 2 * pad, dtype=x.dtype)
+    cover = torch.zeros(height + 2 * pad, breadth + 2 * pad, dtype=x.dtype)
+    for r, c in corners:
+        cover[r : r + size, c : c + size] += 1
+    for head in range(config.heads):
+        part = slice(head * per_head, (head + 1) * per_head)
+        p = [torch.stack([m[part, r : r + size, c : c + size].reshape(-1) for r, c in corners]) for m in maps]
+        q, k = patch.reduce_query[head](p[0]), patch.reduce_key[head](p[1])
+        p4 = plain_attention(q / q.shape[1] ** 0.5, k, p[2])
+        for (r, c), values in zip(corners, p4, strict=True):
+            folded[part, r : r + size, c : c + size] += values.reshape(per_head, size, size)
+    folded = folded / cover.clamp(min=1)
+    out += folded[:, pad : pad + height, pad : pad + breadth]
+
+    joined = layer.join(out[None])[0]
+    mean, var = layer.norm.running_mean, layer.norm.running_var
+    normal = (joined - mean[:, None, None]) / (var[:, None, None] + layer.norm.eps).sqrt()
+    return normal * layer.norm.weight[:, None, None] + layer.norm.bias[:, None, None]
+
+
+@pytest.mark.parametrize("patch_size", [5, 7])
+@pytest.mark.parametrize("size", [(12, 9), (1, 1), (8, 14)])
+def test_graph_convolution_is_the_papers(size, patch_size):
+    torch.manual_seed(0)
+    config = MagnConfig(graph_features=16, features=16, patch_size=patch_size, patch_features=9)
+    layer = GraphConvolution(config).double().eval()
+    layer.norm.running_mean.normal_()
+    layer.norm.running_var.uniform_(0.5, 2)
+    torch.nn.init.normal_(layer.norm.weight)
+    x = torch.randn(2, 16, *size, dtype=torch.float64)
+    with torch.no_grad():
+        expected = torch.stack([plain_graph_convolution(layer, picture, config) for picture in x])
+        torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 3), st.integers(1, 300), st.integers(1, 20), st.integers(1, 40), st.integers(0, 10**6)
+)
+def test_attention_in_blocks_is_the_reference(groups, nodes, width, values, seed):
+    torch.manual_seed(seed)
+    q, k = (torch.randn(groups, nodes, width, dtype=torch.float64) for _ in range(2))
+    v = torch.randn(groups, nodes, values, dtype=torch.float64)
+    expected = mean_masked_attention_reference(q, k, v)
+    torch.testing.assert_close(mean_masked_attention(q, k, v), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("nodes", [50, 1100])
+def test_attention_gradients_are_the_references(nodes):
+    torch.manual_seed(0)
+    inputs = [torch.randn(2, nodes, 8, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    weights = torch.randn(2, nodes, 8, dtype=torch.float64)
+    both = [
+        torch.autograd.grad((form(*inputs) * weights).sum(), inputs)
+        for form in (mean_masked_attention, mean_masked_attention_reference)
+    ]
+    for ours, expected in zip(*both, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("nodes", [1, 2, 97, 400])
+def test_equal_keys_give_the_mean_of_all_values(dtype, nodes):
+    for seed in range(20):
+        torch.manual_seed(seed)
+        q, v = torch.randn(2, nodes, 16, dtype=dtype) * 30, torch.randn(2, nodes, 5, dtype=dtype)
+        k = torch.randn(2, 1, 16, dtype=dtype).expand(2, nodes, 16)
+        out = mean_masked_attention(q, k, v)
+        expected = v.mean(1, keepdim=True).expand_as(out)
+        torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("preset", ["magn", "magn-s"])
+@pytest.mark.parametrize("value", [0.0, 0.37, 1.0])
+def test_a_constant_picture_is_finite_and_smooth(preset, value):
+    torch.manual_seed(0)
+    model = Magn(PRESETS[preset]).eval()
+    torch.nn.init.normal_(model.tail.weight, std=0.01)
+    with torch.no_grad():
+        out = model(torch.full((1, 3, 48, 48), value))
+    assert out.isfinite().all()
+
+
+def test_a_new_network_returns_its_input_and_learns_from_there():
+    torch.manual_seed(0)
+    model, x = Magn(PRESETS["magn-s"]), torch.rand(2, 3, 48, 48)
+    torch.testing.assert_close(model(x), x)
+    (model(x) - x.roll(1, 2)).square().mean().backward()
+    assert model.tail.weight.grad is not None and model.tail.weight.grad.abs().sum() > 0
+
+
+def test_graph_block_starts_as_the_identity():
+    x = torch.randn(1, 64, 12, 12)
+    torch.testing.assert_close(GraphBlock(MagnConfig())(x), x)
+
+
+def test_folding_what_was_unfolded_gives_it_back():
+    graph = PatchGraph(MagnConfig())
+    x = torch.rand(2, 64, 13, 10)
+    folded = graph._fold(graph._patches(x).transpose(2, 3).flatten(1, 2), x.shape[-2:]) / graph._coverage(x)
+    torch.testing.assert_close(folded, x)
+
+
+def test_config_travels_as_plain_values():
+    for config in PRESETS.values():
+        assert MagnConfig.from_dict(config.to_dict()) == config
+    with pytest.raises(ValueError, match="unknown network setting"):
+        MagnConfig.from_dict({"depth": 3})
+    with pytest.raises(ValueError, match="must be a int"):
+        MagnConfig.from_dict({"features": "64"})
+    with pytest.raises(ValueError, match="multiple of heads"):
+        MagnConfig(heads=5)
