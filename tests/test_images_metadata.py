@@ -16,9 +16,7 @@ from magn_cli.images import tags
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GRAY_PROFILE = SRGB[:16] + b"GRAY" + SRGB[20:]
-XMP = (
-    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:t="\xc3\xbc"/></x:xmpmeta>'
-)
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:t="\xc3\xbc"/></x:xmpmeta>'
 MAKER_NOTE = bytes(range(256)) * 3
 
 

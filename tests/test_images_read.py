@@ -30,9 +30,7 @@ def png(samples, colour_type, depth=16, extra=b""):
     """A PNG with filter 0, built by hand; ``samples`` are the packed rows if of less than 8 bits."""
 
     def chunk(kind, content):
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     height, width = samples.shape[:2]
     stored = samples.astype(">u2") if depth == 16 else samples
@@ -82,9 +80,7 @@ def test_interlaced_png(tmp_path):
     assert images.read(tmp_path / "a").pixels.tolist() == [[[1000, 2000, 3000]], [[4000, 5000, 60000]]]
 
 
-@pytest.mark.parametrize(
-    ("depth", "key", "expected"), [(1, 1, [0, 255]), (2, 2, [0, 170]), (4, 10, [0, 170])]
-)
+@pytest.mark.parametrize(("depth", "key", "expected"), [(1, 1, [0, 255]), (2, 2, [0, 170]), (4, 10, [0, 170])])
 def test_low_depths_and_their_transparent_gray(tmp_path, depth, key, expected):
     packed = np.array([[key << (8 - 2 * depth)], [0]], np.uint8)
     data = png(packed, 0, depth, b"tRNS" + struct.pack(">H", key))

@@ -47,7 +47,7 @@ def plain_attention(q, k, v):
 
 
 def plain_graph_convolution(layer: GraphConvolution, x: torch.Tensor, config: MagnConfig) -> torch.Tensor:
-    """Eq. 5-12 and fig. 6 for one picture ``(F, H, W)``, written out: no unfold, no fold, no batched heads."""
+    """Eq. 5-12 and fig. 6 for one picture ``(F, H, W)``, written out: no unfold, fold or batched heads."""
     width, height, breadth = x.shape
     per_head = width // config.heads
     pixel, patch = layer.graphs
@@ -106,9 +106,7 @@ def test_graph_convolution_is_the_papers(size, patch_size):
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    st.integers(1, 3), st.integers(1, 300), st.integers(1, 20), st.integers(1, 40), st.integers(0, 10**6)
-)
+@given(st.integers(1, 3), st.integers(1, 300), st.integers(1, 20), st.integers(1, 40), st.integers(0, 10**6))
 def test_attention_in_blocks_is_the_reference(groups, nodes, width, values, seed):
     torch.manual_seed(seed)
     q, k = (torch.randn(groups, nodes, width, dtype=torch.float64) for _ in range(2))

@@ -11,7 +11,11 @@ from magn_cli.restoration.restorer import Restorer
 from magn_cli.restoration.windows import blending, tiles, windows
 
 lengths = st.integers(1, 400).map(lambda n: 8 * n)
-sizes = st.tuples(st.integers(2, 20), st.integers(0, 19)).filter(lambda t: t[1] < t[0]).map(lambda t: (8 * t[0], 8 * t[1]))
+sizes = (
+    st.tuples(st.integers(2, 20), st.integers(0, 19))
+    .filter(lambda t: t[1] < t[0])
+    .map(lambda t: (8 * t[0], 8 * t[1]))
+)
 
 
 @given(lengths, sizes)
@@ -54,11 +58,13 @@ def lively(config: MagnConfig) -> Magn:
     return model
 
 
-SMALL_PAPER = MagnConfig(blocks_before=2, blocks_after=2, graph_blocks=1, window=32, window_overlap=8)
+SMALL_PAPER = MagnConfig(
+    features=16, graph_features=16, blocks_before=2, blocks_after=2, graph_blocks=1, window=24, window_overlap=8
+)
 
 
 @pytest.mark.parametrize("config", [PRESETS["magn-s"], SMALL_PAPER], ids=["magn-s", "paper"])
-@pytest.mark.parametrize("size", [(1, 1), (7, 13), (163, 217), (80, 81)])
+@pytest.mark.parametrize("size", [(1, 1), (7, 13), (163, 149), (80, 81)])
 def test_tile_and_batch_of_windows_never_show(config, size):
     x = np.random.default_rng(0).random((*size, 3), np.float32)
     model = lively(config)
@@ -66,10 +72,12 @@ def test_tile_and_batch_of_windows_never_show(config, size):
     assert whole.shape == x.shape
     assert np.abs(whole - x).max() > 0.01
     for tile, at_once in ((64, 16), (128, 1), (96, 3)):
-        np.testing.assert_allclose(Restorer(model, tile=tile, windows_at_once=at_once).restore(x, 0.5), whole, atol=1e-4)
+        np.testing.assert_allclose(
+            Restorer(model, tile=tile, windows_at_once=at_once).restore(x, 0.5), whole, atol=1e-4
+        )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90))
 def test_any_size_works(height, width):
     x = np.full((height, width, 3), 0.25, np.float32)

@@ -14,15 +14,15 @@ Preset = Annotated[str, typer.Option(help="Network: magn-s (small) or magn (the 
 Level = Annotated[
     str, typer.Option(help="How strong the degradation is: auto, unknown, or a number (JPEG quality 5-95).")
 ]
+Pattern = Annotated[str, typer.Option(help="Bayer pattern for demosaic: grbg, rggb, gbrg or bggr.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16; auto is fp32.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; all cores if not given.", show_default=False)]
 Tile = Annotated[
-    str, typer.Option(help="Pixels a side worked on at once: auto or a number. Decides memory, not the result.")
+    str,
+    typer.Option(help="Pixels a side worked on at once: auto or a number. Decides memory, not the result."),
 ]
-Weights = Annotated[
-    Path | None, typer.Option(help="A .safetensors checkpoint of your own.", show_default=False)
-]
+Weights = Annotated[Path | None, typer.Option(help="A .safetensors checkpoint of your own.", show_default=False)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Say more.")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from magn_cli.cli import console, options
 from magn_cli.errors import ImageError
@@ -28,6 +29,7 @@ def restore(
         ),
     ] = None,
     level: options.Level = "auto",
+    pattern: options.Pattern = "grbg",
     preset: options.Preset = "magn-s",
     weights: options.Weights = None,
     device: options.Device = "auto",
@@ -53,8 +55,10 @@ def restore(
     from magn_cli.restoration import batch
     from magn_cli.restoration.picture import check_level
     from magn_cli.tasks import get_task
+    from magn_cli.tasks.demosaic import check_pattern
 
     wanted = check_level(get_task(task), level)
+    own = {"pattern": check_pattern(pattern)} if task == "demosaic" else {}
     jobs = batch.plan(source, out, overwrite)
     restorer = load(
         task,
@@ -64,29 +68,39 @@ def restore(
         precision=precision,
         threads=threads,
         tile=options.number("--tile", tile),
+        **own,
     )
-    batch.make_folder(jobs)
+    batch.make_folders(jobs)
     failed = 0
     with _bar(quiet) as bar:
         line = bar.add_task(jobs[0].source.name, total=len(jobs))
         for done, job in enumerate(jobs):
             bar.update(line, description=job.source.name, completed=done)
             try:
-                result = batch.restore_file(
-                    job, restorer, wanted, overwrite, lambda share, n=done: bar.update(line, completed=n + share)
-                )
+                result = batch.restore_file(job, restorer, wanted, overwrite, partial(_advance, bar, line, done))
             except ImageError as error:
                 failed += 1
                 console.complain(str(error))
             else:
                 if not quiet:
                     console.say(_sentence(result))
+    if failed and len(jobs) > 1:
+        console.complain(f"{failed} of {len(jobs)} pictures could not be restored.")
     if failed:
-        console.fail(f"{failed} of {len(jobs)} pictures could not be restored.", ImageError.exit_code)
+        raise typer.Exit(ImageError.exit_code)
+
+
+def _advance(bar: Progress, line: TaskID, before: int, share: float) -> None:
+    bar.update(line, completed=before + share)
 
 
 def _bar(quiet: bool) -> Progress:
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
     visible = console.messages.is_terminal and not quiet
     return Progress(*columns, console=console.messages, transient=True, disable=not visible)
 

@@ -53,7 +53,12 @@ def train(
         raise UsageError(f"there is no preset {preset!r}; use one of {', '.join(PRESETS)}.")
     use_threads(threads)
     settings = TrainingOptions(
-        max_steps=max_steps, batch=batch, learning_rate=learning_rate, loss=loss, precision=precision, seed=seed
+        max_steps=max_steps,
+        batch=batch,
+        learning_rate=learning_rate,
+        loss=loss,
+        precision=precision,
+        seed=seed,
     )
     if not resume and (out / "state.pt").exists():
         raise UsageError(f"{out} holds a run already; go on with it by --resume, or give another --out.")
@@ -77,7 +82,8 @@ def train(
         left = (max_steps - progress.step) * batch / progress.patches_a_second / 60
         console.say(
             f"step {progress.step}/{max_steps}  loss {progress.loss:.5f}  lr {progress.learning_rate:.1e}  "
-            f"score {progress.largest_score:.1f}  {progress.patches_a_second:.0f} patches/s  {left:.0f} min left{gained}"
+            f"score {progress.largest_score:.1f}  {progress.patches_a_second:.0f} patches/s  "
+            f"{left:.0f} min left{gained}"
         )
 
     trainer.run(*split_photos(photos), report, stopping.asked)

@@ -131,9 +131,7 @@ def append_directory(
     return offset
 
 
-def copy_directory(
-    source: Directory, buffer: bytearray, only: frozenset[int] | None = None
-) -> dict[int, bytes]:
+def copy_directory(source: Directory, buffer: bytearray, only: frozenset[int] | None = None) -> dict[int, bytes]:
     """Append the values of a directory to ``buffer``, with the EXIF, GPS and interoperability directories
     below it; returns the records. A value that cannot be read is left out."""
     records: dict[int, bytes] = {}

@@ -38,9 +38,7 @@ def read(data: bytes) -> tuple[Photo, bool]:
         raise RefusedError("is a BigTIFF file, which is not supported: save it as an ordinary TIFF or a PNG")
     page = tags.read_directory(data)
     if 50706 in page.positions or page.integers(254, (0,))[0] & 1:
-        raise RefusedError(
-            "looks like a camera raw file, of which only a preview could be read: develop it first"
-        )
+        raise RefusedError("looks like a camera raw file, of which only a preview could be read: develop it first")
     sizes = page.integers(256) + page.integers(257)
     if len(sizes) != 2:
         raise ValueError("no width and height")

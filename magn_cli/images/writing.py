@@ -147,9 +147,7 @@ def _reason(error: OSError) -> str:
         errno.EDQUOT: "your share of the disk is used up, so free some space first",
         errno.ENAMETOOLONG: "its name is too long, so choose a shorter one",
     }
-    return reasons.get(
-        error.errno or 0, f"{error.strerror or error}, so check the disk or choose another folder"
-    )
+    return reasons.get(error.errno or 0, f"{error.strerror or error}, so check the disk or choose another folder")
 
 
 def _choices() -> str:

@@ -77,7 +77,10 @@ class MagnConfig:
             (self.graph_features % self.heads != 0, "graph_features must be a multiple of heads"),
             (self.patch_size % 2 == 0, "patch_size must be odd"),
             (self.window % self.multiple != 0, f"window must be a multiple of {self.multiple}"),
-            (self.window_overlap % self.multiple != 0, f"window_overlap must be a multiple of {self.multiple}"),
+            (
+                self.window_overlap % self.multiple != 0,
+                f"window_overlap must be a multiple of {self.multiple}",
+            ),
             (not 0 <= self.window_overlap < self.window, "window_overlap must be smaller than window"),
             (
                 self.graph_stride == 1 and self.graph_features != self.features,

@@ -116,7 +116,7 @@ class PatchGraph(nn.Module):
         return torch.stack([layer(patches[:, head]) for head, layer in enumerate(layers)], dim=1)
 
     def _fold(self, columns: Tensor, size: torch.Size) -> Tensor:
-        return F.fold(columns, list(size), self.size, padding=self.padding, stride=self.stride)
+        return F.fold(columns, (size[0], size[1]), self.size, padding=self.padding, stride=self.stride)
 
     def _coverage(self, x: Tensor) -> Tensor:
         """How many windows cover each position, ``(1, 1, H, W)``; at least 1, for positions that none does."""
@@ -141,7 +141,9 @@ class GraphConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, F, H, W)`` in and out."""
-        joined: Tensor = sum(graph(x) for graph in self.graphs)  # type: ignore[assignment]
+        joined = (
+            torch.stack([graph(x) for graph in self.graphs]).sum(0) if len(self.graphs) > 1 else self.graphs[0](x)
+        )
         return self.norm(self.join(joined))
 
 
@@ -150,7 +152,11 @@ class GraphBlock(nn.Module):
 
     def __init__(self, config: MagnConfig) -> None:
         super().__init__()
-        self.first, self.activation, self.second = GraphConvolution(config), nn.PReLU(), GraphConvolution(config)
+        self.first, self.activation, self.second = (
+            GraphConvolution(config),
+            nn.PReLU(),
+            GraphConvolution(config),
+        )
         nn.init.zeros_(self.second.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Restoration: windows and tiles, arrays, pictures, files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ def plan(source: Path, out: Path | None, overwrite: bool = False) -> list[Job]:
         raise ImageError(f"there is no file or folder {source}; check the path.")
     if not source.is_dir():
         jobs = [Job(source, _target(source, out))]
+        check_folder(jobs[0].target.parent)
     else:
         if out is not None and out.exists() and not out.is_dir():
             raise UsageError(f"{out} is a file, but the results of a folder need a folder; give another --out.")
@@ -97,10 +99,19 @@ def restore_file(
     return Done(job, restored, megapixels, time.perf_counter() - began)
 
 
-def make_folder(jobs: list[Job]) -> None:
-    """Make the folder that a folder's results go to. Raises :class:`ImageError` where that is not possible."""
-    for folder in {job.target.parent for job in jobs if len(jobs) > 1}:
+def check_folder(folder: Path) -> None:
+    """Raise :class:`ImageError` where a folder does not exist or may not be written to."""
+    if not folder.is_dir():
+        raise ImageError(f"there is no folder {folder} for the output; make it first, or give another --out.")
+    if not os.access(folder, os.W_OK):
+        raise ImageError(f"the folder {folder} may not be written to; give another --out.")
+
+
+def make_folders(jobs: list[Job]) -> None:
+    """Make the folder that the results go to. Raises :class:`ImageError` where that is not possible."""
+    for folder in {job.target.parent for job in jobs}:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ImageError(f"the folder {folder} cannot be made ({error.strerror}); give another --out.") from error
+        check_folder(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+
 import torch
 
 from magn_cli.errors import UsageError
@@ -23,9 +24,13 @@ def choose_device(name: str) -> torch.device:
     if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
         raise UsageError(f"there is no device {name!r}; use auto, cpu, cuda, cuda:N or mps.")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no CUDA device is available to this torch; use --device cpu, or install torch with CUDA.")
+        raise UsageError(
+            "no CUDA device is available to this torch; use --device cpu, or install torch with CUDA."
+        )
     if index and int(index) >= torch.cuda.device_count():
-        raise UsageError(f"there is no device {name}; this machine has {torch.cuda.device_count()} CUDA device(s).")
+        raise UsageError(
+            f"there is no device {name}; this machine has {torch.cuda.device_count()} CUDA device(s)."
+        )
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UsageError("no Apple GPU is available to this torch; use --device cpu.")
     return torch.device(name)
@@ -45,5 +50,7 @@ def use_threads(threads: int | None) -> None:
     if threads is None:
         return
     if threads < 1:
-        raise UsageError(f"--threads {threads} makes no sense; give 1 or more (this machine has {os.cpu_count()}).")
+        raise UsageError(
+            f"--threads {threads} makes no sense; give 1 or more (this machine has {os.cpu_count()})."
+        )
     torch.set_num_threads(threads)

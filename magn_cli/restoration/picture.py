@@ -45,7 +45,7 @@ class PhotoRestorer:
     """One task with one network: decides what the network sees and is told, and gives back the file's type."""
 
     def __init__(self, task: Task, scale: LevelScale | None, restorer: Restorer, **options: Any) -> None:
-        """``scale``: the checkpoint's, which says how a level is told. ``options``: the task's, such as ``pattern``."""
+        """``scale``: the checkpoint's, which says how a level is told. ``options``: the task's own."""
         self.task, self.scale, self.restorer, self.options = task, scale, restorer, options
 
     def restore(

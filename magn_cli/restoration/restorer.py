@@ -52,7 +52,10 @@ class Restorer:
         config = model.config
         self.window, self.overlap, self.stem = config.window, config.window_overlap, config.stem
         self.multiple = int(np.lcm(LATTICE, config.multiple))
-        self.reach = (config.stem * (1 + 2 * config.blocks_before), config.stem * (1 + 2 * config.blocks_after))
+        self.reach = (
+            config.stem * (1 + 2 * config.blocks_before),
+            config.stem * (1 + 2 * config.blocks_after),
+        )
 
     def restore(
         self,
@@ -83,7 +86,10 @@ class Restorer:
         for done, (row, column) in enumerate(pieces, 1):
             piece = padded[row.encoded.slice, column.encoded.slice]
             out[row.core.slice, column.core.slice] = self._finite(
-                piece, UNKNOWN_LEVEL if level is None else level, _Place(row, plan[0]), _Place(column, plan[1])
+                piece,
+                UNKNOWN_LEVEL if level is None else level,
+                _Place(row, plan[0]),
+                _Place(column, plan[1]),
             )
             progress(done / len(pieces))
         return out[BORDER : BORDER + height, BORDER : BORDER + width]

@@ -51,12 +51,12 @@ def windows(length: int, size: int, overlap: int) -> list[Span]:
     """
     if length <= size:
         return [Span(0, length)]
-    starts = list(range(0, length - size, size - overlap)) + [length - size]
+    starts = [*range(0, length - size, size - overlap), length - size]
     return [Span(start, start + size) for start in starts]
 
 
 def blending(spans: list[Span], overlap: int) -> list[NDArray[np.float32]]:
-    """Return the weights of each window, ``(size,)``: rising and falling over ``overlap``, one in all everywhere."""
+    """Return the weights of each window, ``(size,)``: ramps over ``overlap``, one in all everywhere."""
     weights = []
     for index, span in enumerate(spans):
         own = np.ones(len(span))

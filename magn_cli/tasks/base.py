@@ -15,10 +15,10 @@ from magn_cli.images import Photo
 Pixels = NDArray[np.float32]
 """``(H, W)`` gray or ``(H, W, 3)`` RGB, 0..1; not clipped where noise was added."""
 
-AnyPixels = TypeVar("AnyPixels", bound=NDArray[Any])
+Sample = TypeVar("Sample", bound=np.generic)
 
 
-def as_rgb(pixels: AnyPixels) -> AnyPixels:
+def as_rgb(pixels: NDArray[Sample]) -> NDArray[Sample]:
     """Return ``(H, W, 3)``: gray as three equal channels, colour as it is. Any type."""
     return np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else pixels
 
@@ -45,7 +45,9 @@ class LevelScale:
     def check(self, level: float) -> float:
         """Return ``level``, or raise :class:`UsageError` where it is outside ``low..high``."""
         if not self.low <= level <= self.high:
-            raise UsageError(f"{self.name} {level:g} is out of range; give a number from {self.low:g} to {self.high:g}.")
+            raise UsageError(
+                f"{self.name} {level:g} is out of range; give a number from {self.low:g} to {self.high:g}."
+            )
         return level
 
     def nearest(self, level: float) -> float:

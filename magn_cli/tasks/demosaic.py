@@ -63,11 +63,16 @@ class Demosaic(Task):
         return restored[rows:, columns:]
 
 
-def _sampled(size: tuple[int, ...], pattern: str) -> np.ndarray:
-    """Which colour is sampled where: ``(H, W, 3)`` of bool."""
+def check_pattern(pattern: str) -> str:
+    """Return ``pattern``, or raise :class:`UsageError` where it is none of ``PATTERNS``."""
     if pattern not in PATTERNS:
         raise UsageError(f"there is no Bayer pattern {pattern!r}; use one of {', '.join(PATTERNS)}.")
-    colours = np.array(["rgb".index(c) for c in pattern]).reshape(2, 2)
+    return pattern
+
+
+def _sampled(size: tuple[int, ...], pattern: str) -> np.ndarray:
+    """Which colour is sampled where: ``(H, W, 3)`` of bool."""
+    colours = np.array(["rgb".index(c) for c in check_pattern(pattern)]).reshape(2, 2)
     height, width = size
     tiled = np.tile(colours, (-(-height // 2), -(-width // 2)))[:height, :width]
     return np.asarray(tiled[..., None] == np.arange(3))

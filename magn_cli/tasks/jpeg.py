@@ -62,7 +62,10 @@ def nearest_quality(luma: NDArray[np.int_], chroma: NDArray[np.int_] | None = No
     """
     tables = [(luma, _LUMA), (chroma, _CHROMA)] if chroma is not None else [(luma, _LUMA)]
     distances = [
-        sum(float(np.abs(np.log(np.maximum(given, 1)) - np.log(_scaled(base, quality))).sum()) for given, base in tables)
+        sum(
+            float(np.abs(np.log(np.maximum(given, 1)) - np.log(_scaled(base, quality))).sum())
+            for given, base in tables
+        )
         for quality in range(1, 101)
     ]
     best = int(np.argmin(distances))

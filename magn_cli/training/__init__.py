@@ -1,0 +1,1 @@
+"""Training: photographs to pairs, pairs to a checkpoint."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -88,7 +88,11 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.minutes, self.usual_gradient = state["step"], state["minutes"], state["usual_gradient"]
+        self.step, self.minutes, self.usual_gradient = (
+            state["step"],
+            state["minutes"],
+            state["usual_gradient"],
+        )
         torch.set_rng_state(state["rng"])
 
     def run(
@@ -171,9 +175,14 @@ class Trainer:
             "options": self.options.to_dict(),
         }
         about = Checkpoint(
-            self.task.name, self.preset, self.config, self.task.scale, training, self.record.get("licence", "")
+            self.task.name,
+            self.preset,
+            self.config,
+            self.task.scale,
+            training,
+            self.record.get("licence", ""),
         )
-        save_checkpoint(self.checkpoint_path, self.averaged.module, about)
+        save_checkpoint(self.checkpoint_path, cast(Magn, self.averaged.module), about)
 
     def _step(self, degraded: Tensor, clean: Tensor, level: Tensor) -> tuple[float, float]:
         for group in self.optimizer.param_groups:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from magn_cli.errors import UsageError
 
 Loss = Literal["mse", "balanced"]
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -35,20 +38,29 @@ class TrainingOptions:
     ema: float = 0.999
     """Decay of the running mean of weights and batch statistics, which is what gets saved."""
 
-    loss: Loss = "balanced"
-    """``mse`` is the paper's (eq. 14). ``balanced`` (ours) divides each crop's MSE by the root of its input's,
-    so that light degradations are not drowned by heavy ones where one network learns all levels."""
+    loss: str = "balanced"
+    """``mse`` is the paper's (eq. 14). ``balanced`` (ours) divides each crop's MSE by the root of its
+    input's, so that light degradations are not drowned by heavy ones where one network learns all levels."""
 
-    precision: Literal["fp32", "bf16"] = "bf16"
+    precision: str = "bf16"
     """bf16: autocast; attention scores, norms and the loss stay in float32."""
 
     seed: int = 0
+    """Of the first weights and of the pairs."""
 
     save_every: int = 250
     """Steps between two states on disk."""
 
     validate_every: int = 1000
     """Steps between two validations."""
+
+    def __post_init__(self) -> None:
+        for name, known in (("loss", get_args(Loss)), ("precision", get_args(Precision))):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} {getattr(self, name)!r} is unknown; use {' or '.join(known)}.")
+        for name in ("max_steps", "batch", "learning_rate", "save_every", "validate_every"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} {getattr(self, name)!r} makes no sense; give a number above 0.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

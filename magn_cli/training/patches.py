@@ -115,7 +115,7 @@ class Pairs(Dataset[tuple[Tensor, Tensor, float]]):
     def _cut(self, photo: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Pixels, tuple[slice, slice]]:
         """A crop with its context, turned and mirrored, and where the crop lies in it."""
         grid, crop = self.task.alignment, self.options.crop
-        turned = rng.integers(8)
+        turned = int(rng.integers(8))
         corner = [int(rng.integers((side - crop) // grid + 1)) * grid for side in photo.shape[:2]]
         begin = [max(c - CONTEXT, 0) for c in corner]
         end = [min(c + crop + CONTEXT, side) for c, side in zip(corner, photo.shape[:2], strict=True)]
@@ -126,7 +126,6 @@ class Pairs(Dataset[tuple[Tensor, Tensor, float]]):
         patch, inner = (np.rot90(a[::-1] if turned >= 4 else a, turned % 4) for a in (patch, inner))
         top, left = (int(np.flatnonzero(inner.any(axis=axis))[0]) for axis in (1, 0))
         return np.ascontiguousarray(patch), (slice(top, top + crop), slice(left, left + crop))
-
 
 
 def _tensor(pixels: Pixels) -> Tensor:

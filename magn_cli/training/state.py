@@ -19,9 +19,11 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
-        raise TrainingError(f"the training state {path} cannot be written ({error.strerror}); free some space.") from error
+        raise TrainingError(
+            f"the training state {path} cannot be written ({error.strerror}); free some space."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,0 +1,1 @@
+"""Checkpoints: which there are, and what one file holds."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,7 @@ def save_checkpoint(path: Path, model: Magn, about: Checkpoint) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         save_file(tensors, temporary, metadata)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -107,7 +106,8 @@ def _about(path: Path, metadata: dict[str, str]) -> Checkpoint:
 def _fill(path: Path, model: Magn, tensors: dict[str, Tensor]) -> None:
     own = {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}
     wrong = sorted(
-        (own.keys() ^ tensors.keys()) | {n for n in own.keys() & tensors.keys() if own[n].shape != tensors[n].shape}
+        (own.keys() ^ tensors.keys())
+        | {n for n in own.keys() & tensors.keys() if own[n].shape != tensors[n].shape}
     )
     if wrong:
         raise WeightsError(

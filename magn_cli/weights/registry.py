@@ -49,7 +49,9 @@ def entries() -> tuple[Entry, ...]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise WeightsError(f"the registry {path} cannot be read ({error.strerror}); install magn again.") from error
+        raise WeightsError(
+            f"the registry {path} cannot be read ({error.strerror}); install magn again."
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise WeightsError(f"the registry {path} is broken: {error}; mend that line.") from error
     return tuple(_entry(path, number, values) for number, values in enumerate(document.get("checkpoint", []), 1))

@@ -1,0 +1,40 @@
+"""Pictures and data that several tests use."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(scope="session")
+def otter() -> np.ndarray:
+    """A piece of a clean photo: ``(144, 200, 3)``, uint8."""
+    return np.asarray(Image.open(EXAMPLES / "otter.png").convert("RGB"))[300:444, 500:700]
+
+
+@pytest.fixture
+def otter_jpeg(tmp_path, otter) -> Path:
+    """The same as a JPEG file of quality 20, 4:2:0, with EXIF and a colour profile."""
+    from PIL import ImageCms
+
+    path = tmp_path / "otter.jpg"
+    exif = Image.Exif()
+    exif[0x010F] = "Camera maker"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(otter).save(path, quality=20, exif=exif, icc_profile=profile)
+    return path
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of test sets that ``MAGN_DATA`` names; without it a test skips, but not in CI."""
+    folder = os.environ.get("MAGN_DATA")
+    if folder is None:
+        if os.environ.get("CI"):
+            pytest.fail("MAGN_DATA is not set")
+        pytest.skip("set MAGN_DATA to the folder that holds Set12, BSD68, Classic5, Kodak24 and McMaster18")
+    return Path(folder)
