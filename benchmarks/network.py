@@ -40,7 +40,9 @@ def main() -> None:
         with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             network(tensor)
 
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    )
     print("| network | fp32 | bf16 | (microseconds a pixel, median)\n|---|---|---|")
     rows = {"DnCNN, 17 x 64": plain}
     for preset in given.presets:

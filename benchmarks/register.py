@@ -1,6 +1,6 @@
 """Write the registry entry of a checkpoint: size, sha256 and metadata are read from the file.
 
-    python benchmarks/register.py magn_cli/weights/bundled/magn-s-jpeg.safetensors >> weights.toml
+python benchmarks/register.py magn_cli/weights/bundled/magn-s-jpeg.safetensors >> weights.toml
 """
 
 import hashlib

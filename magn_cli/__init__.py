@@ -6,10 +6,11 @@ for many. Both import torch only when they are first used.
 
 from typing import TYPE_CHECKING, Any
 
+from magn_cli.version import __version__
+
 if TYPE_CHECKING:
     from magn_cli.api import load, restore
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "load", "restore"]
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from magn_cli import __version__
 from magn_cli.cli import console
 from magn_cli.cli.restore import restore
 from magn_cli.cli.train import train
+from magn_cli.version import __version__
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 app.command()(restore)

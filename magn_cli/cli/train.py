@@ -89,7 +89,8 @@ def train(
     trainer.run(*split_photos(photos), report, stopping.asked)
     console.say(f"{trainer.step} steps in {trainer.minutes:.1f} minutes; checkpoint in {trainer.checkpoint_path}")
     if stopping.asked():
-        raise KeyboardInterrupt
+        console.say("stopped; the same command with --resume goes on.")
+        raise typer.Exit(130)
 
 
 class _Stopping:

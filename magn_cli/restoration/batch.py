@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from magn_cli import __version__, images
+from magn_cli import images
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.restoration.picture import Level, PhotoRestorer, Restored
+from magn_cli.version import __version__
 
 
 @dataclass(frozen=True)
@@ -113,5 +114,7 @@ def make_folders(jobs: list[Job]) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ImageError(f"the folder {folder} cannot be made ({error.strerror}); give another --out.") from error
+            raise ImageError(
+                f"the folder {folder} cannot be made ({error.strerror}); give another --out."
+            ) from error
         check_folder(folder)

@@ -29,14 +29,35 @@ class Denoise(Task):
         return FoundLevel(round(estimate_sigma(to_float(photo.pixels)), 1), "estimated from the picture")
 
 
-def estimate_sigma(pixels: Pixels) -> float:
-    """Estimate the standard deviation of white noise, in units of 255.
+BLOCK = 8
+QUIET_SHARE = 0.1
+QUIET_STD = 0.875
+"""Where a tenth of the blocks lie below, for pure noise of sigma 1: the root of a tenth of chi-squared / 64."""
 
-    The median of the diagonal detail of a Haar wavelet over 0.6745 (Donoho and Johnstone, Biometrika 1994),
-    the mean over channels. Fine texture counts as noise. 0 for a picture of a single row or column.
+
+def estimate_sigma(pixels: Pixels) -> float:
+    """Estimate the standard deviation of white noise, in units of 255; 0 for a picture below 2x2 pixels.
+
+    The diagonal detail of a Haar wavelet (Donoho and Johnstone, Biometrika 1994), in its quietest blocks, since
+    texture is detail as well; small pictures: the median of its absolute value. Mean over channels. Blocks near
+    black and white are left out where there are others: clipping takes noise away.
     """
-    even = pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2]
-    detail = (even[::2, ::2] - even[1::2, ::2] - even[::2, 1::2] + even[1::2, 1::2]) / 2
-    if not detail.size:
+    size = [side // 2 for side in pixels.shape[:2]]
+    even = pixels.reshape(*pixels.shape[:2], -1)[: 2 * size[0], : 2 * size[1]]
+    if not even.size:
         return 0.0
-    return float(np.mean(np.median(np.abs(detail), axis=(0, 1)))) * 255 / 0.6745
+    detail = (even[::2, ::2] - even[1::2, ::2] - even[::2, 1::2] + even[1::2, 1::2]) / 2
+    blocks = size[0] // BLOCK, size[1] // BLOCK
+    if blocks[0] * blocks[1] < 16:
+        return float(np.median(np.abs(detail), axis=(0, 1)).mean()) * 255 / 0.6745
+    power = _block_means(np.square(detail), blocks)
+    light = _block_means(even[::2, ::2], blocks)
+    usable = ((light > 0.06) & (light < 0.94)).all(-1)
+    quiet = power[usable] if usable.sum() >= 16 else power.reshape(-1, power.shape[-1])
+    return float(np.sqrt(np.quantile(quiet, QUIET_SHARE, axis=0)).mean()) * 255 / QUIET_STD
+
+
+def _block_means(values: Pixels, blocks: tuple[int, int]) -> Pixels:
+    """``(H, W, C)`` to the means of its blocks, ``(blocks[0], blocks[1], C)``."""
+    cut = values[: blocks[0] * BLOCK, : blocks[1] * BLOCK]
+    return cut.reshape(blocks[0], BLOCK, blocks[1], BLOCK, -1).mean((1, 3))

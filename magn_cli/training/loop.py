@@ -85,6 +85,11 @@ class Trainer:
         state = load_state(self.out / "state.pt")
         if state["config"] != self.config.to_dict() or state["task"] != self.task.name:
             raise TrainingError(f"the state in {self.out} is of another network or task; give another --out.")
+        for name in ("seed", "batch"):
+            if state["options"][name] != getattr(self.options, name):
+                raise TrainingError(
+                    f"the state in {self.out} was made with {name} {state['options'][name]}; use that."
+                )
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -1,0 +1,3 @@
+"""The version, where every module may look it up."""
+
+__version__ = "0.1.0"

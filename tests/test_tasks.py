@@ -1,0 +1,141 @@
+"""Degradations and levels: against the paper's input columns, and against what other encoders say."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from magn_cli import images
+from magn_cli.errors import ImageError, UsageError
+from magn_cli.restoration.picture import PhotoRestorer, photo_of
+from magn_cli.tasks import TASKS, get_task
+from magn_cli.tasks.demosaic import PATTERNS
+from magn_cli.tasks.denoise import estimate_sigma
+
+RNG = np.random.default_rng(0)
+
+
+class Identity:
+    """In place of a network: gives back what it sees."""
+
+    def restore(self, seen, level=None, keeps_bayer=False, progress=None):
+        return seen
+
+
+def as_float(otter):
+    return images.to_float(otter)
+
+
+def mean_psnr(folder: Path, task: str, level) -> float:
+    values = []
+    for path in sorted(folder.glob("*.*")):
+        clean = images.to_float(images.read(path).pixels)
+        degraded = images.from_float(get_task(task).degrade(clean, level, RNG), np.dtype(np.uint8)).astype(float)
+        values.append(-10 * np.log10(np.square(degraded / 255 - clean.astype(float)).mean()))
+    return float(np.mean(values))
+
+
+@pytest.mark.parametrize(("quality", "printed"), [(10, 27.82), (20, 30.12), (30, 31.48), (40, 32.43)])
+def test_jpeg_column_of_table_iii(data, quality, printed):
+    assert round(mean_psnr(data / "Classic5", "jpeg", quality), 2) == printed
+
+
+@pytest.mark.parametrize(("name", "printed"), [("McMaster18", 9.17), ("Kodak24", 8.56)])
+def test_mosaic_row_of_table_iv(data, name, printed):
+    assert round(mean_psnr(data / name, "demosaic", None), 2) == printed
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_every_quality_is_read_from_the_tables(tmp_path, otter, mode):
+    for quality in range(1, 101):
+        Image.fromarray(otter[:16, :16]).convert(mode).save(tmp_path / "a.jpg", quality=quality)
+        found = get_task("jpeg").find_level(images.read(tmp_path / "a.jpg"))
+        assert (found.level, found.how) == (quality, "from the file's quantization tables")
+
+
+def test_tables_of_another_encoder_get_the_nearest_quality(tmp_path, otter):
+    standard = io.BytesIO()
+    Image.fromarray(otter).save(standard, "JPEG", quality=30)
+    tables = {i: [min(255, v + 1) for v in t] for i, t in Image.open(standard).quantization.items()}
+    Image.fromarray(otter).save(tmp_path / "a.jpg", qtables=tables)
+    found = get_task("jpeg").find_level(images.read(tmp_path / "a.jpg"))
+    assert abs(found.level - 30) <= 2 and "nearest" in found.how
+
+
+def test_a_quality_above_the_range_is_told_as_the_nearest(tmp_path, otter):
+    Image.fromarray(otter).save(tmp_path / "a.jpg", quality=98)
+    task = get_task("jpeg")
+    level = PhotoRestorer(task, task.scale, Identity()).resolve(images.read(tmp_path / "a.jpg"), "auto")
+    assert level.level == 95 and "98" in level.how
+
+
+def test_jpeg_is_what_pillow_makes(otter):
+    buffer = io.BytesIO()
+    Image.fromarray(otter).save(buffer, "JPEG", quality=35, subsampling="4:4:4")
+    ours = get_task("jpeg").degrade(as_float(otter), 35, RNG, subsampling="4:4:4")
+    np.testing.assert_array_equal(images.from_float(ours, np.dtype(np.uint8)), np.asarray(Image.open(buffer)))
+
+
+def test_noise_has_the_sigma_asked_for_and_is_not_clipped(otter):
+    clean = as_float(otter)
+    noise = (get_task("denoise").degrade(clean, 25, np.random.default_rng(1)) - clean) * 255
+    assert abs(noise.std() - 25) < 0.2 and abs(noise.mean()) < 0.2
+    assert (clean + noise / 255).min() < 0
+
+
+@pytest.mark.parametrize("sigma", [15, 25, 50])
+def test_sigma_is_estimated(otter, sigma):
+    noisy = get_task("denoise").degrade(as_float(otter), sigma, np.random.default_rng(1))
+    assert abs(estimate_sigma(noisy) - sigma) < 0.1 * sigma
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_pattern_reaches_the_network_as_grbg(otter, pattern, channels):
+    task, clean = get_task("demosaic"), as_float(otter)[:21, :32]
+    mosaic = task.degrade(clean, None, RNG, pattern=pattern, channels=channels)
+    seen = task.network_input(mosaic, pattern=pattern)
+    assert (seen[0::2, 0::2, [0, 2]] == 0).all() and (seen[0::2, 1::2, 1:] == 0).all()
+    assert (seen[1::2, 0::2, :2] == 0).all() and (seen[1::2, 1::2, [0, 2]] == 0).all()
+    back = task.network_output(seen, mosaic, pattern=pattern)
+    np.testing.assert_array_equal(back, task.degrade(clean, None, RNG, pattern=pattern))
+
+
+def test_a_photo_is_no_mosaic(otter):
+    with pytest.raises(ImageError, match="no GRBG mosaic"):
+        get_task("demosaic").network_input(as_float(otter))
+
+
+def test_a_cfa_picture_becomes_colour_of_its_depth(otter):
+    task = get_task("demosaic")
+    cfa = images.from_float(task.degrade(as_float(otter), None, RNG, channels=1), np.dtype(np.uint16))
+    out = PhotoRestorer(task, None, Identity(), pattern="grbg").restore(photo_of(cfa)).pixels
+    assert out.shape == (*cfa.shape, 3) and out.dtype == np.uint16
+    np.testing.assert_array_equal(out.sum(-1), cfa)
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_gray_in_gray_out(name, otter):
+    task, gray = get_task(name), as_float(otter)[..., 1]
+    if name != "demosaic":
+        seen = task.network_input(gray)
+        assert seen.shape == (*gray.shape, 3)
+        np.testing.assert_allclose(task.network_output(seen, gray), gray, atol=1e-6)
+
+
+def test_levels_out_of_range_are_refused():
+    for name, level in (("jpeg", 96), ("jpeg", 4.9), ("denoise", 76), ("denoise", -1)):
+        with pytest.raises(UsageError, match="out of range"):
+            get_task(name).scale.check(level)
+
+
+def test_the_printed_cells_are_in_the_papers_table(data):
+    table = data.parents[1] / "paper" / "tables.csv"
+    if not table.exists():
+        pytest.skip("the paper's tables are not beside the test sets")
+    with table.open() as file:
+        cells = {(r["dataset"], r["level"]): r["psnr_db"] for r in csv.DictReader(file) if r["method"] == "JPEG"}
+    assert cells[("Classic5", "10")] == "27.82"

@@ -1,0 +1,121 @@
+"""Training: resumed runs are the same runs, and what comes out restores a photo."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from typer.testing import CliRunner
+
+from magn_cli.cli.app import app
+from magn_cli.model import MagnConfig
+from magn_cli.tasks import get_task
+from magn_cli.training.loop import Trainer
+from magn_cli.training.options import TrainingOptions
+from magn_cli.training.patches import PatchOptions, Pairs, load_photos, split_photos
+from magn_cli.training.state import load_state
+
+TINY = MagnConfig(
+    features=8,
+    graph_features=8,
+    blocks_before=1,
+    blocks_after=1,
+    graph_blocks=1,
+    level_channel=True,
+    normalized_scores=True,
+    window=32,
+)
+OPTIONS = TrainingOptions(max_steps=6, batch=2, warmup=2, save_every=3)
+
+
+@pytest.fixture
+def photos(tmp_path, otter):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(3):
+        Image.fromarray(otter[:, 40 * i :]).save(folder / f"{i}.png")
+    return folder
+
+
+def run(folder, photos, stop_at=None):
+    folder.mkdir(exist_ok=True)
+    trainer = Trainer(folder, get_task("jpeg"), "tiny", TINY, OPTIONS, {})
+    if (folder / "state.pt").exists():
+        trainer.resume()
+    train, validate = split_photos(load_photos([photos], 48))
+    trainer.run(train, validate, lambda progress: None, lambda: trainer.step == stop_at)
+    return load_state(folder / "state.pt")
+
+
+def test_a_resumed_run_is_the_undisturbed_run(tmp_path, photos):
+    whole = run(tmp_path / "whole", photos)
+    run(tmp_path / "parts", photos, stop_at=4)
+    parts = run(tmp_path / "parts", photos)
+    assert whole["step"] == parts["step"] == 6
+    for part in ("model", "averaged"):
+        for name, tensor in whole[part].items():
+            assert torch.equal(tensor, parts[part][name]), name
+    moments = [state["optimizer"]["state"] for state in (whole, parts)]
+    for index, values in moments[0].items():
+        for name, tensor in values.items():
+            assert torch.equal(tensor, moments[1][index][name]), (index, name)
+
+
+@pytest.mark.parametrize("task", ["jpeg", "denoise", "demosaic"])
+def test_pairs_belong_together(task, otter):
+    pairs = Pairs([otter], get_task(task), PatchOptions(48), seed=5, length=30)
+    told = []
+    for degraded, clean, level in (pairs[i] for i in range(30)):
+        assert degraded.shape == clean.shape == (3, 48, 48) and degraded.dtype == torch.float32
+        told.append(level)
+        if task != "demosaic":
+            shifted = clean.roll(3, 2)
+            assert (degraded - clean).square().mean() < (degraded - shifted).square().mean()
+        else:
+            assert ((degraded == 0) | (degraded == clean)).all()
+    assert (-1 in told) and (task == "demosaic" or len(set(told)) > 10)
+    again = pairs[7]
+    assert torch.equal(again[0], pairs[7][0]) and not torch.equal(again[0], pairs[8][0])
+
+
+def test_gray_pairs_are_gray_in_every_channel(otter):
+    pairs = Pairs([otter], get_task("denoise"), PatchOptions(48, gray=1.0), seed=5, length=3)
+    for degraded, clean, _ in (pairs[i] for i in range(3)):
+        assert torch.equal(degraded[0], degraded[1]) and torch.equal(clean[0], clean[2])
+
+
+def magn(*words):
+    return CliRunner().invoke(app, [str(w) for w in words])
+
+
+def test_from_photos_to_a_restored_photo(tmp_path, photos, otter_jpeg):
+    out = tmp_path / "run"
+    words = ("train", "--task", "jpeg", "--data", photos, "--out", out, "--batch", 1, "--precision", "fp32")
+    done = magn(*words, "--max-steps", 2)
+    assert done.exit_code == 0, done.output
+    with safe_open(out / "magn-s-jpeg.safetensors", "pt") as file:
+        metadata = file.metadata()
+        assert metadata["task"] == "jpeg" and '"steps": 2' in metadata["training"]
+        assert str(tmp_path) not in str(metadata)  # no path of this machine travels
+    assert magn(*words, "--max-steps", 2).exit_code == 2  # a run is not overwritten unasked
+    done = magn("restore", otter_jpeg, "--task", "jpeg", "--weights", out / "magn-s-jpeg.safetensors")
+    assert done.exit_code == 0, done.output
+    other = tmp_path / "other.png"
+    done = magn(
+        "restore", otter_jpeg, "--task", "denoise", "--weights", out / "magn-s-jpeg.safetensors", "--out", other
+    )
+    assert done.exit_code == 3 and "jpeg" in done.stderr
+
+
+@pytest.mark.parametrize("content", [None, "text", "tiny"])
+def test_data_that_cannot_be_used(tmp_path, content):
+    folder = tmp_path / "data"
+    if content is not None:
+        folder.mkdir()
+        (folder / "a.txt").write_text("x")
+        (folder / "b.jpg").write_text("x")
+    if content == "tiny":
+        Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(folder / "c.png")
+    done = magn("train", "--task", "jpeg", "--data", folder, "--out", tmp_path / "run")
+    assert done.exit_code == 1 and "data" in done.stderr and "Traceback" not in done.output
+    assert not (tmp_path / "run").exists()
