@@ -41,7 +41,8 @@ def main() -> None:
             network(tensor)
 
     print(
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
+        f"torch {torch.__version__}"
     )
     print("| network | fp32 | bf16 | (microseconds a pixel, median)\n|---|---|---|")
     rows = {"DnCNN, 17 x 64": plain}

@@ -20,7 +20,7 @@ entry = {
     "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     "size": path.stat().st_size,
     "licence": about.licence,
-    "trained": f"{training['steps']} steps in {training['minutes']:.0f} minutes, seed {training['options']['seed']}",
+    "trained": "{steps} steps in {minutes:.0f} minutes".format(**training),
 }
 print("[[checkpoint]]")
 for key, value in entry.items():

@@ -1,5 +1,9 @@
 """Training: resumed runs are the same runs, and what comes out restores a photo."""
 
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +16,7 @@ from magn_cli.model import MagnConfig
 from magn_cli.tasks import get_task
 from magn_cli.training.loop import Trainer
 from magn_cli.training.options import TrainingOptions
-from magn_cli.training.patches import PatchOptions, Pairs, load_photos, split_photos
+from magn_cli.training.patches import Pairs, PatchOptions, load_photos, split_photos
 from magn_cli.training.state import load_state
 
 TINY = MagnConfig(
@@ -119,3 +123,17 @@ def test_data_that_cannot_be_used(tmp_path, content):
     done = magn("train", "--task", "jpeg", "--data", folder, "--out", tmp_path / "run")
     assert done.exit_code == 1 and "data" in done.stderr and "Traceback" not in done.output
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_keeps_the_state(tmp_path, photos):
+    out = tmp_path / "run"
+    words = [sys.executable, "-m", "magn_cli", "train", "--task", "jpeg", "--data", photos, "--out", out]
+    process = subprocess.Popen([*words, "--batch", "1"], stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("step"):
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "--resume" in rest and "Traceback" not in rest
+    assert load_state(out / "state.pt")["step"] >= 50
