@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magn_cli import images
-from magn_cli.errors import WeightsError
-from magn_cli.restoration.device import choose_device, choose_type, use_threads
+from magn_cli.errors import UsageError, WeightsError
+from magn_cli.model import PRESETS
+from magn_cli.restoration.device import choose_device, choose_type, compute_exactly, use_threads
 from magn_cli.restoration.picture import Level, PhotoRestorer, photo_of
 from magn_cli.restoration.restorer import DEFAULT_TILE, Restorer
 from magn_cli.tasks import get_task
@@ -43,16 +44,24 @@ def load(
         options: the task's own, such as ``pattern`` of demosaic.
 
     Raises:
-        UsageError: an unknown task, device or precision.
+        UsageError: an unknown task, preset, device, precision or setting.
         WeightsError: no such checkpoint, or one that is damaged or for another task.
     """
     chosen = get_task(task)
+    for name in options.keys() - chosen.options:
+        raise UsageError(f"there is no setting {name!r} for {task}; check its spelling.")
+    if preset not in PRESETS:
+        raise UsageError(f"there is no preset {preset!r}; use one of {', '.join(PRESETS)}.")
     use_threads(threads)
     where, dtype = choose_device(device), choose_type(precision)
     path = Path(weights) if weights is not None else verified(find(task, preset))
     model, about = load_checkpoint(path)
     if about.task != task:
         raise WeightsError(f"{path} is a checkpoint for {about.task}, not for {task}; use --task {about.task}.")
+    if about.config.channels != 3:
+        raise WeightsError(f"{path} is a network for {about.config.channels} channel; use one trained for 3.")
+    if where.type == "cuda":
+        compute_exactly()
     return PhotoRestorer(chosen, about.scale, Restorer(model, where, dtype, tile or DEFAULT_TILE), **options)
 
 

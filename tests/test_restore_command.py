@@ -123,6 +123,16 @@ def test_level_of_a_file_that_is_no_jpeg_is_unknown(tmp_path, otter):
     assert result.exit_code == 0 and "quality unknown" in result.stderr
 
 
+def test_a_folder_goes_on_after_a_target_that_cannot_be_written(tmp_path, otter):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    out.mkdir()
+    Image.fromarray(otter[:40, :48]).save(photos / "a.jpg")
+    (out / "a.png").symlink_to(tmp_path / "nowhere")
+    refused(magn("restore", photos, "--task", "jpeg", "--out", out), 2, "a.png")
+    assert (out / "a.png").is_symlink()
+
+
 class TestMistakes:
     def test_missing_file(self, tmp_path):
         refused(magn("restore", tmp_path / "no.jpg", "--task", "jpeg"), 1, "no.jpg")
@@ -182,8 +192,19 @@ class TestMistakes:
     def test_weights_file_that_is_not_there(self, otter_jpeg, tmp_path):
         refused(magn("restore", otter_jpeg, "--task", "jpeg", "--weights", tmp_path / "w.safetensors"), 3, "w.saf")
 
+    def test_name_that_is_too_long(self, otter_jpeg):
+        refused(magn("restore", otter_jpeg, "--task", "jpeg", "--out", "a" * 300 + ".png"), 1, "aaa")
+
     @pytest.mark.parametrize(
-        "option", [("--device", "tpu"), ("--precision", "int4"), ("--threads", "0"), ("--tile", "big")]
+        "option",
+        [
+            ("--device", "tpu"),
+            ("--device", "cpu:"),
+            ("--preset", "magn-xl"),
+            ("--precision", "int4"),
+            ("--threads", "0"),
+            ("--tile", "big"),
+        ],
     )
     def test_options_that_make_no_sense(self, otter_jpeg, option):
         refused(magn("restore", otter_jpeg, "--task", "jpeg", *option), 2, option[1])

@@ -1,5 +1,6 @@
 """Training: resumed runs are the same runs, and what comes out restores a photo."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from magn_cli.cli.app import app
+from magn_cli.cli.train import command_line
 from magn_cli.model import MagnConfig
 from magn_cli.tasks import get_task
 from magn_cli.training.loop import Trainer
@@ -88,6 +90,11 @@ def test_gray_pairs_are_gray_in_every_channel(otter):
         assert torch.equal(degraded[0], degraded[1]) and torch.equal(clean[0], clean[2])
 
 
+def test_the_recorded_command_can_be_typed_again_and_names_no_folder_of_this_machine():
+    words = ["train", "--data=/home/me/my photos/", "--out", "/runs/a", "--licence", "CC BY-SA 4.0"]
+    assert command_line(words) == "magn train '--data=my photos' --out a --licence 'CC BY-SA 4.0'"
+
+
 def magn(*words):
     return CliRunner().invoke(app, [str(w) for w in words])
 
@@ -100,7 +107,7 @@ def test_from_photos_to_a_restored_photo(tmp_path, photos, otter_jpeg):
     with safe_open(out / "magn-s-jpeg.safetensors", "pt") as file:
         metadata = file.metadata()
         assert metadata["task"] == "jpeg" and '"steps": 2' in metadata["training"]
-        assert str(tmp_path) not in str(metadata)  # no path of this machine travels
+        assert str(tmp_path) not in str(metadata)
     assert magn(*words, "--max-steps", 2).exit_code == 2  # a run is not overwritten unasked
     done = magn("restore", otter_jpeg, "--task", "jpeg", "--weights", out / "magn-s-jpeg.safetensors")
     assert done.exit_code == 0, done.output
@@ -126,13 +133,14 @@ def test_data_that_cannot_be_used(tmp_path, content):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_ctrl_c_keeps_the_state(tmp_path, photos):
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_keeps_the_state(tmp_path, photos, name):
     out = tmp_path / "run"
     words = [sys.executable, "-m", "magn_cli", "train", "--task", "jpeg", "--data", photos, "--out", out]
-    process = subprocess.Popen([*words, "--batch", "1"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*words, "--batch", "1"], stderr=subprocess.PIPE, text=True, start_new_session=True)
     for line in process.stderr:
         if line.startswith("step"):
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, name)
             break
     rest = process.communicate(timeout=60)[1]
     assert process.returncode == 130 and "--resume" in rest and "Traceback" not in rest

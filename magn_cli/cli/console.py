@@ -14,10 +14,10 @@ from rich.markup import escape
 
 from magn_cli.errors import MagnError
 
-messages = Console(stderr=True, soft_wrap=True, highlight=False)
+messages = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 """For people: progress, sentences, errors."""
 
-results = Console(soft_wrap=True, highlight=False)
+results = Console(soft_wrap=True, highlight=False, emoji=False)
 """What was asked for, to be piped on."""
 
 P = ParamSpec("P")

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from magn_cli.cli import console, options
-from magn_cli.errors import ImageError
+from magn_cli.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
     from magn_cli.restoration.batch import Done
@@ -78,7 +78,7 @@ def restore(
             bar.update(line, description=job.source.name, completed=done)
             try:
                 result = batch.restore_file(job, restorer, wanted, overwrite, partial(_advance, bar, line, done))
-            except ImageError as error:
+            except (ImageError, UsageError) as error:
                 failed += 1
                 console.complain(str(error))
             else:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +28,12 @@ def train(
     loss: Annotated[str, typer.Option(help="mse (the paper's) or balanced.")] = "balanced",
     precision: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
     seed: Annotated[int, typer.Option(help="Of weights and pairs.")] = 0,
+    level_channel: Annotated[
+        bool, typer.Option(help="Tell the network the level, where the task has one (not in the paper).")
+    ] = True,
+    normalized_scores: Annotated[
+        bool, typer.Option(help="Queries and keys of unit length (not in the paper; keeps training stable).")
+    ] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the state in --out.")] = False,
     licence: Annotated[str, typer.Option(help="Licence of the weights, kept in the checkpoint.")] = "",
     threads: options.Threads = None,
@@ -42,6 +51,7 @@ def train(
     """
     console.show_log(verbose, quiet)
     from magn_cli.model import PRESETS
+    from magn_cli.restoration.batch import check_folder
     from magn_cli.restoration.device import use_threads
     from magn_cli.tasks import get_task
     from magn_cli.training.loop import Progress, Trainer
@@ -60,20 +70,25 @@ def train(
         precision=precision,
         seed=seed,
     )
-    if not resume and (out / "state.pt").exists():
+    config = replace(
+        PRESETS[preset],
+        level_channel=level_channel and chosen.scale is not None,
+        normalized_scores=normalized_scores,
+    )
+    record = {"data": [folder.name for folder in data], "command": command_line(sys.argv[1:]), "licence": licence}
+    trainer = Trainer(out, chosen, preset, config, settings, record)
+    made = (trainer.state_path, trainer.checkpoint_path, out / "log.csv")
+    if not resume and any(path.exists() for path in made):
         raise UsageError(f"{out} holds a run already; go on with it by --resume, or give another --out.")
-    config = PRESETS[preset]
+    if resume:
+        trainer.resume()
     photos = load_photos(data, config.window + CONTEXT)
     console.say(f"{len(photos)} photographs, {sum(p.size for _, p in photos) / 3e6:.1f} megapixels")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TrainingError(f"the folder {out} cannot be made ({error.strerror}); give another --out.") from error
-    record = {"data": [folder.name for folder in data], "command": _command(), "licence": licence}
-    trainer = Trainer(out, chosen, preset, config, settings, record)
-    if resume:
-        trainer.resume()
-    stopping = _Stopping()
+    check_folder(out)
 
     def report(progress: Progress) -> None:
         if quiet:
@@ -86,7 +101,8 @@ def train(
             f"{left:.0f} min left{gained}"
         )
 
-    trainer.run(*split_photos(photos), report, stopping.asked)
+    with _Stopping() as stopping:
+        trainer.run(*split_photos(photos), report, stopping.asked)
     console.say(f"{trainer.step} steps in {trainer.minutes:.1f} minutes; checkpoint in {trainer.checkpoint_path}")
     if stopping.asked():
         console.say("stopped; the same command with --resume goes on.")
@@ -94,22 +110,30 @@ def train(
 
 
 class _Stopping:
-    """Ctrl-C and SIGTERM ask the loop to stop after the step it is in."""
+    """Ctrl-C and SIGTERM ask the loop to stop after the step it is in; a second one stops at once."""
 
-    def __init__(self) -> None:
+    def __enter__(self) -> _Stopping:
         self._asked = False
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, self._ask)
+        self._before = {name: signal.signal(name, self._ask) for name in (signal.SIGINT, signal.SIGTERM)}
+        return self
 
-    def _ask(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
+        for name, handler in self._before.items():
+            signal.signal(name, handler)
+
+    def _ask(self, name: int, frame: object) -> None:
         self._asked = True
+        signal.signal(name, self._before[signal.Signals(name)])
 
     def asked(self) -> bool:
         """Whether to stop."""
         return self._asked
 
 
-def _command() -> str:
-    """The command line without the folders of this machine."""
-    words = [Path(word).name if "/" in word or "\\" in word else word for word in sys.argv[1:]]
-    return " ".join(["magn", *words])
+def command_line(words: list[str]) -> str:
+    """Return the command as it can be typed again, folders without where they lie on this machine."""
+    short = []
+    for word in words:
+        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        short.append(option + equals + re.split(r"[/\\]", value.rstrip("/\\"))[-1])
+    return shlex.join(["magn", *short])

@@ -44,7 +44,8 @@ class Photo:
     ``pixels`` is (H, W) for gray or (H, W, 3) for RGB, as uint8 (0..255), uint16 (0..65535) or float32
     (0..1 nominal, not clipped), whatever the file holds. ``alpha`` is (H, W) of the same dtype and range,
     or None. ``quantization`` is None unless the file is a JPEG. ``format`` is the format of the file:
-    "JPEG", "PNG", "WEBP", "TIFF", "BMP" or "PNM".
+    "JPEG", "PNG", "WEBP", "TIFF", "BMP" or "PNM". ``turned`` is the EXIF orientation (1..8) that the stored
+    picture had and that it was turned by.
     """
 
     pixels: Array
@@ -52,3 +53,4 @@ class Photo:
     metadata: Metadata
     quantization: JpegTables | None
     format: str
+    turned: int = 1

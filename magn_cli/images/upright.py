@@ -27,9 +27,11 @@ def upright(photo: Photo) -> Photo:
     turn = _TURNS.get(exif.orientation(metadata.exif)) if metadata.exif else None
     if turn is None or metadata.exif is None:
         return photo
-    sides_swapped = exif.orientation(metadata.exif) >= 5
+    orientation = exif.orientation(metadata.exif)
+    sides_swapped = orientation >= 5
     return replace(
         photo,
+        turned=orientation,
         pixels=np.ascontiguousarray(turn(photo.pixels)),
         alpha=None if photo.alpha is None else np.ascontiguousarray(turn(photo.alpha)),
         metadata=replace(
@@ -39,3 +41,14 @@ def upright(photo: Photo) -> Photo:
             dpi=metadata.dpi[::-1] if metadata.dpi and sides_swapped else metadata.dpi,
         ),
     )
+
+
+def as_stored(pixels: Array, turned: int) -> Array:
+    """Pixels, (H, W) or (H, W, 3), as they lie in the file: JPEG blocks and Bayer patterns start there."""
+    back = {6: 8, 8: 6}.get(turned, turned)
+    return _TURNS[back](pixels) if back in _TURNS else pixels
+
+
+def as_seen(pixels: Array, turned: int) -> Array:
+    """What :func:`as_stored` turned, the right way up again."""
+    return _TURNS[turned](pixels) if turned in _TURNS else pixels

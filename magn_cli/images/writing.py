@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from magn_cli import atomic
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.images import atomic, exif, jpeg, png, tiff
+from magn_cli.images import exif, jpeg, png, tiff
 from magn_cli.images.depth import change_depth, full_scale
 from magn_cli.images.limits import RefusedError
 from magn_cli.images.photo import Array, Metadata, Photo
@@ -89,6 +90,8 @@ def _encoded(kind: str, pixels: Array, like: Photo | None, quality: int, softwar
     alpha = None if like is None or like.alpha is None else change_depth(like.alpha, dtype)
     if alpha is not None and alpha.shape != pixels.shape[:2]:
         raise ValueError(f"the alpha is {alpha.shape}, the pixels {pixels.shape[:2]}")
+    if dtype != pixels.dtype:
+        logger.warning("%s holds at most %d bits; the picture had more.", kind, 8 * dtype.itemsize)
     pixels = change_depth(pixels, dtype)
     metadata = like.metadata if like is not None else Metadata()
     metadata = _fitting(metadata, gray=pixels.ndim == 2 and kind != "WebP")

@@ -9,6 +9,9 @@ from typing import Any, Literal
 GraphLevel = Literal["pixel", "patch"]
 
 
+_LEAST = {"blocks_before": 0, "blocks_after": 0, "graph_blocks": 0, "window_overlap": 0}
+
+
 @dataclass(frozen=True)
 class MagnConfig:
     """Everything that decides the shape of a MAGN network. The defaults are the paper's (5,224,816 parameters).
@@ -71,6 +74,10 @@ class MagnConfig:
     """How many picture pixels neighbouring graph windows share at inference (ours)."""
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value, least = getattr(self, field.name), _LEAST.get(field.name, 1)
+            if type(value) is int and value < least:
+                raise ValueError(f"{field.name} must be at least {least}")
         problems = [
             (self.channels not in (1, 3), "channels must be 1 or 3"),
             (not self.graphs or set(self.graphs) - {"pixel", "patch"}, "graphs takes 'pixel' and 'patch'"),

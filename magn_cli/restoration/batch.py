@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from magn_cli import images
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.restoration.picture import Level, PhotoRestorer, Restored
@@ -39,26 +41,36 @@ def plan(source: Path, out: Path | None, overwrite: bool = False) -> list[Job]:
     sub-folders') go to the folder ``out`` as PNG, or beside themselves.
 
     Raises:
-        ImageError: the source does not exist; a folder holds no picture.
+        ImageError: the source does not exist or may not be read; a folder holds no picture; the folder of a
+            single output does not exist or may not be written to.
         UsageError: an output exists (without ``overwrite``), is the input itself, has a suffix that cannot be
             written, or would be made from two inputs.
     """
+    try:
+        jobs = _jobs(source, out)
+        _check(jobs, overwrite)
+    except OSError as error:
+        raise ImageError(
+            f"{error.filename or source} cannot be used ({error.strerror}); check the path."
+        ) from error
+    return jobs
+
+
+def _jobs(source: Path, out: Path | None) -> list[Job]:
     if not source.exists():
         raise ImageError(f"there is no file or folder {source}; check the path.")
     if not source.is_dir():
-        jobs = [Job(source, _target(source, out))]
-        check_folder(jobs[0].target.parent)
-    else:
-        if out is not None and out.exists() and not out.is_dir():
-            raise UsageError(f"{out} is a file, but the results of a folder need a folder; give another --out.")
-        pictures = sorted(p for p in source.iterdir() if p.is_file() and p.suffix.lower() in images.INPUT_SUFFIXES)
-        if out is None:
-            pictures = [p for p in pictures if not p.stem.endswith("_restored")]
-        if not pictures:
-            raise ImageError(f"the folder {source} holds no picture; give a folder of photographs.")
-        jobs = [Job(p, out / f"{p.stem}.png" if out else _target(p, None)) for p in pictures]
-    _check(jobs, overwrite)
-    return jobs
+        job = Job(source, _target(source, out))
+        check_folder(job.target.parent)
+        return [job]
+    if out is not None and out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file, but the results of a folder need a folder; give another --out.")
+    pictures = sorted(p for p in source.iterdir() if p.is_file() and p.suffix.lower() in images.INPUT_SUFFIXES)
+    if out is None:
+        pictures = [p for p in pictures if not p.stem.endswith("_restored")]
+    if not pictures:
+        raise ImageError(f"the folder {source} holds no picture; give a folder of photographs.")
+    return [Job(p, out / f"{p.stem}.png" if out else _target(p, None)) for p in pictures]
 
 
 def _target(source: Path, out: Path | None) -> Path:
@@ -78,9 +90,11 @@ def _check(jobs: list[Job], overwrite: bool) -> None:
                 f"{first[job.target]} and {job.source} would both become {job.target}; rename one of them."
             )
         first[job.target] = job.source
-        if job.target.exists() and job.target.resolve() == job.source.resolve() and not overwrite:
+        # A link that leads nowhere is something of the user's, too.
+        there = os.path.lexists(job.target) and not overwrite
+        if there and job.target.resolve() == job.source.resolve():
             raise UsageError(f"the output {job.target} is the input itself; give another --out, or --overwrite.")
-        if job.target.exists() and not overwrite:
+        if there:
             raise UsageError(f"{job.target} exists; give another --out, or --overwrite to replace it.")
 
 
@@ -91,10 +105,18 @@ def restore_file(
     overwrite: bool = False,
     progress: Callable[[float], None] = lambda done: None,
 ) -> Done:
-    """Restore one file. Raises :class:`ImageError` where it cannot be read or the result not be written."""
+    """Restore one file.
+
+    Raises:
+        ImageError: it cannot be read, there is not enough memory for it, or the result cannot be written.
+        UsageError: the output has come into being since :func:`plan`.
+    """
     began = time.perf_counter()
     photo = images.read(job.source)
-    restored = restorer.restore(photo, level, progress)
+    try:
+        restored = restorer.restore(photo, level, progress)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise ImageError(f"{job.source} needs more memory than there is; try a smaller --tile.") from error
     images.write(job.target, restored.pixels, photo, overwrite=overwrite, software=f"magn {__version__}")
     megapixels = photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6
     return Done(job, restored, megapixels, time.perf_counter() - began)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from magn_cli import images
 from magn_cli.errors import UsageError
 from magn_cli.images import Metadata, Photo, from_float, to_float
 from magn_cli.restoration.restorer import Restorer
@@ -29,7 +30,7 @@ class Restored:
     """``(H, W)`` or ``(H, W, 3)`` of the input's type."""
 
     scale: LevelScale | None
-    """What a level is in this task; None: it has none."""
+    """What a level is for this network; None: it takes none."""
 
     found: FoundLevel
     """The level that the network was told, and where it comes from."""
@@ -53,18 +54,31 @@ class PhotoRestorer:
     ) -> Restored:
         """Restore one photo. Raises :class:`UsageError` for a level that makes no sense or is out of range."""
         found = self.resolve(photo, level)
-        told = self.scale.to_network(found.level) if self.scale and found.level is not None else None
-        pixels = to_float(photo.pixels)
+        stored = images.as_stored(to_float(photo.pixels), photo.turned)
+        result = images.as_seen(self.restore_values(stored, found.level, progress), photo.turned)
+        return Restored(from_float(np.ascontiguousarray(result), photo.pixels.dtype), self.scale, found)
+
+    def restore_values(
+        self,
+        pixels: NDArray[np.float32],
+        level: float | None,
+        progress: Callable[[float], None] = lambda done: None,
+    ) -> NDArray[np.float32]:
+        """Restore ``(H, W)`` or ``(H, W, 3)``, 0..1, with a level in the task's units; not clipped."""
+        told = self.scale.to_network(level) if self.scale and level is not None else None
         seen = self.task.network_input(pixels, **self.options)
         restored = self.restorer.restore(seen, told, keeps_bayer=self.task.alignment == 2, progress=progress)
-        result = self.task.network_output(restored, pixels, **self.options)
-        return Restored(from_float(result, photo.pixels.dtype), self.task.scale, found)
+        return self.task.network_output(restored, pixels, **self.options)
 
     def resolve(self, photo: Photo, level: Level) -> FoundLevel:
         """Return the level for a photo: the one given, or the one found in it moved into the range."""
         wanted = check_level(self.task, level)
         if self.task.scale is None or wanted == "unknown":
             return FoundLevel(None, "not told to the network")
+        if self.scale is None:
+            if not isinstance(wanted, str):
+                log.warning("this network takes no level; --level %g changes nothing.", wanted)
+            return FoundLevel(None, "this network takes no level")
         if not isinstance(wanted, str):
             return FoundLevel(wanted, "as given")
         found = self.task.find_level(photo)
@@ -85,7 +99,7 @@ def check_level(task: Task, level: Level) -> Level:
         raise UsageError(f"{task.name} has no level; leave --level away.")
     try:
         number = float(level)
-    except ValueError:
+    except (ValueError, TypeError):
         raise UsageError(f"{level!r} is no level; give auto, unknown or a number.") from None
     return task.scale.check(number)
 

@@ -104,10 +104,14 @@ class Restorer:
         )
 
     def _pad(self, seen: Float, keeps_bayer: bool) -> Float:
-        """Continue the border by reflection; by copies of the edge where the picture is too small for that."""
-        more = [(BORDER, BORDER + -(side + 2 * BORDER) % self.multiple) for side in seen.shape[:2]]
-        fits = all(side > max(pad) for side, pad in zip(seen.shape[:2], more, strict=True))
-        return np.pad(seen, [*more, (0, 0)], mode="reflect" if fits or keeps_bayer else "edge")
+        """Continue the border by reflection; copies of the edge along a side too short for it."""
+        padded = seen
+        for axis, side in enumerate(seen.shape[:2]):
+            more = [(0, 0)] * 3
+            more[axis] = (BORDER, BORDER + -(side + 2 * BORDER) % self.multiple)
+            reflects = keeps_bayer or side > max(more[axis])
+            padded = np.pad(padded, more, mode="reflect" if reflects else "edge")
+        return padded
 
     def _finite(self, piece: Float, level: float, row: _Place, column: _Place) -> Float:
         """Restore one tile; once more in float32 where it overflowed."""

@@ -58,6 +58,12 @@ class LevelScale:
         """Return plain values that JSON can hold."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> LevelScale:
+        """Read what :meth:`to_dict` wrote. Raises ``ValueError`` or ``TypeError`` for anything else."""
+        name, *numbers = (values[key] for key in ("name", "low", "high", "offset", "factor"))
+        return cls(str(name), *(float(number) for number in numbers))
+
 
 @dataclass(frozen=True)
 class FoundLevel:
@@ -82,6 +88,9 @@ class Task(ABC):
 
     alignment: ClassVar[int] = 1
     """Grid of the degradation in pixels: crops and windows start at multiples of it (Bayer 2, JPEG 8)."""
+
+    options: ClassVar[frozenset[str]] = frozenset()
+    """Names of the options of :meth:`network_input` and :meth:`network_output`."""
 
     @abstractmethod
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:

@@ -27,6 +27,7 @@ class Demosaic(Task):
     name: ClassVar[str] = "demosaic"
     title: ClassVar[str] = "turn a Bayer mosaic into colour"
     alignment: ClassVar[int] = 2
+    options: ClassVar[frozenset[str]] = frozenset({"pattern"})
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
         """Sample ``(H, W, 3)``: to ``(H, W, 3)`` with zeros where a colour was not sampled, or with the
@@ -55,7 +56,9 @@ class Demosaic(Task):
                 "give a one-channel CFA picture, or another --pattern."
             )
         rows, columns = _SHIFTS[pattern]
-        return np.pad(pixels, [(rows, 0), (columns, 0), (0, 0)], mode="reflect")
+        moved = np.pad(pixels, [(rows, 0), (columns, 0), (0, 0)], mode="reflect")
+        # A single row or column has nothing to be reflected but itself, in the wrong colour.
+        return moved * _sampled(moved.shape[:2], DEFAULT_PATTERN)
 
     def network_output(self, restored: Pixels, like: Pixels, **options: Any) -> Pixels:
         """Return ``(H, W, 3)``, also for a CFA picture."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import math
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
+from magn_cli import atomic
 from magn_cli.errors import TrainingError
 from magn_cli.model import Magn, MagnConfig
 from magn_cli.model.graph import ScoreScale
@@ -80,9 +82,14 @@ class Trainer:
         """Where the network for use is written."""
         return self.out / f"{self.preset}-{self.task.name}.safetensors"
 
+    @property
+    def state_path(self) -> Path:
+        """Where the state for resuming is written."""
+        return self.out / "state.pt"
+
     def resume(self) -> None:
         """Continue from the state in the run's folder: weights, averages, optimizer, step."""
-        state = load_state(self.out / "state.pt")
+        state = load_state(self.state_path)
         if state["config"] != self.config.to_dict() or state["task"] != self.task.name:
             raise TrainingError(f"the state in {self.out} is of another network or task; give another --out.")
         for name in ("seed", "batch"):
@@ -99,6 +106,7 @@ class Trainer:
             state["usual_gradient"],
         )
         torch.set_rng_state(state["rng"])
+        _Lines(self.out / "log.csv").forget_after(self.step)
 
     def run(
         self,
@@ -122,22 +130,23 @@ class Trainer:
             sampler=range(self.step * options.batch, len(pairs)),
             num_workers=1,
             prefetch_factor=4,
+            worker_init_fn=_leave_signals_to_the_loop,
         )
         began, lines, window = time.monotonic() - self.minutes * 60, _Lines(self.out / "log.csv"), _Window()
         scales = [m for m in self.model.modules() if isinstance(m, ScoreScale)]
         self.model.train()
         for degraded, clean, level in loader:
-            logs = (self.step + 1) % LOG_EVERY == 0
             for scale in scales:
-                scale.watch = logs
+                scale.watch = (self.step + 1) % LOG_EVERY == 0
             loss, gradient = self._step(degraded, clean, level.float())
             window.add(loss, gradient, len(degraded))
             self.step += 1
             self.minutes = (time.monotonic() - began) / 60
             stop = should_stop()
             last = stop or self.step == options.max_steps
-            if logs:
-                psnr = self._validate(held_batches) if last or self.step % options.validate_every == 0 else None
+            validates = last or self.step % options.validate_every == 0
+            if validates or self.step % LOG_EVERY == 0:
+                psnr = self._validate(held_batches) if validates else None
                 largest = max((float(s.largest) for s in scales if s.largest is not None), default=0.0)
                 progress = window.close(self.step, self.rate(self.step - 1), largest, psnr)
                 window = _Window()
@@ -172,7 +181,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "rng": torch.get_rng_state(),
         }
-        save_state(self.out / "state.pt", state)
+        save_state(self.state_path, state)
         training = {
             **self.record,
             "steps": self.step,
@@ -183,7 +192,7 @@ class Trainer:
             self.task.name,
             self.preset,
             self.config,
-            self.task.scale,
+            self.task.scale if self.config.level_channel else None,
             training,
             self.record.get("licence", ""),
         )
@@ -203,7 +212,8 @@ class Trainer:
         if not (math.isfinite(value) and math.isfinite(norm)):
             raise TrainingError(
                 f"training diverged at step {self.step}: loss {value:g}, gradient {norm:g}; "
-                f"the last good state is in {self.out}, resume it with a smaller learning rate."
+                f"{'resume the last good state with' if self.state_path.exists() else 'start with'} "
+                "a smaller learning rate."
             )
         usual = self.usual_gradient or norm
         most = self.options.clip * usual
@@ -234,6 +244,12 @@ class Trainer:
 def _psnr(a: Tensor, b: Tensor) -> Tensor:
     # Crops of plain sky can be restored to the last bit: the floor keeps one of them from being the mean.
     return -10 * ((a.double() - b.double()).square().mean((1, 2, 3)) + 1e-6).log10()
+
+
+def _leave_signals_to_the_loop(worker: int) -> None:
+    """Ctrl-C reaches every process of the terminal: the loop must find its worker alive to stop in order."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
 
 
 class _Window:
@@ -268,6 +284,13 @@ class _Lines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def forget_after(self, step: int) -> None:
+        """Drop the lines of steps that a resumed run does again."""
+        if self.path.exists():
+            header, *lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if int(line.partition(",")[0]) <= step]
+            atomic.write_bytes(self.path, "".join([header, *kept]).encode())
 
     def write(self, progress: Progress) -> None:
         new = not self.path.exists()

@@ -58,6 +58,8 @@ class TrainingOptions:
         for name, known in (("loss", get_args(Loss)), ("precision", get_args(Precision))):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} {getattr(self, name)!r} is unknown; use {' or '.join(known)}.")
+        if self.seed < 0:
+            raise UsageError(f"seed {self.seed} makes no sense; give 0 or more.")
         for name in ("max_steps", "batch", "learning_rate", "save_every", "validate_every"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} {getattr(self, name)!r} makes no sense; give a number above 0.")

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from magn_cli import atomic
 from magn_cli.errors import TrainingError
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write tensors and plain values to ``path``, atomically."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
     try:
-        with temporary.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        atomic.write_bytes(path, buffer.getvalue())
     except OSError as error:
         raise TrainingError(
             f"the training state {path} cannot be written ({error.strerror}); free some space."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from magn_cli import atomic
 from magn_cli.errors import WeightsError
 from magn_cli.model import Magn, MagnConfig
 from magn_cli.tasks import LevelScale
@@ -36,7 +37,7 @@ class Checkpoint:
 def save_checkpoint(path: Path, model: Magn, about: Checkpoint) -> None:
     """Write ``model`` as safetensors: weights in fp16, batch statistics in fp32, ``about`` in the metadata.
 
-    The file appears under its name only when it is whole.
+    The file appears under its name only when it is whole. Raises :class:`WeightsError` where it cannot be written.
     """
     statistics = {name for name, _ in model.named_buffers()}
     tensors = {
@@ -53,12 +54,10 @@ def save_checkpoint(path: Path, model: Magn, about: Checkpoint) -> None:
         "training": json.dumps(about.training),
         "licence": about.licence,
     }
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        save_file(tensors, temporary, metadata)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        atomic.write_bytes(path, save(tensors, metadata))
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be written ({error.strerror}); free some space.") from error
 
 
 def load_checkpoint(path: Path) -> tuple[Magn, Checkpoint]:
@@ -95,11 +94,11 @@ def _about(path: Path, metadata: dict[str, str]) -> Checkpoint:
             task=metadata["task"],
             preset=metadata["preset"],
             config=MagnConfig.from_dict(json.loads(metadata["config"])),
-            scale=LevelScale(**scale) if scale else None,
+            scale=LevelScale.from_dict(scale) if scale else None,
             training=json.loads(metadata["training"]),
             licence=metadata["licence"],
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"the metadata of {path} cannot be read ({error}); get the file again.") from error
 
 
