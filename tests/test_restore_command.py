@@ -221,7 +221,17 @@ class TestMistakes:
         refused(magn("restore", tmp_path, "--task", "jpeg"), 1, "no picture")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["restore", "--help"], ["train", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["restore", "--help"],
+        ["train", "--help"],
+        ["degrade", "--help"],
+        ["eval", "--help"],
+    ],
+)
 def test_help_does_not_import_torch(words):
     code = (
         "import sys\nsys.argv = ['magn', *sys.argv[1:]]\n"

@@ -7,12 +7,16 @@ from typing import Annotated
 import typer
 
 from magn_cli.cli import console
+from magn_cli.cli.degrade import degrade
+from magn_cli.cli.evaluate import evaluate
 from magn_cli.cli.restore import restore
 from magn_cli.cli.train import train
 from magn_cli.version import __version__
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 app.command()(restore)
+app.command()(degrade)
+app.command("eval")(evaluate)
 app.command()(train)
 
 

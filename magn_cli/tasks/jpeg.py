@@ -9,11 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from magn_cli.errors import UsageError
+from magn_cli.errors import ImageError, UsageError
 from magn_cli.images import Photo, from_float, to_float
 from magn_cli.tasks.base import FoundLevel, LevelScale, Pixels, Task
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+DEFAULT_SUBSAMPLING = "4:2:0"
+"""Pillow's and libjpeg's own, and what most files have."""
+
+MAX_SIDE = 65_500
+"""Pixels a side; libjpeg stops a little below the 65,535 that the format could say."""
 
 
 class Jpeg(Task):
@@ -31,13 +36,8 @@ class Jpeg(Task):
         """
         if level is None:
             raise UsageError("jpeg needs a quality; give --level with a number from 5 to 95.")
-        subsampling = options.get("subsampling", "4:2:0")
-        if subsampling not in SUBSAMPLINGS:
-            raise UsageError(f"unknown chroma subsampling {subsampling!r}; use one of {', '.join(SUBSAMPLINGS)}.")
-        buffer = io.BytesIO()
-        kind = {} if clean.ndim == 2 else {"subsampling": subsampling}
-        Image.fromarray(from_float(clean, np.dtype(np.uint8))).save(buffer, "JPEG", quality=round(level), **kind)
-        return to_float(np.asarray(Image.open(buffer)))
+        data = encode(clean, level, options.get("subsampling", DEFAULT_SUBSAMPLING))
+        return to_float(np.asarray(Image.open(io.BytesIO(data))))
 
     def find_level(self, photo: Photo) -> FoundLevel:
         """Quality from the file's quantization tables; unknown where the file is no JPEG."""
@@ -51,6 +51,38 @@ class Jpeg(Task):
     def training_options(self, rng: np.random.Generator) -> dict[str, Any]:
         """Half of the pairs 4:2:0, as most files are, the rest 4:4:4 and a few 4:2:2."""
         return {"subsampling": str(rng.choice(["4:2:0", "4:4:4", "4:2:2"], p=[0.5, 0.4, 0.1]))}
+
+
+def encode(pixels: Pixels, quality: float, subsampling: str = DEFAULT_SUBSAMPLING) -> bytes:
+    """Return the JPEG file that Pillow makes of ``(H, W)`` gray or ``(H, W, 3)`` RGB, 0..1.
+
+    Args:
+        pixels: rounded to 8 bit and clipped first.
+        quality: rounded to a whole number.
+        subsampling: of colour, one of ``SUBSAMPLINGS``; gray has none.
+
+    Raises:
+        UsageError: an unknown subsampling.
+        ImageError: the picture is larger than the format can hold.
+    """
+    check_subsampling(subsampling)
+    height, width = pixels.shape[:2]
+    if max(height, width) > MAX_SIDE:
+        raise ImageError(
+            f"the picture has {width:,} x {height:,} pixels and JPEG holds at most {MAX_SIDE:,} a side; "
+            "cut it first."
+        )
+    buffer = io.BytesIO()
+    kind = {} if pixels.ndim == 2 else {"subsampling": subsampling}
+    Image.fromarray(from_float(pixels, np.dtype(np.uint8))).save(buffer, "JPEG", quality=round(quality), **kind)
+    return buffer.getvalue()
+
+
+def check_subsampling(subsampling: str) -> str:
+    """Return ``subsampling``, or raise :class:`UsageError` where it is none of ``SUBSAMPLINGS``."""
+    if subsampling not in SUBSAMPLINGS:
+        raise UsageError(f"unknown chroma subsampling {subsampling!r}; use one of {', '.join(SUBSAMPLINGS)}.")
+    return subsampling
 
 
 def nearest_quality(luma: NDArray[np.int_], chroma: NDArray[np.int_] | None = None) -> tuple[int, bool]:

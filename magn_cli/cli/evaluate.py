@@ -1,0 +1,222 @@
+"""``magn eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from magn_cli.cli import console, options
+from magn_cli.errors import ImageError, UsageError
+
+if TYPE_CHECKING:
+    from magn_cli.evaluation.plan import Job, Method
+    from magn_cli.evaluation.report import Result
+    from magn_cli.evaluation.run import Protocol
+
+
+@console.sentences
+def evaluate(
+    clean: Annotated[
+        Path | None, typer.Argument(help="Folder of clean pictures, sub-folders included.", show_default=False)
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="denoise, jpeg or demosaic; known where --set or --table is given.")
+    ] = None,
+    level: Annotated[str | None, typer.Option(help="Levels, such as 10,20,30,40.", show_default=False)] = None,
+    degraded: Annotated[
+        Path | None,
+        typer.Option(help="Folder of degraded pictures, paired with CLEAN by relative path.", show_default=False),
+    ] = None,
+    set_: Annotated[
+        str | None,
+        typer.Option("--set", help="A test set of the paper, such as Classic5, in --data.", show_default=False),
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(help="All sets of the paper's table II, III or IV in --data.", show_default=False)
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder that holds the test sets.", envvar="MAGN_DATA", show_default=False),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="Also run nlm (denoise), bilinear or edge-aware (demosaic); repeatable."),
+    ] = None,
+    baselines_only: Annotated[bool, typer.Option("--baselines-only", help="Run no network.")] = False,
+    blind: Annotated[bool, typer.Option("--blind", help="Do not tell the network the level.")] = False,
+    protocol: Annotated[
+        str, typer.Option(help="paper (as Tables II-IV were made) or modern (8 bit, Gaussian SSIM).")
+    ] = "paper",
+    subsampling: Annotated[
+        str, typer.Option(help="Of colour JPEG made on the fly: 4:4:4, 4:2:2 or 4:2:0.")
+    ] = "4:2:0",
+    seed: Annotated[int, typer.Option(help="Of noise made on the fly.")] = 0,
+    json: Annotated[
+        Path | None, typer.Option(help="Write everything as JSON; - for standard output.", show_default=False)
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write one line a picture as CSV; - likewise.", show_default=False)
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write the table as Markdown; - likewise.", show_default=False)
+    ] = None,
+    preset: options.Preset = "magn-s",
+    weights: options.Weights = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    tile: options.Tile = "auto",
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Measure PSNR, SSIM and PSNR-B against clean pictures, beside the paper's figures.
+
+    Examples:
+
+      magn eval --set Classic5 --data testsets/
+
+      magn eval --table III --data testsets/
+
+      magn eval photos/ --task jpeg --level 10,40
+
+      magn eval photos/ --degraded bad/ --task jpeg --level 20
+    """
+    console.show_log(verbose, quiet)
+    outputs = {"json": json, "csv": csv, "markdown": markdown}
+    _check_outputs(outputs, overwrite)
+    from magn_cli.evaluation import plan
+
+    if protocol not in ("paper", "modern"):
+        raise UsageError(f"there is no protocol {protocol!r}; use paper or modern.")
+    named: Protocol = "paper" if protocol == "paper" else "modern"
+    wanted = plan.Request(
+        clean=clean,
+        task=task,
+        levels=level,
+        degraded=degraded,
+        dataset=set_,
+        table=table,
+        data=data,
+        protocol=named,
+        subsampling=subsampling,
+        seed=seed,
+    )
+    jobs, missing = plan.jobs(wanted)
+    for name in missing:
+        console.say(f"{name} is not in {data}; its lines are left out.")
+    network = {
+        "preset": preset,
+        "weights": weights,
+        "device": device,
+        "precision": precision,
+        "threads": threads,
+        "tile": options.number("--tile", tile),
+    }
+    methods = plan.methods(jobs, baseline or [], None if baselines_only else network, blind)
+    results = _run(jobs, methods, quiet)
+    _write(results, outputs)
+    if not quiet and Path("-") not in outputs.values():
+        _print(results)
+    failures = sum(len(result.failures) for result in results)
+    if failures:
+        console.fail(f"{failures} measurements failed, the means are without them.", ImageError.exit_code)
+
+
+def _run(jobs: list[Job], methods: dict[str, list[Method]], quiet: bool) -> list[Result]:
+    from magn_cli.evaluation.report import Result
+    from magn_cli.evaluation.run import Row, measure
+
+    results = []
+    total = sum(len(job.pairs) * len(methods[job.task.name]) for job in jobs)
+    with Progress(
+        console=console.messages, transient=True, disable=quiet or not console.messages.is_terminal
+    ) as bar:
+        line = bar.add_task("", total=total)
+        for job in jobs:
+            for method in methods[job.task.name]:
+                rows: list[Row] = []
+                failures: list[str] = []
+                bar.update(line, description=f"{job.dataset} {method.name}")
+                for row in measure(job.pairs, job.task, method.run, job.protocol):
+                    bar.advance(line)
+                    if isinstance(row, Row):
+                        rows.append(row)
+                    else:
+                        failures.append(str(row))
+                        if method is methods[job.task.name][0]:
+                            console.complain(str(row))
+                if rows:
+                    results.append(
+                        Result(
+                            job.dataset,
+                            job.task,
+                            job.level,
+                            method.name,
+                            job.protocol,
+                            method.told,
+                            rows,
+                            failures,
+                            job.benchmark,
+                        )
+                    )
+    if not results:
+        console.fail("no picture could be measured.", ImageError.exit_code)
+    return results
+
+
+def _print(results: list[Result]) -> None:
+    from magn_cli.evaluation.report import COLUMNS, cells, title
+
+    for heading in dict.fromkeys(title(r.protocol, r.task) for r in results):
+        shown = Table(title=heading, title_justify="left", box=None, pad_edge=False)
+        lines = [cells(r) for r in results if title(r.protocol, r.task) == heading]
+        used = [i for i in range(len(COLUMNS)) if any(line[i] for line in lines)]
+        for i in used:
+            shown.add_column(COLUMNS[i], no_wrap=True, justify="left" if i in (0, 2) else "right")
+        for line in lines:
+            shown.add_row(*(line[i] for i in used))
+        # A table squeezed into 80 columns loses its digits; a long line only wraps.
+        console.results.print(shown, width=max(console.results.width, 160), crop=False)
+
+
+def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:
+    given = [path for path in outputs.values() if path is not None]
+    if given.count(Path("-")) > 1:
+        raise UsageError("only one report can go to standard output; give the others a file name.")
+    for path in given:
+        if path == Path("-"):
+            continue
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path} exists; give another name, or --overwrite to replace it.")
+        if not path.absolute().parent.is_dir():
+            raise ImageError(f"there is no folder {path.parent} for {path.name}; make it first.")
+
+
+def _write(results: list[Result], outputs: dict[str, Path | None]) -> None:
+    import csv
+    import io
+    import json
+
+    from magn_cli import atomic
+    from magn_cli.evaluation.report import as_csv, as_document, as_markdown
+
+    lines = io.StringIO()
+    csv.writer(lines, lineterminator="\n").writerows(as_csv(results))
+    texts = {
+        "json": json.dumps(as_document(results), indent=1, allow_nan=False) + "\n",
+        "csv": lines.getvalue(),
+        "markdown": as_markdown(results),
+    }
+    for kind, path in outputs.items():
+        if path == Path("-"):
+            console.results.print(texts[kind], end="", markup=False)
+        elif path is not None:
+            try:
+                atomic.write_bytes(path, texts[kind].encode())
+            except OSError as error:
+                raise ImageError(f"{path} cannot be written ({error.strerror}); give another name.") from error

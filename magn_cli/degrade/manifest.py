@@ -1,0 +1,119 @@
+"""What a degraded set says of itself: its ``manifest.json``, written by ``degrade``, read by ``eval``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from magn_cli.errors import ImageError, UsageError
+
+NAME = "manifest.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """One degraded picture."""
+
+    source: str
+    """Path of the clean picture below the folder it was found in, with ``/`` between the parts."""
+
+    source_sha256: str
+    level: float | None
+    """In the task's units; None: the task has none."""
+
+    result: str
+    """Path below the folder of the set, with ``/`` between the parts."""
+
+    result_sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """How a set was made and what is in it. The same set gives the same bytes: no time, no machine's paths."""
+
+    task: str
+    seed: int
+    options: dict[str, Any]
+    """Of the task and the conversion to gray; plain values."""
+
+    versions: dict[str, str]
+    """Of magn and of the libraries that decide the bytes."""
+
+    results: dict[str, Result] = field(default_factory=dict)
+    """By :attr:`Result.result`."""
+
+    def difference(self, other: Manifest) -> str | None:
+        """Return the first setting in which another set differs, as ``"seed 0, not 1"``; None: in none."""
+        mine, theirs = (
+            {"task": m.task, "seed": m.seed, **m.options, **{f"{n} version": v for n, v in m.versions.items()}}
+            for m in (self, other)
+        )
+        for name in [*mine, *theirs]:
+            if mine.get(name) != theirs.get(name):
+                return f"{name} {_word(mine.get(name))}, not {_word(theirs.get(name))}"
+        return None
+
+    def to_bytes(self) -> bytes:
+        """Return the file: JSON, sorted, ASCII."""
+        listed = sorted(self.results.values(), key=lambda r: (r.source, r.level or 0, r.result))
+        document = {
+            "schema": SCHEMA,
+            "versions": dict(sorted(self.versions.items())),
+            "task": self.task,
+            "levels": sorted({r.level for r in listed if r.level is not None}),
+            "seed": self.seed,
+            "options": dict(sorted(self.options.items())),
+            "pictures": [asdict(r) for r in listed],
+        }
+        # ASCII, since a file name may hold bytes that are no UTF-8.
+        return (json.dumps(document, indent=1) + "\n").encode("ascii")
+
+
+def read(folder: Path) -> Manifest | None:
+    """Return the manifest of a set, None where the folder has none.
+
+    Raises :class:`UsageError` where it is damaged or of an unknown kind, :class:`ImageError` where it cannot
+    be read.
+    """
+    path = folder / NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read ({error.strerror}); give another folder.") from error
+    try:
+        document = json.loads(data)
+        if document["schema"] != SCHEMA:
+            raise ValueError("another schema")
+        results = [_result(entry) for entry in document["pictures"]]
+        return Manifest(
+            str(document["task"]),
+            int(document["seed"]),
+            dict(document["options"]),
+            dict(document["versions"]),
+            {result.result: result for result in results},
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} is no manifest that this magn knows; take it away, or give another folder."
+        ) from error
+
+
+def _result(entry: dict[str, Any]) -> Result:
+    result = Result(**entry)
+    if not isinstance(result.level, int | float | None):
+        raise TypeError("a level is a number")
+    for name in (result.source, result.result):
+        path = PurePosixPath(name)
+        # A manifest may come from a stranger: it names nothing outside of its folder.
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{name} is no path below the set")
+    return result
+
+
+def _word(value: Any) -> str:
+    return "none" if value is None else str(value)

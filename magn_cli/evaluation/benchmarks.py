@@ -1,0 +1,97 @@
+"""The paper's test sets by name, their protocols, and every cell printed for them in Tables II to IV."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from magn_cli.errors import UsageError
+
+OURS = "MAGN"
+INPUTS = {"jpeg": "JPEG", "demosaic": "Mosaic"}
+"""What the paper calls the degraded input, where it prints it (Table II does not)."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed figure: PSNR in dB and SSIM of a method."""
+
+    method: str
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One set in one table."""
+
+    table: str
+    dataset: str
+    task: str
+    levels: tuple[float | None, ...]
+    gray: str | None
+    """How gray is made of a colour picture of this set, one of ``degrade.GRAYS``; None: it stays colour."""
+
+    def cells(self, level: float | None) -> list[Cell]:
+        """Return what the paper prints for a level, in its order."""
+        return [cell for key, cell in _cells() if key == (self.table, self.dataset, level)]
+
+    def cell(self, method: str, level: float | None) -> Cell | None:
+        """Return what the paper prints for one method; None where it prints nothing."""
+        return next((cell for cell in self.cells(level) if cell.method == method), None)
+
+    def best_other(self, level: float | None) -> Cell | None:
+        """Return the best printed method that is neither MAGN nor the input."""
+        others = [c for c in self.cells(level) if c.method not in (OURS, *INPUTS.values())]
+        return max(others, key=lambda cell: cell.psnr, default=None)
+
+
+_SIGMAS, _QUALITIES = (15.0, 25.0, 50.0), (10.0, 20.0, 30.0, 40.0)
+BENCHMARKS = (
+    Benchmark("II", "Set12", "denoise", _SIGMAS, "gray"),
+    Benchmark("II", "BSD68", "denoise", _SIGMAS, "gray"),
+    Benchmark("II", "Urban100", "denoise", _SIGMAS, "gray"),
+    Benchmark("III", "Classic5", "jpeg", _QUALITIES, "luma"),
+    Benchmark("III", "LIVE1", "jpeg", _QUALITIES, "luma"),
+    Benchmark("IV", "McMaster18", "demosaic", (None,), None),
+    Benchmark("IV", "Kodak24", "demosaic", (None,), None),
+    Benchmark("IV", "Urban100", "demosaic", (None,), None),
+)
+
+
+def table(name: str) -> list[Benchmark]:
+    """Return the sets of Table ``II``, ``III`` or ``IV``. Raises :class:`UsageError` for another name."""
+    found = [b for b in BENCHMARKS if b.table == name.upper()]
+    if not found:
+        raise UsageError(f"there is no table {name!r}; use II, III or IV.")
+    return found
+
+
+def benchmark(dataset: str, task: str | None = None) -> Benchmark:
+    """Return a set by name, in any case; ``task`` decides where a set is in two tables.
+
+    Raises :class:`UsageError` for an unknown set, or one that is not used for that task.
+    """
+    found = [b for b in BENCHMARKS if b.dataset.lower() == dataset.lower() and task in (None, b.task)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"{dataset} is in two tables; add --task {' or --task '.join(b.task for b in found)}.")
+    known = ", ".join(dict.fromkeys(b.dataset for b in BENCHMARKS if task in (None, b.task)))
+    raise UsageError(f"there is no set {dataset!r}{f' for {task}' if task else ''}; use one of {known}.")
+
+
+@cache
+def _cells() -> list[tuple[tuple[str, str, float | None], Cell]]:
+    with Path(__file__).with_name("paper.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        (
+            (row["table"], row["dataset"], float(row["level"]) if row["level"] else None),
+            Cell(row["method"], float(row["psnr_db"]), float(row["ssim"])),
+        )
+        for row in rows
+        if row["table"] in ("II", "III", "IV")
+    ]

@@ -1,0 +1,86 @@
+"""Where the pairs of an evaluation come from: degraded on the fly, a set with its manifest, or two folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magn_cli import images
+from magn_cli.degrade import GRAYS, Manifest, Recipe
+from magn_cli.degrade.planning import find
+from magn_cli.errors import ImageError
+from magn_cli.evaluation.run import Loaded, Pair
+from magn_cli.tasks import Task
+
+Float = NDArray[np.float32]
+
+
+def on_the_fly(folder: Path, recipe: Recipe, level: float | None) -> list[Pair]:
+    """Return pairs degraded as ``magn degrade`` does, from a folder of clean pictures and its sub-folders.
+
+    Raises :class:`ImageError` where there is no such folder or no picture in it.
+    """
+
+    def loader(path: Path, name: str) -> Callable[[], Loaded]:
+        def load() -> Loaded:
+            clean = recipe.clean(images.read(path).pixels)
+            _need_colour(recipe.task, clean, path)
+            return Loaded(recipe.degrade(clean, name, level), clean, level)
+
+        return load
+
+    return [Pair(source.name, loader(source.path, source.name)) for source in find(folder)]
+
+
+def of_manifest(clean: Path, degraded: Path, manifest: Manifest, level: float | None) -> list[Pair]:
+    """Return the pairs of a set made by ``magn degrade`` at one level.
+
+    Raises :class:`ImageError` naming a picture whose clean source is not in ``clean``.
+    """
+    pairs = []
+    for result in manifest.results.values():
+        if result.level != level:
+            continue
+        source = clean if clean.is_file() else clean / result.source
+        if not source.is_file():
+            raise ImageError(f"{degraded / result.result} has no partner {source}; add it, or make the set again.")
+        bad, to_gray = degraded / result.result, GRAYS.get(manifest.options.get("gray") or "")
+        pairs.append(Pair(result.source, _two_files(source, bad, to_gray, level, None)))
+    return pairs
+
+
+def of_folders(clean: Path, degraded: Path, task: Task, level: float | None) -> list[Pair]:
+    """Pair two folders by relative path without suffix; where no level is given, each file's is read from it.
+
+    Raises :class:`ImageError` naming a picture that has no partner, or where a folder holds no picture.
+    """
+    sides = [{str(PurePosixPath(s.name).with_suffix("")): s.path for s in find(f)} for f in (clean, degraded)]
+    for here, there, folder in ((sides[0], sides[1], degraded), (sides[1], sides[0], clean)):
+        for name in sorted(here.keys() - there.keys()):
+            raise ImageError(f"{here[name]} has no partner {name} in {folder}; add it, or take the other away.")
+    finds = task if level is None and task.scale is not None else None
+    return [Pair(n, _two_files(sides[0][n], sides[1][n], None, level, finds)) for n in sorted(sides[0])]
+
+
+def _two_files(
+    clean: Path, degraded: Path, to_gray: Callable[[Float], Float] | None, level: float | None, finds: Task | None
+) -> Callable[[], Loaded]:
+    def load() -> Loaded:
+        photo = images.read(degraded)
+        reference, bad = (images.to_float(p.pixels) for p in (images.read(clean), photo))
+        if to_gray is not None and reference.ndim == 3:
+            reference = to_gray(reference)
+        if reference.shape[:2] != bad.shape[:2]:
+            sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (reference, bad))
+            raise ImageError(f"{clean} and {degraded} differ in size ({sizes}); pair equal sizes.")
+        return Loaded(bad, reference, level if finds is None else finds.find_level(photo).level)
+
+    return load
+
+
+def _need_colour(task: str, clean: Float, path: Path) -> None:
+    if task == "demosaic" and clean.ndim == 2:
+        raise ImageError(f"{path} is gray, but a mosaic is made of a colour picture; leave it out of the set.")

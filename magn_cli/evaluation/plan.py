@@ -1,0 +1,185 @@
+"""From what a user asks for to the work: which sets at which levels, with which methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magn_cli.degrade import Recipe, parse_levels
+from magn_cli.degrade import manifest as manifests
+from magn_cli.errors import ImageError, UsageError
+from magn_cli.evaluation import baselines, pairs
+from magn_cli.evaluation.benchmarks import Benchmark, benchmark, table
+from magn_cli.evaluation.run import Pair, Protocol
+from magn_cli.tasks import Task, get_task
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, as it stands on the command line."""
+
+    clean: Path | None
+    task: str | None
+    levels: str | None
+    degraded: Path | None
+    dataset: str | None
+    table: str | None
+    data: Path | None
+    protocol: Protocol
+    subsampling: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """One set at one level."""
+
+    dataset: str
+    task: Task
+    level: float | None
+    """None: the task has none, or each file says its own."""
+
+    pairs: list[Pair]
+    protocol: Protocol
+    options: dict[str, Any]
+    """Of the task: the Bayer pattern."""
+
+    benchmark: Benchmark | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """Something to be measured."""
+
+    name: str
+    told: str
+    """``given`` or ``unknown``: whether a network is told the level; ``-`` for a baseline."""
+
+    run: Callable[[Float, float | None], Float]
+
+
+def jobs(request: Request) -> tuple[list[Job], list[str]]:
+    """Return the work, and which of a table's sets are not there.
+
+    Raises :class:`UsageError` where the request does not say clearly what to measure, :class:`ImageError` where
+    a folder is missing or holds no picture.
+    """
+    ways = [request.clean is not None, request.dataset is not None, request.table is not None]
+    if sum(ways) != 1:
+        raise UsageError("give a folder of clean pictures, or --set NAME, or --table NUMBER: one of the three.")
+    if request.degraded is not None and request.clean is None:
+        raise UsageError("--degraded goes with a folder of clean pictures; give that folder too.")
+    if request.clean is not None:
+        return _of_folder(request, request.clean), []
+    if request.data is None:
+        raise UsageError("say where the test sets are: --data FOLDER, or the variable MAGN_DATA.")
+    if not request.data.is_dir():
+        raise ImageError(f"there is no folder {request.data}; give --data the folder that holds the test sets.")
+    wanted = table(request.table) if request.table else [benchmark(request.dataset or "", request.task)]
+    there = {b: folder for b in wanted if (folder := _folder(request.data, b.dataset))}
+    if not there:
+        names = ", ".join(b.dataset for b in wanted)
+        raise ImageError(f"{request.data} holds no folder {names}; put the set there, or give another --data.")
+    work = [job for b, folder in there.items() for job in _of_benchmark(request, b, folder)]
+    return work, [b.dataset for b in wanted if b not in there]
+
+
+def methods(
+    work: list[Job], names: list[str], network: dict[str, Any] | None, blind: bool
+) -> dict[str, list[Method]]:
+    """Return the methods for each task in ``work``: always the input, then baselines, then the network.
+
+    ``network``: settings of :func:`magn_cli.load`; None for no network.
+    """
+    found: dict[str, list[Method]] = {}
+    for job in work:
+        if job.task.name in found:
+            continue
+        chosen = [
+            Method(name, "-", _on_network_input(baselines.method(name, job.task.name), job))
+            for name in dict.fromkeys(["input", *names])
+        ]
+        if network is not None:
+            chosen.append(_network(job, network, blind))
+        found[job.task.name] = chosen
+    return found
+
+
+def _network(job: Job, settings: dict[str, Any], blind: bool) -> Method:
+    from magn_cli.api import load
+
+    restorer = load(job.task.name, **settings, **job.options)
+    name = settings["preset"] if settings["weights"] is None else Path(settings["weights"]).stem
+    told = "-" if restorer.scale is None else "unknown" if blind else "given"
+    return Method(name, told, lambda degraded, level: restorer.restore_values(degraded, None if blind else level))
+
+
+def _on_network_input(run: baselines.Method, job: Job) -> baselines.Method:
+    """Let a baseline for mosaics see every pattern, in one channel or three, as the network does."""
+    if job.task.name != "demosaic":
+        return run
+    return lambda degraded, level: job.task.network_output(
+        run(job.task.network_input(degraded, **job.options), level), degraded, **job.options
+    )
+
+
+def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[Job]:
+    if request.task not in (None, found.task):
+        raise UsageError(f"{found.dataset} is a set for {found.task}; leave --task away.")
+    task = get_task(found.task)
+    levels = found.levels if request.levels is None else parse_levels(task, request.levels)
+    recipe = Recipe(found.task, request.seed, found.gray, subsampling=request.subsampling)
+    return [
+        Job(found.dataset, task, level, pairs.on_the_fly(folder, recipe, level), request.protocol, {}, found)
+        for level in levels
+    ]
+
+
+def _of_folder(request: Request, clean: Path) -> list[Job]:
+    name = clean.name or str(clean)
+    known = (
+        manifests.read(request.degraded) if request.degraded is not None and request.degraded.is_dir() else None
+    )
+    if request.degraded is not None and known is not None:
+        if request.task not in (None, known.task):
+            raise UsageError(f"{request.degraded} is a set for {known.task}; leave --task away.")
+        task = get_task(known.task)
+        made = sorted({r.level for r in known.results.values()}, key=lambda level: level or 0)
+        levels = made if request.levels is None else [*parse_levels(task, request.levels)]
+        for level in set(levels) - set(made):
+            raise UsageError(
+                f"{request.degraded} holds no level {level:g}; leave --level away for all that it has."
+            )
+        options = {"pattern": known.options["pattern"]} if "pattern" in known.options else {}
+        return [
+            Job(name, task, v, pairs.of_manifest(clean, request.degraded, known, v), request.protocol, options)
+            for v in levels
+        ]
+    if request.task is None:
+        raise UsageError("say how the pictures are degraded: --task denoise, jpeg or demosaic.")
+    task = get_task(request.task)
+    if request.degraded is not None:
+        levels = [None] if request.levels is None else [*parse_levels(task, request.levels)]
+        if len(levels) > 1:
+            raise UsageError("a folder of degraded pictures has one level; give one number, or none.")
+        return [
+            Job(name, task, v, pairs.of_folders(clean, request.degraded, task, v), request.protocol, {})
+            for v in levels
+        ]
+    recipe = Recipe(request.task, request.seed, subsampling=request.subsampling)
+    return [
+        Job(name, task, v, pairs.on_the_fly(clean, recipe, v), request.protocol, {})
+        for v in parse_levels(task, request.levels)
+    ]
+
+
+def _folder(data: Path, dataset: str) -> Path | None:
+    candidates = [data, *sorted(p for p in data.iterdir() if p.is_dir())]
+    return next((p for p in candidates if p.name.lower() == dataset.lower()), None)

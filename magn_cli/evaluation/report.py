@@ -1,0 +1,139 @@
+"""What an evaluation found, as plain values, CSV lines and Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from magn_cli.evaluation.benchmarks import INPUTS, OURS, Benchmark, Cell
+from magn_cli.evaluation.run import Protocol, Row, mean, ssim_name
+from magn_cli.tasks import Task
+from magn_cli.version import __version__
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """One method on one set at one level."""
+
+    dataset: str
+    task: Task
+    level: float | None
+    method: str
+    protocol: Protocol
+    told: str
+    """Whether the network was told the level: ``given``, ``unknown``; ``-`` for a baseline."""
+
+    rows: list[Row]
+    failures: list[str] = field(default_factory=list)
+    benchmark: Benchmark | None = None
+
+    @property
+    def mean(self) -> Row:
+        """The mean over the pictures."""
+        return mean(self.rows)
+
+    @property
+    def ssim(self) -> float:
+        """The mean SSIM that the protocol means."""
+        return float(getattr(self.mean, ssim_name(self.task, self.protocol)))
+
+    def printed(self) -> dict[str, Cell | None]:
+        """What the paper prints for this set and level: input, best other method, MAGN."""
+        if self.benchmark is None or self.protocol != "paper":
+            return {"input": None, "best_other": None, "magn": None}
+        return {
+            "input": self.benchmark.cell(INPUTS.get(self.task.name, ""), self.level),
+            "best_other": self.benchmark.best_other(self.level),
+            "magn": self.benchmark.cell(OURS, self.level),
+        }
+
+    def against(self) -> Cell | None:
+        """The printed cell that this result is to be compared with: the input's for the input, else MAGN's."""
+        return self.printed()["input" if self.method == "input" else "magn"]
+
+
+COLUMNS = ("set", "level", "method", "PSNR", "SSIM", "PSNR-B", "paper", "best other", "difference", "MP/s")
+
+
+def cells(result: Result) -> list[str]:
+    """Return the columns of one line for people."""
+    whole, paper, other = result.mean, result.against(), result.printed()["best_other"]
+    speed = whole.megapixels / whole.seconds if whole.seconds > 0 and result.method != "input" else math.nan
+    return [
+        f"{result.dataset} ({len(result.rows)})",
+        _level(result),
+        result.method + {"unknown": ", level unknown"}.get(result.told, ""),
+        f"{whole.psnr:.2f}",
+        f"{result.ssim:.4f}",
+        "" if whole.psnr_b is None else f"{whole.psnr_b:.2f}",
+        "" if paper is None else f"{paper.method} {paper.psnr:.2f} / {paper.ssim:.4f}",
+        "" if other is None or result.method == "input" else f"{other.method} {other.psnr:.2f} / {other.ssim:.4f}",
+        "" if paper is None else f"{round(whole.psnr, 2) - paper.psnr:+.2f}",
+        "" if math.isnan(speed) else f"{speed:.2f}",
+    ]
+
+
+def title(protocol: Protocol, task: Task) -> str:
+    """Return the sentence that names the protocol beside every number."""
+    window = {"ssim_uniform": "uniform 8x8 window", "ssim_gaussian": "Gaussian 11x11 window"}
+    rounded = "not rounded" if protocol == "paper" and task.name == "denoise" else "rounded to 8 bit"
+    return f"protocol {protocol}: {task.name}, {rounded}, SSIM with a {window[ssim_name(task, protocol)]}"
+
+
+def as_document(results: list[Result]) -> dict[str, Any]:
+    """Return everything as plain values for JSON (``docs/eval-json.md``)."""
+    return {"schema": SCHEMA, "magn": __version__, "results": [_as_values(result) for result in results]}
+
+
+def as_csv(results: list[Result]) -> Iterator[list[str]]:
+    """Return a header and one line a picture."""
+    names = ["psnr", "ssim_uniform", "ssim_gaussian", "psnr_b", "seconds", "megapixels"]
+    yield ["set", "task", "level", "method", "told", "protocol", "picture", *names]
+    for result in results:
+        for row in result.rows:
+            values = [getattr(row, name) for name in names]
+            plain = ["" if value is None else repr(value) for value in values]
+            own = [result.dataset, result.task.name, _level(result), result.method, result.told, result.protocol]
+            yield [*own, row.name, *plain]
+
+
+def as_markdown(results: list[Result]) -> str:
+    """Return one table a protocol and task, each under the sentence that names it."""
+    lines: list[str] = []
+    for heading in dict.fromkeys(title(r.protocol, r.task) for r in results):
+        lines += [heading, "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+        lines += [f"| {' | '.join(cells(r))} |" for r in results if title(r.protocol, r.task) == heading]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _as_values(result: Result) -> dict[str, Any]:
+    whole = asdict(result.mean)
+    whole.pop("name")
+    pictures = [{k: _plain(v) for k, v in asdict(row).items() if k != "level"} for row in result.rows]
+    return {
+        "set": result.dataset,
+        "task": result.task.name,
+        "method": result.method,
+        "told": result.told,
+        "protocol": result.protocol,
+        "ssim_window": ssim_name(result.task, result.protocol).removeprefix("ssim_"),
+        "ssim": _plain(result.ssim),
+        **{key: _plain(value) for key, value in whole.items()},
+        "paper": {key: asdict(cell) if cell else None for key, cell in result.printed().items()},
+        "pictures": pictures,
+        "failures": result.failures,
+    }
+
+
+def _plain(value: Any) -> Any:
+    # JSON knows neither infinity (equal pictures) nor NaN (a picture smaller than the window).
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _level(result: Result) -> str:
+    return "" if result.level is None else f"{result.level:g}"

@@ -1,0 +1,125 @@
+"""Running a method over pictures and measuring what comes out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magn_cli import images
+from magn_cli.errors import ImageError, MagnError, UsageError
+from magn_cli.evaluation import metrics
+from magn_cli.evaluation.baselines import Method
+from magn_cli.tasks import Task
+
+Float = NDArray[np.float32]
+Protocol = Literal["paper", "modern"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Two pictures, ``(H, W)`` or ``(H, W, 3)``, 0..1, and the level that lies between them."""
+
+    degraded: Float
+    reference: Float
+    level: float | None
+    """None: the task has none, or nobody knows it."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A degraded picture and the clean one it came from."""
+
+    name: str
+    load: Callable[[], Loaded]
+    """Raises :class:`ImageError`."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured on one picture."""
+
+    name: str
+    level: float | None
+    psnr: float
+    """dB."""
+
+    ssim_uniform: float
+    ssim_gaussian: float
+    psnr_b: float | None
+    """dB; for jpeg only."""
+
+    seconds: float
+    """Of the method alone."""
+
+    megapixels: float
+
+
+def measure(pairs: Iterable[Pair], task: Task, method: Method, protocol: Protocol) -> Iterator[Row | MagnError]:
+    """Run ``method`` over pairs, one row each; a pair that fails gives its error instead, and the rest goes on.
+
+    Protocol ``paper``: denoised pictures are clipped and not rounded, the others rounded to 8 bit (Tables
+    II-IV). ``modern``: always rounded to 8 bit.
+    """
+    for pair in pairs:
+        try:
+            loaded = pair.load()
+            began = time.perf_counter()
+            restored = method(loaded.degraded, loaded.level)
+            seconds = time.perf_counter() - began
+            yield _row(pair.name, task, _finished(restored, task, protocol), loaded, seconds)
+        except ImageError as error:
+            yield error
+
+
+def mean(rows: list[Row]) -> Row:
+    """Return the mean over pictures, with the time and the megapixels of all."""
+    if not rows:
+        raise UsageError("there is nothing to take a mean of; no picture was measured.")
+
+    def of(name: str) -> float:
+        return float(np.mean([getattr(row, name) for row in rows]))
+
+    return Row(
+        "mean",
+        rows[0].level,
+        of("psnr"),
+        of("ssim_uniform"),
+        of("ssim_gaussian"),
+        None if rows[0].psnr_b is None else of("psnr_b"),
+        math.fsum(row.seconds for row in rows),
+        math.fsum(row.megapixels for row in rows),
+    )
+
+
+def ssim_name(task: Task, protocol: Protocol) -> Literal["ssim_uniform", "ssim_gaussian"]:
+    """Return which SSIM a protocol means: the uniform window for Table III, the Gaussian one elsewhere."""
+    return "ssim_uniform" if protocol == "paper" and task.name == "jpeg" else "ssim_gaussian"
+
+
+def _finished(restored: Float, task: Task, protocol: Protocol) -> Float:
+    if protocol == "paper" and task.name == "denoise":
+        return np.clip(restored, 0, 1)
+    return images.to_float(images.from_float(restored, np.uint8))
+
+
+def _row(name: str, task: Task, restored: Float, loaded: Loaded, seconds: float) -> Row:
+    reference = loaded.reference
+    if restored.shape != reference.shape:
+        kinds = " and ".join("gray" if p.ndim == 2 else "colour" for p in (reference, restored))
+        raise ImageError(f"{name} cannot be compared: its reference is {kinds}; pair equal kinds.")
+    return Row(
+        name,
+        loaded.level,
+        metrics.psnr(restored, reference),
+        metrics.ssim_uniform(restored, reference),
+        metrics.ssim_gaussian(restored, reference),
+        metrics.psnr_b(restored, reference) if task.name == "jpeg" else None,
+        seconds,
+        reference.shape[0] * reference.shape[1] / 1e6,
+    )
