@@ -117,6 +117,18 @@ def test_a_folder_with_a_broken_file(tmp_path, otter):
     assert "b.jpg" in result.stderr and "1 of 3 pictures" in result.stderr
 
 
+@pytest.mark.parametrize("quality", [95, 97, 98, 100])
+def test_a_hardly_compressed_file_does_not_come_out_worse(otter, tmp_path, quality):
+    Image.fromarray(otter).save(tmp_path / "a.jpg", quality=quality)
+    result = magn("restore", tmp_path / "a.jpg", "--task", "jpeg")
+    assert result.exit_code == 0
+    with Image.open(tmp_path / "a_restored.png") as out, Image.open(tmp_path / "a.jpg") as before:
+        assert psnr(np.asarray(out), otter) >= psnr(np.asarray(before), otter)
+        if quality == 100:
+            np.testing.assert_array_equal(np.asarray(out), np.asarray(before))
+            assert "left as it is" in result.stderr
+
+
 def test_level_of_a_file_that_is_no_jpeg_is_unknown(tmp_path, otter):
     Image.fromarray(otter[:40, :48]).save(tmp_path / "a.png")
     result = magn("restore", tmp_path / "a.png", "--task", "jpeg")

@@ -54,8 +54,13 @@ class PhotoRestorer:
     ) -> Restored:
         """Restore one photo. Raises :class:`UsageError` for a level that makes no sense or is out of range."""
         found = self.resolve(photo, level)
+        if found.strength == 0:
+            return Restored(photo.pixels, self.scale, found)
         stored = images.as_stored(to_float(photo.pixels), photo.turned)
-        result = images.as_seen(self.restore_values(stored, found.level, progress), photo.turned)
+        result = self.restore_values(stored, found.level, progress)
+        if found.strength < 1:
+            result = stored + np.float32(found.strength) * (result - stored)
+        result = images.as_seen(result, photo.turned)
         return Restored(from_float(np.ascontiguousarray(result), photo.pixels.dtype), self.scale, found)
 
     def restore_values(
@@ -84,8 +89,11 @@ class PhotoRestorer:
         found = self.task.find_level(photo)
         if found.level is None or self.task.scale.low <= found.level <= self.task.scale.high:
             return found
-        nearest = self.task.scale.nearest(found.level)
-        return FoundLevel(nearest, f"the nearest to {found.level:g}, {found.how}")
+        nearest, strength = self.task.scale.nearest(found.level), self.task.strength(found.level)
+        done = (
+            "" if strength == 1 else f"; {strength:.0%} of the change applied" if strength else "; left as it is"
+        )
+        return FoundLevel(nearest, f"the nearest to {found.level:g}, {found.how}{done}", strength)
 
 
 def check_level(task: Task, level: Level) -> Level:

@@ -73,7 +73,10 @@ class FoundLevel:
     """None: nothing could be found, the network is told "unknown"."""
 
     how: str
-    """Where it comes from, in words for the user: ``"the file's quantization tables"``."""
+    """Where it comes from, in words for the user: ``"from the file's quantization tables"``."""
+
+    strength: float = 1.0
+    """Share of the network's change that is applied, 0..1: less where a picture is hardly degraded at all."""
 
 
 class Task(ABC):
@@ -95,6 +98,10 @@ class Task(ABC):
     @abstractmethod
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
         """Degrade a clean picture of any size; ``level`` in the task's own units, None where it has none."""
+
+    def strength(self, level: float) -> float:
+        """Return the share of the change to apply for a found level, 0..1; below 1 for hardly degraded ones."""
+        return 1.0
 
     @abstractmethod
     def find_level(self, photo: Photo) -> FoundLevel:

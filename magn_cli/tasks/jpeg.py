@@ -48,6 +48,14 @@ class Jpeg(Task):
         how = "from the file's quantization tables" if exact else "nearest to the file's own quantization tables"
         return FoundLevel(float(quality), how)
 
+    def strength(self, level: float) -> float:
+        """Return 1 up to quality 95, then less, to 0 at 100.
+
+        Networks know qualities up to 95. What they do to a better file is too much: measured on the example
+        photos, full strength loses up to 0.5 dB at 98 and 1.4 dB at 100.
+        """
+        return min(1.0, max(0.0, (100 - level) / 5))
+
     def training_options(self, rng: np.random.Generator) -> dict[str, Any]:
         """Half of the pairs 4:2:0, as most files are, the rest 4:4:4 and a few 4:2:2."""
         return {"subsampling": str(rng.choice(["4:2:0", "4:4:4", "4:2:2"], p=[0.5, 0.4, 0.1]))}
