@@ -26,5 +26,9 @@ class WeightsError(MagnError):
     exit_code = 3
 
 
+class NoSuchWeightsError(WeightsError):
+    """The registry knows no checkpoint for a task and preset (yet)."""
+
+
 class TrainingError(MagnError):
     """Training cannot start or go on: no usable data, a diverged loss, a state of another run."""

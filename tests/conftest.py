@@ -5,7 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
+
+# A busy machine is no failure.
+settings.register_profile("calm", deadline=None)
+settings.load_profile("calm")
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

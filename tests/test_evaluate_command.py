@@ -163,7 +163,11 @@ class TestMistakes:
         refused(magn("eval", *words), 2, part)
 
     def test_weights_that_do_not_exist_yet(self, clean):
-        refused(magn("eval", clean, "--task", "denoise", "--level", 25), 3, "denoise")
+        words = ("eval", clean, "--task", "denoise", "--level", 25, "--preset", "magn")
+        done = magn(*words)
+        refused(done, 3, "magn weights for denoise")
+        assert "clean (2)" in done.stdout
+        assert magn(*words, "--baseline", "nlm").exit_code == 0
 
     def test_a_report_that_exists_is_not_replaced_unasked(self, clean, tmp_path):
         (tmp_path / "a.json").write_text("mine")

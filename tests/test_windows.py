@@ -29,7 +29,8 @@ def test_windows_cover_everything_once_in_weight(length, size):
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
-@given(lengths, sizes, st.integers(1, 2000), st.integers(0, 80), st.integers(0, 80))
+@settings(max_examples=60)
+@given(lengths, sizes, st.integers(8, 2000), st.integers(0, 80), st.integers(0, 80))
 def test_tiles_cover_everything_and_hold_what_they_depend_on(length, size, tile, before, after):
     spans = windows(length, *size)
     cut = tiles(length, tile, spans, (before, after), 8)
@@ -77,7 +78,7 @@ def test_tile_and_batch_of_windows_never_show(config, size):
         )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(1, 90), st.integers(1, 90))
 def test_any_size_works(height, width):
     x = np.full((height, width, 3), 0.25, np.float32)
@@ -100,3 +101,13 @@ def test_an_overflow_is_computed_again_in_float32(caplog):
     out = Restorer(model, dtype=torch.float16).restore(x)
     assert np.isfinite(out).all()
     assert "again in float32" in caplog.text
+
+
+def test_large_tiles_need_few_neighbours():
+    """For magn-s: 80-pixel windows that share 16, and residual blocks that look 18 pixels far."""
+    length = 4096
+    cut = tiles(length, 1024, windows(length, 80, 16), (18, 18), 8)
+    for tile in cut[1:-1]:
+        assert len(tile.core) <= 1024
+        assert len(tile.graphs) - len(tile.core) <= 80
+        assert len(tile.encoded) - len(tile.core) <= 128

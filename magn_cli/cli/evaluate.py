@@ -10,7 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from magn_cli.cli import console, options
-from magn_cli.errors import ImageError, UsageError
+from magn_cli.errors import ImageError, NoSuchWeightsError, UsageError
 
 if TYPE_CHECKING:
     from magn_cli.evaluation.plan import Job, Method
@@ -76,6 +76,9 @@ def evaluate(
 ) -> None:
     """Measure PSNR, SSIM and PSNR-B against clean pictures, beside the paper's figures.
 
+    The degraded input is always measured too. Where there are no weights for a task yet, only it and the
+    baselines are, and without --baseline the exit code is 3.
+
     Examples:
 
       magn eval --set Classic5 --data testsets/
@@ -117,7 +120,14 @@ def evaluate(
         "threads": threads,
         "tile": options.number("--tile", tile),
     }
-    methods = plan.methods(jobs, baseline or [], None if baselines_only else network, blind)
+    lacking = None
+    try:
+        methods = plan.methods(jobs, baseline or [], None if baselines_only else network, blind)
+    except NoSuchWeightsError as error:
+        # What can be measured without the network is worth having.
+        lacking = error
+        console.complain(str(error))
+        methods = plan.methods(jobs, baseline or [], None, blind)
     results = _run(jobs, methods, quiet)
     _write(results, outputs)
     if not quiet and Path("-") not in outputs.values():
@@ -125,6 +135,8 @@ def evaluate(
     failures = sum(len(result.failures) for result in results)
     if failures:
         console.fail(f"{failures} measurements failed, the means are without them.", ImageError.exit_code)
+    if lacking is not None and not baseline:
+        raise typer.Exit(lacking.exit_code)
 
 
 def _run(jobs: list[Job], methods: dict[str, list[Method]], quiet: bool) -> list[Result]:

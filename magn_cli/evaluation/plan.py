@@ -96,7 +96,7 @@ def methods(
 ) -> dict[str, list[Method]]:
     """Return the methods for each task in ``work``: always the input, then baselines, then the network.
 
-    ``network``: settings of :func:`magn_cli.load`; None for no network.
+    ``network``: settings of :func:`magn_cli.load`; None for no network. Raises :class:`WeightsError` as that does.
     """
     found: dict[str, list[Method]] = {}
     for job in work:

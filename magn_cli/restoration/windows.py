@@ -93,7 +93,7 @@ class Tile:
 
 
 def tiles(length: int, tile: int, spans: list[Span], reach: tuple[int, int], multiple: int) -> list[Tile]:
-    """Cut ``0..length`` into even tiles of at most ``tile``.
+    """Cut ``0..length`` into about even tiles of at most ``tile``, where it costs the fewest neighbours.
 
     Args:
         length: a multiple of ``multiple``.
@@ -102,14 +102,29 @@ def tiles(length: int, tile: int, spans: list[Span], reach: tuple[int, int], mul
         reach: how far the first and the second residual blocks look, in the same unit.
         multiple: cores, windows and spans start at multiples of this.
     """
-    count = -(-length // max(tile, multiple))
-    size = -(-length // (count * multiple)) * multiple
     cut = []
-    for start in range(0, length, size):
-        core = Span(start, min(start + size, length))
+    for core in _cores(length, max(tile, multiple), spans, reach[1], multiple):
         decoded = core.grown(reach[1], length, multiple)
         touching = [i for i, s in enumerate(spans) if s.start < decoded.stop and s.stop > decoded.start]
         graphs = Span(min(spans[i].start for i in touching), max(spans[i].stop for i in touching))
         encoded = graphs.grown(reach[0], length, multiple)
         cut.append(Tile(core, decoded, range(touching[0], touching[-1] + 1), graphs, encoded))
     return cut
+
+
+def _cores(length: int, tile: int, spans: list[Span], reach: int, multiple: int) -> list[Span]:
+    """Cut ``0..length``; where tiles are large enough, just after windows meet.
+
+    There the neighbours that decoding needs on one side end with a window, and on the other start with one.
+    """
+    step = spans[1].start if len(spans) > 1 else length
+    overlap = len(spans[0]) - step
+    after = overlap - (-reach // multiple) * multiple
+    aligned = tile >= 2 * step and len(spans) > 1
+    count = -(-length // (tile - step if aligned else tile))
+    size = -(-length // (count * multiple)) * multiple
+    starts = list(range(0, length, size))
+    if aligned:
+        starts[1:] = [start + (after - start) % step for start in starts[1:]]
+    starts = [start for start in starts if start < length]
+    return [Span(start, stop) for start, stop in zip(starts, [*starts[1:], length], strict=True)]

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from magn_cli.errors import WeightsError
+from magn_cli.errors import NoSuchWeightsError, WeightsError
 
 PACKAGED = Path(__file__).with_name("weights.toml")
 IN_REPOSITORY = Path(__file__).parents[2] / "weights.toml"
@@ -67,12 +67,12 @@ def _entry(path: Path, number: int, values: dict[str, Any]) -> Entry:
 
 
 def find(task: str, preset: str) -> Entry:
-    """Return the entry for a task and preset. Raises :class:`WeightsError` where there is none (yet)."""
+    """Return the entry for a task and preset. Raises :class:`NoSuchWeightsError` where there is none (yet)."""
     for entry in entries():
         if (entry.task, entry.preset) == (task, preset):
             return entry
     there = ", ".join(f"{e.task} with {e.preset}" for e in entries()) or "none"
-    raise WeightsError(
+    raise NoSuchWeightsError(
         f"there are no {preset} weights for {task} yet (there are: {there}); "
         f"give your own with --weights FILE, made by magn train --task {task}."
     )
