@@ -38,31 +38,45 @@ def on_the_fly(folder: Path, recipe: Recipe, level: float | None) -> list[Pair]:
 def of_manifest(clean: Path, degraded: Path, manifest: Manifest, level: float | None) -> list[Pair]:
     """Return the pairs of a set made by ``magn degrade`` at one level.
 
-    Raises :class:`ImageError` naming a picture whose clean source is not in ``clean``.
+    A picture whose clean source is not in ``clean`` fails when it is loaded.
     """
     pairs = []
     for result in manifest.results.values():
         if result.level != level:
             continue
         source = clean if clean.is_file() else clean / result.source
-        if not source.is_file():
-            raise ImageError(f"{degraded / result.result} has no partner {source}; add it, or make the set again.")
         bad, to_gray = degraded / result.result, GRAYS.get(manifest.options.get("gray") or "")
-        pairs.append(Pair(result.source, _two_files(source, bad, to_gray, level, None)))
+        if source.is_file():
+            pairs.append(Pair(result.source, _two_files(source, bad, to_gray, level, None)))
+        else:
+            pairs.append(Pair(result.source, _failing(f"{bad} has no partner {source}; add it.")))
     return pairs
 
 
 def of_folders(clean: Path, degraded: Path, task: Task, level: float | None) -> list[Pair]:
     """Pair two folders by relative path without suffix; where no level is given, each file's is read from it.
 
-    Raises :class:`ImageError` naming a picture that has no partner, or where a folder holds no picture.
+    A picture that has no partner fails when it is loaded. Raises :class:`ImageError` where a folder holds no
+    picture.
     """
     sides = [{str(PurePosixPath(s.name).with_suffix("")): s.path for s in find(f)} for f in (clean, degraded)]
-    for here, there, folder in ((sides[0], sides[1], degraded), (sides[1], sides[0], clean)):
-        for name in sorted(here.keys() - there.keys()):
-            raise ImageError(f"{here[name]} has no partner {name} in {folder}; add it, or take the other away.")
     finds = task if level is None and task.scale is not None else None
-    return [Pair(n, _two_files(sides[0][n], sides[1][n], None, level, finds)) for n in sorted(sides[0])]
+    pairs = []
+    for name in sorted(sides[0].keys() | sides[1].keys()):
+        paths = [side.get(name) for side in sides]
+        if paths[0] is not None and paths[1] is not None:
+            pairs.append(Pair(name, _two_files(paths[0], paths[1], None, level, finds)))
+        else:
+            alone, folder = (paths[0], degraded) if paths[0] is not None else (paths[1], clean)
+            pairs.append(Pair(name, _failing(f"{alone} has no partner {name} in {folder}; add it.")))
+    return pairs
+
+
+def _failing(message: str) -> Callable[[], Loaded]:
+    def load() -> Loaded:
+        raise ImageError(message)
+
+    return load
 
 
 def _two_files(
