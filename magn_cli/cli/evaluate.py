@@ -192,8 +192,9 @@ def _print(results: list[Result]) -> None:
             shown.add_column(COLUMNS[i], no_wrap=True, justify="left" if i in (0, 2) else "right")
         for line in lines:
             shown.add_row(*(line[i] for i in used))
-        # A table squeezed into 80 columns loses its digits; a long line only wraps.
-        console.results.print(shown, width=max(console.results.width, 160), crop=False)
+        # Squeezed into 80 columns the table would lose its digits; a long line only wraps.
+        natural = console.results.measure(shown, options=console.results.options.update(max_width=1000)).maximum
+        console.results.print(shown, width=max(natural, 1), crop=False, soft_wrap=False)
 
 
 def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:
