@@ -65,6 +65,9 @@ def sentences(command: Callable[P, R]) -> Callable[P, R]:
                 raise
             what = " ".join(str(error).split()) or type(error).__name__
             fail(f"an error that magn does not know: {what}; set MAGN_DEBUG=1 for the traceback.", 1)
+        finally:
+            # A program that calls a command keeps its own say over what the library logs.
+            logging.getLogger("magn_cli").handlers = []
 
     return guarded
 
