@@ -7,40 +7,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
+from commands import refused
 from PIL import Image
-from typer.testing import CliRunner
 
 from magn_cli import degrade, gray, images
-from magn_cli.cli.app import app
 from magn_cli.degrade import Recipe, running
 from magn_cli.degrade.recipe import generator
-
-RUNNER = CliRunner()
 
 GOLDEN_NOISE = [0.500825, -0.853665, 0.71488684, 1.3404185]
 GOLDEN_PSNR = {"denoise": 20.157, "jpeg": 30.837, "demosaic": 6.534}
 
 
 def magn(clean, task, out, *words):
-    return RUNNER.invoke(app, ["degrade", str(clean), "--task", task, "--out", str(out), *map(str, words)])
+    return commands.magn("degrade", clean, "--task", task, "--out", out, *words)
 
 
 def done(clean, task, out, *words):
     result = magn(clean, task, out, *words)
     assert result.exit_code == 0, result.output
     return result
-
-
-def refused(result, code, *words):
-    """Exit code as told, one sentence that holds the words, no traceback."""
-    assert result.exit_code == code, result.output
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, lines
-    for word in words:
-        assert str(word) in lines[0]
-    assert lines[0].startswith("magn: ") and lines[0].endswith(".")
 
 
 def contents(folder: Path) -> dict[str, bytes]:

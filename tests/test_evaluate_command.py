@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
+from commands import magn, refused
 from PIL import Image
-from test_restore_command import magn, refused
 
 from magn_cli.evaluation.benchmarks import BENCHMARKS, benchmark
 

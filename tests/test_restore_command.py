@@ -7,29 +7,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from commands import magn, refused
 from PIL import Image
-from typer.testing import CliRunner
-
-from magn_cli.cli.app import app
-
-RUNNER = CliRunner()
-
-
-def magn(*words):
-    result = RUNNER.invoke(app, [str(w) for w in words])
-    if result.exit_code not in (0, 2):
-        assert "Traceback" not in result.output
-    return result
-
-
-def refused(result, code, *words):
-    """Exit code as told, one sentence that holds the words, no traceback."""
-    assert result.exit_code == code, result.output
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, lines
-    for word in words:
-        assert str(word) in lines[0]
-    assert lines[0].startswith("magn: ") and lines[0].endswith(".")
 
 
 def psnr(a, b):

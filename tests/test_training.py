@@ -8,11 +8,10 @@ import sys
 import numpy as np
 import pytest
 import torch
+from commands import magn
 from PIL import Image
 from safetensors import safe_open
-from typer.testing import CliRunner
 
-from magn_cli.cli.app import app
 from magn_cli.cli.train import command_line
 from magn_cli.model import MagnConfig
 from magn_cli.tasks import get_task
@@ -93,10 +92,6 @@ def test_gray_pairs_are_gray_in_every_channel(otter):
 def test_the_recorded_command_can_be_typed_again_and_names_no_folder_of_this_machine():
     words = ["train", "--data=/home/me/my photos/", "--out", "/runs/a", "--licence", "CC BY-SA 4.0"]
     assert command_line(words) == "magn train '--data=my photos' --out a --licence 'CC BY-SA 4.0'"
-
-
-def magn(*words):
-    return CliRunner().invoke(app, [str(w) for w in words])
 
 
 def test_from_photos_to_a_restored_photo(tmp_path, photos, otter_jpeg):
