@@ -137,6 +137,15 @@ class TestMistakes:
         assert done.exit_code == 1 and "differ in size (72x60 and 80x60)" in done.stderr
         assert "clean (1)" in done.stdout
 
+    def test_a_method_that_fails_says_so_by_name(self, clean, tmp_path, otter):
+        (tmp_path / "bad" / "sub").mkdir(parents=True)
+        Image.fromarray(otter[:60, :80, 0]).save(tmp_path / "bad" / "a.jpg")
+        Image.fromarray(otter[60:120, :72]).save(tmp_path / "bad" / "sub" / "b.jpg")
+        done = magn("eval", clean, "--degraded", tmp_path / "bad", "--task", "jpeg", "--level", 20)
+        assert done.exit_code == 1 and done.stdout.count("clean (1)") == 2
+        for method in ("input", "magn-s"):
+            assert f"magn: {method}: a cannot be compared" in done.stderr
+
     @pytest.mark.parametrize("name", ["empty", "text", "none"])
     def test_folders_without_pictures(self, tmp_path, name):
         if name != "none":

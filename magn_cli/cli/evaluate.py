@@ -15,7 +15,7 @@ from magn_cli.errors import ImageError, NoSuchWeightsError, UsageError
 if TYPE_CHECKING:
     from magn_cli.evaluation.plan import Job, Method
     from magn_cli.evaluation.report import Result
-    from magn_cli.evaluation.run import Protocol
+    from magn_cli.evaluation.run import Pair, Protocol
 
 
 @console.sentences
@@ -141,44 +141,45 @@ def evaluate(
 
 def _run(jobs: list[Job], methods: dict[str, list[Method]], quiet: bool) -> list[Result]:
     from magn_cli.evaluation.report import Result
-    from magn_cli.evaluation.run import Row, measure
 
     results = []
-    total = sum(len(job.pairs) * len(methods[job.task.name]) for job in jobs)
     with Progress(
         console=console.messages, transient=True, disable=quiet or not console.messages.is_terminal
     ) as bar:
-        line = bar.add_task("", total=total)
+        line = bar.add_task("", total=sum(len(job.pairs) for job in jobs))
         for job in jobs:
-            for method in methods[job.task.name]:
-                rows: list[Row] = []
-                failures: list[str] = []
-                bar.update(line, description=f"{job.dataset} {method.name}")
-                for row in measure(job.pairs, job.task, method.run, job.protocol):
-                    bar.advance(line)
-                    if isinstance(row, Row):
-                        rows.append(row)
-                    else:
-                        failures.append(str(row))
-                        if method is methods[job.task.name][0]:
-                            console.complain(str(row))
-                if rows:
-                    results.append(
-                        Result(
-                            job.dataset,
-                            job.task,
-                            job.level,
-                            method.name,
-                            job.protocol,
-                            method.told,
-                            rows,
-                            failures,
-                            job.benchmark,
-                        )
-                    )
+            bar.update(line, description=job.dataset)
+            chosen = methods[job.task.name]
+            found = [
+                Result(job.dataset, job.task, job.level, m.name, job.protocol, m.told, [], [], job.benchmark)
+                for m in chosen
+            ]
+            for pair in job.pairs:
+                _measure(job, pair, chosen, found)
+                bar.advance(line)
+            results += [result for result in found if result.rows]
     if not results:
         console.fail("no picture could be measured.", ImageError.exit_code)
     return results
+
+
+def _measure(job: Job, pair: Pair, methods: list[Method], results: list[Result]) -> None:
+    """Add what one pair gave, a row or a failure, to each method's result."""
+    from magn_cli.evaluation.run import Row, measure
+
+    try:
+        for result, row in zip(
+            results, measure(pair, job.task, (m.run for m in methods), job.protocol), strict=True
+        ):
+            if isinstance(row, Row):
+                result.rows.append(row)
+            else:
+                result.failures.append(str(row))
+                console.complain(f"{result.method}: {row}")
+    except ImageError as error:
+        console.complain(str(error))
+        for result in results:
+            result.failures.append(str(error))
 
 
 def _print(results: list[Result]) -> None:

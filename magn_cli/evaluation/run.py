@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magn_cli import images
-from magn_cli.errors import ImageError, MagnError, UsageError
+from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import metrics
 from magn_cli.evaluation.baselines import Method
 from magn_cli.tasks import Task
@@ -60,15 +60,15 @@ class Row:
     megapixels: float
 
 
-def measure(pairs: Iterable[Pair], task: Task, method: Method, protocol: Protocol) -> Iterator[Row | MagnError]:
-    """Run ``method`` over pairs, one row each; a pair that fails gives its error instead, and the rest goes on.
+def measure(pair: Pair, task: Task, methods: Iterable[Method], protocol: Protocol) -> Iterator[Row | ImageError]:
+    """Run methods over one pair, which is loaded once: a row for each, or the error it ended in.
 
-    Protocol ``paper``: denoised pictures are clipped and not rounded, the others rounded to 8 bit (Tables
-    II-IV). ``modern``: always rounded to 8 bit.
+    Raises :class:`ImageError` where the pair cannot be loaded. Protocol ``paper``: denoised pictures are clipped
+    and not rounded, the others rounded to 8 bit (Tables II-IV). ``modern``: always rounded to 8 bit.
     """
-    for pair in pairs:
+    loaded = pair.load()
+    for method in methods:
         try:
-            loaded = pair.load()
             began = time.perf_counter()
             restored = method(loaded.degraded, loaded.level)
             seconds = time.perf_counter() - began

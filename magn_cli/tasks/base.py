@@ -83,9 +83,6 @@ class Task(ABC):
     """One way in which photographs are degraded, and what restoring them needs to know."""
 
     name: ClassVar[str]
-    title: ClassVar[str]
-    """What it does, for help texts."""
-
     scale: ClassVar[LevelScale | None] = None
     """None: the task has no level."""
 

@@ -25,7 +25,6 @@ class Demosaic(Task):
     """
 
     name: ClassVar[str] = "demosaic"
-    title: ClassVar[str] = "turn a Bayer mosaic into colour"
     alignment: ClassVar[int] = 2
     options: ClassVar[frozenset[str]] = frozenset({"pattern"})
 

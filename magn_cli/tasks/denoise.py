@@ -15,7 +15,6 @@ class Denoise(Task):
     """Remove noise; level: the standard deviation sigma in units of 255, 0-75."""
 
     name: ClassVar[str] = "denoise"
-    title: ClassVar[str] = "remove noise"
     scale: ClassVar[LevelScale | None] = LevelScale("sigma", 0, 75, offset=0.0, factor=1 / 75)
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:

@@ -25,7 +25,6 @@ class Jpeg(Task):
     """Remove the artifacts of JPEG compression; level: quality 5-95 as Pillow and libjpeg count it."""
 
     name: ClassVar[str] = "jpeg"
-    title: ClassVar[str] = "remove JPEG artifacts"
     scale: ClassVar[LevelScale | None] = LevelScale("quality", 5, 95, offset=1.0, factor=-0.01)
     alignment: ClassVar[int] = 8
 
@@ -51,8 +50,8 @@ class Jpeg(Task):
     def strength(self, level: float) -> float:
         """Return 1 up to quality 95, then less, to 0 at 100.
 
-        Networks know qualities up to 95. What they do to a better file is too much: measured on the example
-        photos, full strength loses up to 0.5 dB at 98 and 1.4 dB at 100.
+        Networks know qualities up to 95. What they do to a better file is too much: on a 400x400 piece of each
+        example photo, the bundled weights at full strength lose up to 0.3 dB at 98 and 1.3 dB at 100.
         """
         return min(1.0, max(0.0, (100 - level) / 5))
 
