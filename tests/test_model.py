@@ -5,11 +5,8 @@ import dataclasses
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from magn_cli.model import PRESETS, Magn, MagnConfig
-from magn_cli.model.attention import mean_masked_attention, mean_masked_attention_reference
 from magn_cli.model.graph import GraphBlock, GraphConvolution, PatchGraph
 
 
@@ -105,41 +102,6 @@ def test_graph_convolution_is_the_papers(size, patch_size):
         torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-9)
 
 
-@settings(max_examples=30)
-@given(st.integers(1, 3), st.integers(1, 300), st.integers(1, 20), st.integers(1, 40), st.integers(0, 10**6))
-def test_attention_in_blocks_is_the_reference(groups, nodes, width, values, seed):
-    torch.manual_seed(seed)
-    q, k = (torch.randn(groups, nodes, width, dtype=torch.float64) for _ in range(2))
-    v = torch.randn(groups, nodes, values, dtype=torch.float64)
-    expected = mean_masked_attention_reference(q, k, v)
-    torch.testing.assert_close(mean_masked_attention(q, k, v), expected, rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("nodes", [50, 1100])
-def test_attention_gradients_are_the_references(nodes):
-    torch.manual_seed(0)
-    inputs = [torch.randn(2, nodes, 8, dtype=torch.float64, requires_grad=True) for _ in range(3)]
-    weights = torch.randn(2, nodes, 8, dtype=torch.float64)
-    both = [
-        torch.autograd.grad((form(*inputs) * weights).sum(), inputs)
-        for form in (mean_masked_attention, mean_masked_attention_reference)
-    ]
-    for ours, expected in zip(*both, strict=True):
-        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("nodes", [1, 2, 97, 400])
-def test_equal_keys_give_the_mean_of_all_values(dtype, nodes):
-    for seed in range(20):
-        torch.manual_seed(seed)
-        q, v = torch.randn(2, nodes, 16, dtype=dtype) * 30, torch.randn(2, nodes, 5, dtype=dtype)
-        k = torch.randn(2, 1, 16, dtype=dtype).expand(2, nodes, 16)
-        out = mean_masked_attention(q, k, v)
-        expected = v.mean(1, keepdim=True).expand_as(out)
-        torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("preset", ["magn", "magn-s"])
 @pytest.mark.parametrize("value", [0.0, 0.37, 1.0])
 def test_a_constant_picture_loses_no_edge_to_rounding(preset, value):
@@ -187,3 +149,23 @@ def test_config_travels_as_plain_values():
         MagnConfig.from_dict({"features": "64"})
     with pytest.raises(ValueError, match="multiple of heads"):
         MagnConfig(heads=5)
+
+
+def test_folding_batch_norms_changes_nothing():
+    torch.manual_seed(0)
+    config = MagnConfig(blocks_before=1, blocks_after=1, graph_blocks=2, features=16, graph_features=16)
+    model = Magn(config).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += torch.randn_like(parameter) * 0.1
+        for block in model.graph.blocks:
+            for norm in (block.first.norm, block.second.norm):
+                norm.running_mean.normal_()
+                norm.running_var.uniform_(0.5, 2)
+        x = torch.rand(1, 3, 20, 24, dtype=torch.float64)
+        expected = model(x)
+        model.fold()
+        assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
+        torch.testing.assert_close(model(x), expected, rtol=0, atol=1e-10)
+        model.fold()
+        torch.testing.assert_close(model(x), expected, rtol=0, atol=1e-10)

@@ -2,25 +2,17 @@
 
 The mean of row i of ``S = q k^T`` is ``q_i . mean(k)``. With the mean key taken from every key, each row of
 the scores has mean zero, the mask of eq. 6 becomes "score below 0", and the softmax of the row stays the
-same, since a constant was taken from the row. So no second pass over the N x N scores is needed, and the
-rows can be worked off in blocks.
+same, since a constant was taken from the row. So no form needs a second pass over the N x N scores, and none
+but the reference ever holds them.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
-MASKED = -1e6
-"""What a dropped edge's score becomes (eq. 7 subtracts 1e6; after the softmax both are zero)."""
-
-ROWS_AT_ONCE = 128
-"""Rows of the score matrix in one block: 128 x 4,096 float32 scores of 4 heads stay in a processor's cache."""
-
-WHOLE_BELOW = 1 << 20
-"""Up to this many scores a head in the batch, training keeps them rather than computing them twice."""
+from magn_cli.model import flex
+from magn_cli.model.blocked import blocked_attention
 
 
 def mean_masked_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -39,28 +31,17 @@ def mean_masked_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """
     wide = torch.float64 if query.dtype == torch.float64 else torch.float32
     query, key = query.to(wide), key.to(wide)
-    cutoff = 4 * torch.finfo(wide).eps * query.norm(dim=-1) * key.norm(dim=-1).amax(dim=-1, keepdim=True)
-    key = (key - key.mean(dim=1, keepdim=True)).transpose(1, 2)
-    cutoff = cutoff.detach().unsqueeze(-1)
-    value = value.contiguous()
-    nodes = query.shape[1]
-    keeps_gradients = torch.is_grad_enabled() and (query.requires_grad or value.requires_grad)
-    if nodes <= ROWS_AT_ONCE or (keeps_gradients and nodes * nodes <= WHOLE_BELOW):
-        return _rows(query, key, value, cutoff)
-    blocks = zip(query.split(ROWS_AT_ONCE, 1), cutoff.split(ROWS_AT_ONCE, 1), strict=True)
-    if keeps_gradients:
-        return torch.cat([checkpoint(_rows, q, key, value, c, use_reentrant=False) for q, c in blocks], 1)
-    out = value.new_empty(value.shape)
-    for start, (q, c) in enumerate(blocks):
-        out[:, start * ROWS_AT_ONCE : start * ROWS_AT_ONCE + q.shape[1]] = _rows(q, key, value, c)
-    return out
+    cutoff = cut_off(query.detach(), key.detach())
+    centred = key - key.mean(dim=1, keepdim=True)
+    if flex.takes(query, value):
+        return flex.flex_attention(query, centred, value, cutoff)
+    return blocked_attention(query, centred, value.to(wide), cutoff).to(value.dtype)
 
 
-def _rows(query: Tensor, centred_key: Tensor, value: Tensor, cutoff: Tensor) -> Tensor:
-    """Attention for some rows. Adding the cut-off to a whole row moves the threshold and not the softmax."""
-    scores = torch.baddbmm(cutoff, query, centred_key)
-    weights = F.threshold(scores, -torch.finfo(scores.dtype).tiny, MASKED, inplace=True).softmax(dim=-1)
-    return torch.bmm(weights.to(value.dtype), value)
+def cut_off(query: Tensor, key: Tensor) -> Tensor:
+    """Return how far below the mean rounding can bring a score that equals it: ``(G, N, 1)``, not negative."""
+    epsilon = torch.finfo(query.dtype).eps
+    return 4 * epsilon * query.norm(dim=-1, keepdim=True) * key.norm(dim=-1).amax(dim=-1)[:, None, None]
 
 
 def mean_masked_attention_reference(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 GraphLevel = Literal["pixel", "patch"]
 
 
-_LEAST = {"blocks_before": 0, "blocks_after": 0, "graph_blocks": 0, "window_overlap": 0}
+_LEAST = {"blocks_before": 0, "blocks_after": 0, "graph_blocks": 0, "graph_residuals": 0, "window_overlap": 0}
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,10 @@ class MagnConfig:
     graph_stride: int = 1
     """How much coarser the grid of graph nodes is than that of the residual blocks (ours)."""
 
+    graph_residuals: int = 0
+    """Residual blocks on the grid of graph nodes, before the graph blocks and as many after (ours; only on a
+    grid of its own)."""
+
     graph_features: int = 64
     """Channels at the graph nodes; differs from ``features`` only on a grid of its own."""
 
@@ -92,6 +96,10 @@ class MagnConfig:
             (
                 self.graph_stride == 1 and self.graph_features != self.features,
                 "graph_features differs from features only with graph_stride above 1",
+            ),
+            (
+                self.graph_stride == 1 and self.graph_residuals > 0,
+                "graph_residuals needs a graph_stride above 1",
             ),
         ]
         for wrong, message in problems:

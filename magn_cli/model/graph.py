@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from magn_cli.model.attention import mean_masked_attention
 from magn_cli.model.config import MagnConfig
@@ -137,7 +138,13 @@ class GraphConvolution(nn.Module):
         kinds = {"pixel": PixelGraph, "patch": PatchGraph}
         self.graphs = nn.ModuleList(kinds[level](config) for level in config.graphs)
         self.join = nn.Conv2d(config.graph_features, config.graph_features, 3, padding=1)
-        self.norm = nn.BatchNorm2d(config.graph_features)
+        self.norm: nn.Module = nn.BatchNorm2d(config.graph_features)
+
+    def fold(self) -> None:
+        """Put the batch norm, as it is at inference, into the convolution before it."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.join = fuse_conv_bn_eval(self.join.eval(), self.norm.eval())
+            self.norm = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, F, H, W)`` in and out."""
@@ -157,6 +164,7 @@ class GraphBlock(nn.Module):
             nn.PReLU(),
             GraphConvolution(config),
         )
+        assert isinstance(self.second.norm, nn.BatchNorm2d)
         nn.init.zeros_(self.second.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:

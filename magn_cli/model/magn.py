@@ -7,56 +7,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from magn_cli.model.config import MagnConfig
-from magn_cli.model.graph import GraphBlock
+from magn_cli.model.graph import GraphBlock, GraphConvolution
 
 UNKNOWN_LEVEL = -1.0
 """What the level channel holds where the level is not known."""
 
 
-class ResidualBlock(nn.Module):
-    """``f2(PReLU(f1(x))) + x``, f a 3x3 convolution (eq. 3)."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(features, features, 3, padding=1)
-        self.activation = nn.PReLU()
-        self.second = nn.Conv2d(features, features, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, F, H, W)`` in and out."""
-        return x + self.second(self.activation(self.first(x)))
-
-
-class GraphStage(nn.Module):
-    """The graph blocks in series; on a grid of their own where ``graph_stride`` asks for one.
-
-    On the coarser grid (ours) a strided convolution gathers the nodes and a pixel shuffle spreads what the
-    graphs found, added to what came in. It starts as the identity: what it spreads is zero at first.
-    """
-
-    def __init__(self, config: MagnConfig) -> None:
-        super().__init__()
-        self.blocks = nn.Sequential(*(GraphBlock(config) for _ in range(config.graph_blocks)))
-        self.gather: nn.Module | None = None
-        if config.graph_stride > 1:
-            stride = config.graph_stride
-            self.gather = nn.Conv2d(config.features, config.graph_features, stride, stride=stride)
-            spread = nn.Conv2d(config.graph_features, config.features * stride**2, 1)
-            _zero(spread)
-            self.spread = nn.Sequential(spread, nn.PixelShuffle(stride))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, F, H, W)`` in and out."""
-        if self.gather is None:
-            return self.blocks(x)
-        return x + self.spread(self.blocks(self.gather(x)))
-
-
 class Magn(nn.Module):
     """Multi-level attention-guided graph network: ``I_H = I_L + F(I_L)`` (eq. 2).
 
-    The three stages can be called on their own, so that inference can give the convolutions a large piece
-    of the picture and the graphs windows of the size they were trained on. A new network returns its input.
+    Its three stages can be called on their own, so that inference can give the convolutions a large piece of
+    the picture and the graphs windows of the size they were trained on. A new network returns its input.
     """
 
     def __init__(self, config: MagnConfig | None = None) -> None:
@@ -64,9 +25,9 @@ class Magn(nn.Module):
         self.config = config = config or MagnConfig()
         incoming = config.channels * config.stem**2 + config.level_channel
         self.head = nn.Conv2d(incoming, config.features, 3, padding=1)
-        self.before = nn.Sequential(*(ResidualBlock(config.features) for _ in range(config.blocks_before)))
+        self.before = _residual_blocks(config.features, config.blocks_before)
         self.graph = GraphStage(config)
-        self.after = nn.Sequential(*(ResidualBlock(config.features) for _ in range(config.blocks_after)))
+        self.after = _residual_blocks(config.features, config.blocks_after)
         self.tail = nn.Conv2d(config.features, config.channels * config.stem**2, 3, padding=1)
         _zero(self.tail)
 
@@ -81,10 +42,15 @@ class Magn(nn.Module):
         Returns:
             ``(B, C, H, W)``, not clipped.
         """
-        return self.decode(self.graph(self.encode(degraded, level)), degraded)
+        features, nodes = self.encode(degraded, level)
+        return self.decode(features, self.graph(nodes), degraded)
 
-    def encode(self, degraded: Tensor, level: Tensor | None = None) -> Tensor:
-        """Head and first residual blocks: ``(B, C, H, W)`` to ``(B, F, H / stem, W / stem)``."""
+    def encode(self, degraded: Tensor, level: Tensor | None = None) -> tuple[Tensor | None, Tensor]:
+        """Head and first residual blocks.
+
+        Takes ``(B, C, H, W)``; gives the features ``(B, F, H / stem, W / stem)`` where the nodes of the graphs
+        have a grid of their own, else None; and the nodes on theirs, F = ``graph_features`` in that case.
+        """
         x = F.pixel_unshuffle(degraded, self.config.stem)
         if self.config.level_channel:
             if level is None:
@@ -96,11 +62,71 @@ class Magn(nn.Module):
             features = self.head(x)
         if torch.is_autocast_enabled(x.device.type):
             features = features.to(torch.get_autocast_dtype(x.device.type))
-        return self.before(features)
+        features = self.before(features)
+        if self.graph.gather is None:
+            return None, features
+        return features, self.graph.before(self.graph.gather(features))
 
-    def decode(self, features: Tensor, degraded: Tensor) -> Tensor:
-        """Second residual blocks and tail, added to the input (eq. 2): ``(B, C, H, W)``."""
-        return degraded + F.pixel_shuffle(self.tail(self.after(features)), self.config.stem)
+    def decode(self, features: Tensor | None, nodes: Tensor, degraded: Tensor) -> Tensor:
+        """Second residual blocks and tail, added to the input (eq. 2): ``(B, C, H, W)``.
+
+        Takes what :meth:`encode` gave, the nodes after the graph blocks.
+        """
+        if features is not None:
+            nodes = features + self.graph.spread(self.graph.after(nodes))
+        return degraded + F.pixel_shuffle(self.tail(self.after(nodes)), self.config.stem)
+
+    def fold(self) -> None:
+        """Put batch norms into the convolutions before them, for inference; the network cannot learn any more."""
+        for module in self.modules():
+            if isinstance(module, GraphConvolution):
+                module.fold()
+
+
+class GraphStage(nn.Module):
+    """The graph blocks in series; on a grid of their own where ``graph_stride`` asks for one.
+
+    On the coarser grid (ours) a strided convolution gathers the nodes, residual blocks stand before and after
+    the graph blocks, and a pixel shuffle spreads the result, added to what was gathered from. It starts as
+    the identity: what it spreads is zero at first.
+    """
+
+    def __init__(self, config: MagnConfig) -> None:
+        super().__init__()
+        self.gather: nn.Module | None = None
+        if config.graph_stride > 1:
+            stride, width = config.graph_stride, config.graph_features
+            self.gather = nn.Conv2d(config.features, width, stride, stride=stride)
+            self.before = _residual_blocks(width, config.graph_residuals)
+        self.blocks = nn.Sequential(*(GraphBlock(config) for _ in range(config.graph_blocks)))
+        if config.graph_stride > 1:
+            self.after = _residual_blocks(width, config.graph_residuals)
+            spread = nn.Conv2d(width, config.features * stride**2, 1)
+            _zero(spread)
+            self.spread = nn.Sequential(spread, nn.PixelShuffle(stride))
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        """The graph blocks alone: ``(B, F, H, W)`` in and out, on the grid of the nodes."""
+        return self.blocks(nodes)
+
+
+class ResidualBlock(nn.Module):
+    """``f2(PReLU(f1(x))) + x``, f a 3x3 convolution (eq. 3)."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(features, features, 3, padding=1)
+        self.activation = nn.PReLU()
+        self.second = nn.Conv2d(features, features, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, F, H, W)`` in and out."""
+        out = self.second(self.activation(self.first(x)))
+        return x + out if torch.is_grad_enabled() else out.add_(x)
+
+
+def _residual_blocks(features: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(features) for _ in range(count)))
 
 
 def _zero(layer: nn.Conv2d) -> None:
