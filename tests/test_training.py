@@ -16,6 +16,7 @@ from magn_cli.cli.train import command_line
 from magn_cli.model import MagnConfig
 from magn_cli.tasks import get_task
 from magn_cli.training.loop import Trainer
+from magn_cli.training.optimizer import Optimizer
 from magn_cli.training.options import TrainingOptions
 from magn_cli.training.patches import Pairs, PatchOptions, load_photos, split_photos
 from magn_cli.training.state import load_state
@@ -60,10 +61,36 @@ def test_a_resumed_run_is_the_undisturbed_run(tmp_path, photos):
     for part in ("model", "averaged"):
         for name, tensor in whole[part].items():
             assert torch.equal(tensor, parts[part][name]), name
-    moments = [state["optimizer"]["state"] for state in (whole, parts)]
-    for index, values in moments[0].items():
-        for name, tensor in values.items():
-            assert torch.equal(tensor, moments[1][index][name]), (index, name)
+    assert len(whole["optimizer"]["parts"]) == 2
+    for ours, theirs in zip(*(state["optimizer"]["parts"] for state in (whole, parts)), strict=True):
+        assert ours["state"].keys() == theirs["state"].keys() and ours["state"]
+        for index, values in ours["state"].items():
+            for name, tensor in values.items():
+                assert torch.equal(tensor, theirs["state"][index][name]), (index, name)
+
+
+def test_muon_makes_updates_of_matrices_orthogonal_and_adam_does_the_rest():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(32, 48, 3), torch.nn.PReLU(), torch.nn.Conv2d(48, 3, 1))
+    model = model.to(memory_format=torch.channels_last)
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer = Optimizer(model, "muon", 0.01)
+    model(torch.rand(2, 32, 9, 9)).square().sum().backward()
+    # A gradient may lie in memory in another order than its weight.
+    model[0].weight.grad = torch.randn(48, 32, 3, 3)
+    gradient = model[0].weight.grad.flatten(1).clone()
+    optimizer.step()
+    moved = [(p.detach() - b) for p, b in zip(model.parameters(), before, strict=True)]
+    update = moved[0].flatten(1)
+    values = torch.linalg.svdvals(update) / (0.01 * 0.2 * (32 * 9) ** 0.5)
+    assert values.min() > 0.5 and values.max() < 1.4
+    assert (update * gradient).sum() < 0
+    left, _, right = torch.linalg.svd(gradient, full_matrices=False)
+    torch.testing.assert_close(update / update.norm(), -(left @ right) / 48**0.5, rtol=0, atol=0.03)
+    for step in moved[1:]:
+        assert 0.005 < step.abs().max() < 0.011  # Adam's first step is the learning rate
+    optimizer.zero_grad()
+    assert all(p.grad is None for p in model.parameters())
 
 
 @pytest.mark.parametrize("task", ["jpeg", "denoise", "demosaic"])

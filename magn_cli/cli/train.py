@@ -24,7 +24,8 @@ def train(
     preset: options.Preset = "magn-s",
     max_steps: Annotated[int, typer.Option(help="Optimizer steps in all.")] = 20_000,
     batch: Annotated[int, typer.Option(help="Crops a step.")] = 8,
-    learning_rate: Annotated[float, typer.Option(help="Of AdamW, after the warm-up.")] = 5e-4,
+    optimizer: Annotated[str, typer.Option(help="muon, adamw, or adam (the paper's).")] = "muon",
+    learning_rate: Annotated[float, typer.Option(help="After the warm-up.")] = 1e-3,
     loss: Annotated[str, typer.Option(help="mse (the paper's) or balanced.")] = "balanced",
     precision: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
     seed: Annotated[int, typer.Option(help="Of weights and pairs.")] = 0,
@@ -65,6 +66,7 @@ def train(
     settings = TrainingOptions(
         max_steps=max_steps,
         batch=batch,
+        optimizer=optimizer,
         learning_rate=learning_rate,
         loss=loss,
         precision=precision,

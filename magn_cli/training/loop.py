@@ -24,6 +24,7 @@ from magn_cli.errors import TrainingError
 from magn_cli.model import Magn, MagnConfig
 from magn_cli.model.graph import ScoreScale
 from magn_cli.tasks import Task
+from magn_cli.training.optimizer import Optimizer
 from magn_cli.training.options import TrainingOptions
 from magn_cli.training.patches import Pairs, PatchOptions
 from magn_cli.training.state import load_state, save_state
@@ -73,9 +74,7 @@ class Trainer:
         self.averaged = AveragedModel(
             self.model, multi_avg_fn=get_ema_multi_avg_fn(options.ema), use_buffers=True
         ).eval()
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), options.learning_rate, betas=(0.9, 0.999), weight_decay=1e-4
-        )
+        self.optimizer = Optimizer(self.model, options.optimizer, options.learning_rate)
 
     @property
     def checkpoint_path(self) -> Path:
@@ -92,10 +91,10 @@ class Trainer:
         state = load_state(self.state_path)
         if state["config"] != self.config.to_dict() or state["task"] != self.task.name:
             raise TrainingError(f"the state in {self.out} is of another network or task; give another --out.")
-        for name in ("seed", "batch"):
-            if state["options"][name] != getattr(self.options, name):
+        for name in ("seed", "batch", "optimizer"):
+            if state["options"].get(name) != getattr(self.options, name):
                 raise TrainingError(
-                    f"the state in {self.out} was made with {name} {state['options'][name]}; use that."
+                    f"the state in {self.out} was made with {name} {state['options'].get(name)}; use that."
                 )
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
@@ -199,13 +198,12 @@ class Trainer:
         save_checkpoint(self.checkpoint_path, cast(Magn, self.averaged.module), about)
 
     def _step(self, degraded: Tensor, clean: Tensor, level: Tensor) -> tuple[float, float]:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(self.step)
+        self.optimizer.set_rate(self.rate(self.step))
         degraded = degraded.to(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.precision == "bf16"):
             restored = self.model(degraded, level)
         loss = self._loss(restored.float(), degraded, clean)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()
         gradient = torch.nn.utils.get_total_norm(p.grad for p in self.model.parameters() if p.grad is not None)
         value, norm = loss.item(), gradient.item()

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from magn_cli.errors import UsageError
 
+Kind = Literal["muon", "adamw", "adam"]
 Loss = Literal["mse", "balanced"]
 Precision = Literal["fp32", "bf16"]
 
@@ -22,8 +23,11 @@ class TrainingOptions:
     batch: int = 8
     """Crops a step."""
 
-    learning_rate: float = 5e-4
-    """Of AdamW, betas 0.9 and 0.999, in the constant phase."""
+    optimizer: str = "muon"
+    """``muon`` (ours), ``adamw``, or ``adam`` (the paper's), see :class:`Optimizer`."""
+
+    learning_rate: float = 1e-3
+    """In the constant phase."""
 
     warmup: int = 500
     """Steps of linear warm-up."""
@@ -55,7 +59,11 @@ class TrainingOptions:
     """Steps between two validations."""
 
     def __post_init__(self) -> None:
-        for name, known in (("loss", get_args(Loss)), ("precision", get_args(Precision))):
+        for name, known in (
+            ("optimizer", get_args(Kind)),
+            ("loss", get_args(Loss)),
+            ("precision", get_args(Precision)),
+        ):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} {getattr(self, name)!r} is unknown; use {' or '.join(known)}.")
         if self.seed < 0:
