@@ -1,0 +1,118 @@
+"""What the benchmarks share: timing in turns, memory of a process of its own, a table and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from magn_cli.restoration.device import choose_device, compute_exactly, has_bf16
+
+
+def options(description: str | None) -> argparse.ArgumentParser:
+    """Options that every benchmark has."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    parser.add_argument("--threads", type=int, help="of the CPU; all cores if not given")
+    parser.add_argument("--repeat", type=int, default=5, help="rounds; the median is printed")
+    parser.add_argument("--json", type=Path, help="write the rows there, too")
+    return parser
+
+
+def prepare(given: argparse.Namespace) -> torch.device:
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    device = choose_device(given.device)
+    if device.type == "cuda":
+        compute_exactly()
+    return device
+
+
+def median_seconds(runs: dict[str, Callable[[], object]], repeat: int, device: torch.device) -> dict[str, float]:
+    """Median time of each, measured in turns, so that a slow minute of the machine hits all of them."""
+    for run in runs.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeat):
+        for name, run in runs.items():
+            _wait(device)
+            began = time.perf_counter()
+            run()
+            _wait(device)
+            seconds[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has held so far."""
+    # Linux hands the figure of getrusage on from parent to child; this one is the child's own.
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def in_own_process(script: str, *words: str) -> dict[str, Any]:
+    """Run a benchmark's ``--alone`` part in a fresh process, whose peak memory is its own."""
+    done = subprocess.run([sys.executable, script, "--alone", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    about = {
+        "processor": _processor() if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "threads": torch.get_num_threads(),
+        "native_bf16": has_bf16(device),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    return about
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def show(
+    given: argparse.Namespace, device: torch.device, columns: Sequence[str], rows: list[dict[str, Any]]
+) -> None:
+    """Print a Markdown table and write JSON where asked."""
+    about = machine(device)
+    print(", ".join(f"{name} {value}" for name, value in about.items()) + "\n")
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for row in rows:
+        print(f"| {' | '.join(_cell(row.get(column)) for column in columns)} |")
+    if given.json:
+        given.json.write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
