@@ -14,7 +14,7 @@ from magn_cli.errors import UsageError, WeightsError
 from magn_cli.model import PRESETS
 from magn_cli.restoration.device import choose_device, choose_type, compute_exactly, use_threads
 from magn_cli.restoration.picture import Level, PhotoRestorer, photo_of
-from magn_cli.restoration.restorer import DEFAULT_TILE, Restorer
+from magn_cli.restoration.restorer import Restorer
 from magn_cli.tasks import get_task
 from magn_cli.weights.checkpoint import load_checkpoint
 from magn_cli.weights.registry import find, verified
@@ -29,6 +29,7 @@ def load(
     precision: str = "auto",
     threads: int | None = None,
     tile: int | None = None,
+    compiled: bool = False,
     **options: Any,
 ) -> PhotoRestorer:
     """Load a task's network once, to restore many pictures with.
@@ -38,9 +39,11 @@ def load(
         preset: which of the registry's checkpoints; ignored where ``weights`` names a file.
         weights: a ``.safetensors`` file made by ``magn train``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; auto: bf16 where the processor computes in it.
         threads: of the CPU; None: all.
-        tile: pixels a side that are worked on at once; decides the memory, not the result; None: 1024.
+        tile: pixels a side that are worked on at once; decides the memory, not the result; None: by the
+            memory that is free.
+        compiled: let ``torch.compile`` write the kernels, which takes a minute or two at first.
         options: the task's own, such as ``pattern`` of demosaic.
 
     Raises:
@@ -53,7 +56,8 @@ def load(
     if preset not in PRESETS:
         raise UsageError(f"there is no preset {preset!r}; use one of {', '.join(PRESETS)}.")
     use_threads(threads)
-    where, dtype = choose_device(device), choose_type(precision)
+    where = choose_device(device)
+    dtype = choose_type(precision, where)
     path = Path(weights) if weights is not None else verified(find(task, preset))
     model, about = load_checkpoint(path)
     if about.task != task:
@@ -62,7 +66,7 @@ def load(
         raise WeightsError(f"{path} is a network for {about.config.channels} channel; use one trained for 3.")
     if where.type == "cuda":
         compute_exactly()
-    return PhotoRestorer(chosen, about.scale, Restorer(model, where, dtype, tile or DEFAULT_TILE), **options)
+    return PhotoRestorer(chosen, about.scale, Restorer(model, where, dtype, tile, compiled=compiled), **options)
 
 
 def restore(

@@ -1,5 +1,7 @@
 """Windows and tiles: arithmetic, and that the tile size never shows in the result."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magn_cli.model import PRESETS, Magn, MagnConfig
+from magn_cli.restoration import memory
+from magn_cli.restoration.border import BORDER, continued
 from magn_cli.restoration.restorer import Restorer
-from magn_cli.restoration.windows import blending, tiles, windows
+from magn_cli.restoration.windows import Span, blending, pieces, windows
+from magn_cli.tasks import TASKS, get_task
 
 lengths = st.integers(1, 400).map(lambda n: 8 * n)
 sizes = (
@@ -30,23 +35,24 @@ def test_windows_cover_everything_once_in_weight(length, size):
 
 
 @settings(max_examples=60)
-@given(lengths, sizes, st.integers(8, 2000), st.integers(0, 80), st.integers(0, 80))
-def test_tiles_cover_everything_and_hold_what_they_depend_on(length, size, tile, before, after):
-    spans = windows(length, *size)
-    cut = tiles(length, tile, spans, (before, after), 8)
-    assert [t.core.start for t in cut] == [0, *(t.core.stop for t in cut)][:-1]
-    assert cut[-1].core.stop == length
-    for t in cut:
-        assert len(t.core) <= max(tile, 8) + 7
-        for inner, outer in ((t.core, t.decoded), (t.decoded, t.graphs), (t.graphs, t.encoded)):
-            assert 0 <= outer.start <= inner.start < inner.stop <= outer.stop <= length
-            assert outer.start % 8 == 0
-        assert t.decoded.start <= max(t.core.start - after, 0)
-        assert t.decoded.stop >= min(t.core.stop + after, length)
-        assert t.encoded.start <= max(t.graphs.start - before, 0)
-        for i, span in enumerate(spans):
-            touches = span.start < t.decoded.stop and span.stop > t.decoded.start
-            assert touches == (i in t.windows)
+@given(lengths, st.integers(0, 50), st.integers(1, 260))
+def test_pieces_are_even_and_cover_everything(length, start, size):
+    span, size = Span(8 * start, 8 * start + length), 8 * size
+    cut = pieces(span, size, 8)
+    assert [p.start for p in cut] == [span.start, *(p.stop for p in cut)][:-1] and cut[-1].stop == span.stop
+    assert all(p.start % 8 == 0 and 0 < len(p) <= size for p in cut)
+    assert len(cut) <= -(-length // size) and len({len(p) for p in cut[:-1]}) <= 1
+
+
+@given(st.integers(1, 300), st.sampled_from([8, 16, 24]), st.booleans())
+def test_a_border_keeps_the_grid_and_the_bayer_phase(length, multiple, keeps_bayer):
+    index = continued(length, multiple, keeps_bayer)
+    assert len(index) % multiple == 0 and len(index) >= length + 32
+    np.testing.assert_array_equal(index[16 : 16 + length], np.arange(length))
+    if keeps_bayer and length > 1:
+        assert ((index - np.arange(len(index))) % 2 == 0).all()
+    if length > 16 + 32:
+        np.testing.assert_array_equal(index[:16], np.arange(16, 0, -1))
 
 
 def lively(config: MagnConfig) -> Magn:
@@ -60,22 +66,54 @@ def lively(config: MagnConfig) -> Magn:
 
 
 SMALL_PAPER = MagnConfig(
-    features=16, graph_features=16, blocks_before=2, blocks_after=2, graph_blocks=1, window=24, window_overlap=8
+    features=16, graph_features=16, blocks_before=2, blocks_after=2, graph_blocks=1, window=48, window_overlap=8
 )
 
 
-@pytest.mark.parametrize("config", [PRESETS["magn-s"], SMALL_PAPER], ids=["magn-s", "paper"])
+TWO_GRIDS = dataclasses.replace(
+    PRESETS["magn-s"], features=24, graph_features=32, graph_residuals=2, blocks_before=1
+)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "config", [PRESETS["magn-s"], SMALL_PAPER, TWO_GRIDS], ids=["magn-s", "paper", "two grids"]
+)
 @pytest.mark.parametrize("size", [(1, 1), (7, 13), (163, 149), (80, 81)])
-def test_tile_and_batch_of_windows_never_show(config, size):
-    x = np.random.default_rng(0).random((*size, 3), np.float32)
-    model = lively(config)
-    whole = Restorer(model, tile=4096).restore(x, 0.5)
-    assert whole.shape == x.shape
-    assert np.abs(whole - x).max() > 0.01
-    for tile, at_once in ((64, 16), (128, 1), (96, 3)):
-        np.testing.assert_allclose(
-            Restorer(model, tile=tile, windows_at_once=at_once).restore(x, 0.5), whole, atol=1e-4
-        )
+def test_tile_and_batch_of_windows_never_show(config, size, task):
+    """Not by one bit on the CPU, whatever the task: what a user would see is at most a value of 255."""
+    clean = np.random.default_rng(0).random((*size, 3), np.float32)
+    task = get_task(task)
+    level = None if task.scale is None else 30.0
+    seen = task.network_input(task.degrade(clean, level, np.random.default_rng(1)))
+    model, bayer = lively(config), task.alignment == 2
+    whole = Restorer(model, tile=4096).restore(seen, 0.5, bayer)
+    assert whole.shape == seen.shape
+    assert np.abs(whole - seen).max() > 0.01
+    for tile, at_once in ((64, 16), (128, 1), (96, 3), (1, 16)):
+        other = Restorer(model, tile=tile, windows_at_once=at_once).restore(seen, 0.5, bayer)
+        np.testing.assert_allclose(other, whole, rtol=0, atol=1e-5 if at_once == 16 else 1e-4)
+
+
+@pytest.mark.parametrize("config", [SMALL_PAPER, TWO_GRIDS], ids=["paper", "two grids"])
+def test_stages_are_the_network(config):
+    """A picture no larger than a window is one graph: the stages give what the whole network gives."""
+    model, side = lively(config).eval(), config.window - 2 * BORDER
+    assert side > 0
+    x = np.random.default_rng(0).random((side, side, 3), np.float32)
+    padded = np.pad(x, [(BORDER, BORDER)] * 2 + [(0, 0)], mode="reflect" if side > BORDER else "edge")
+    with torch.no_grad():
+        expected = model(torch.from_numpy(padded.transpose(2, 0, 1))[None], torch.tensor([0.5]))
+    inner = expected[0, :, BORDER:-BORDER, BORDER:-BORDER].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(Restorer(model, tile=16).restore(x, 0.5), inner, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_pictures_are_taken_as_they_are_stored(dtype):
+    top = np.iinfo(dtype).max
+    x = np.random.default_rng(0).integers(0, top, (90, 70, 3), dtype, endpoint=True)
+    restorer = Restorer(lively(SMALL_PAPER), tile=64)
+    np.testing.assert_array_equal(restorer.restore(x), restorer.restore(x.astype(np.float32) / np.float32(top)))
 
 
 @settings(max_examples=8)
@@ -103,11 +141,53 @@ def test_an_overflow_is_computed_again_in_float32(caplog):
     assert "again in float32" in caplog.text
 
 
-def test_large_tiles_need_few_neighbours():
-    """For magn-s: 80-pixel windows that share 16, and residual blocks that look 18 pixels far."""
-    length = 4096
-    cut = tiles(length, 1024, windows(length, 80, 16), (18, 18), 8)
-    for tile in cut[1:-1]:
-        assert len(tile.core) <= 1024
-        assert len(tile.graphs) - len(tile.core) <= 80
-        assert len(tile.encoded) - len(tile.core) <= 128
+class Greedy(Magn):
+    """Runs out of memory where a piece is larger than it may be."""
+
+    most = 0
+
+    def encode(self, degraded, level=None):
+        if degraded.shape[-1] > self.most:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
+        return super().encode(degraded, level)
+
+
+def test_where_memory_runs_out_smaller_pieces_give_the_same(caplog):
+    caplog.set_level("INFO", "magn_cli")
+    x = np.random.default_rng(0).random((300, 200, 3), np.float32)
+    model = Greedy(SMALL_PAPER)
+    model.load_state_dict(lively(SMALL_PAPER).state_dict())
+    model.most = 10_000
+    whole = Restorer(model, tile=1024).restore(x)
+    model.most = 160
+    np.testing.assert_allclose(Restorer(model, tile=1024).restore(x), whole, atol=1e-5)
+    assert "--tile 512" in caplog.text and "--tile 128" in caplog.text and "--tile 64" not in caplog.text
+    model.most = 10
+    with pytest.raises(MemoryError, match="smallest pieces"):
+        Restorer(model, tile=1024).restore(x)
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory():
+    with pytest.raises(RuntimeError, match="shape"):
+        Restorer(Broken(SMALL_PAPER), tile=128).restore(np.zeros((40, 40, 3), np.float32))
+
+
+class Broken(Magn):
+    """Fails for a reason of its own."""
+
+    def encode(self, degraded, level=None):
+        raise RuntimeError("shape mismatch")
+
+
+def test_auto_takes_the_tile_that_half_of_the_free_memory_holds(monkeypatch):
+    config, cpu, size = PRESETS["magn"], torch.device("cpu"), (4000, 6000)
+    chosen = []
+    for gigabytes in (64, 8, 4, 2, 1, 0.1):
+        monkeypatch.setattr(memory, "free_memory", lambda device, g=gigabytes: int(g * 1e9))
+        chosen.append(memory.tile_for(config, size, cpu, torch.float32))
+    assert chosen[0] == 1024 and chosen[-1] == memory.SMALLEST_TILE
+    assert chosen == sorted(chosen, reverse=True) and len(set(chosen)) >= 4
+
+
+def test_free_memory_is_read_from_the_system():
+    assert 1e8 < memory.free_memory(torch.device("cpu")) < 1e14

@@ -16,11 +16,16 @@ Level = Annotated[
 ]
 Pattern = Annotated[str, typer.Option(help="Bayer pattern for demosaic: grbg, rggb, gbrg or bggr.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16; auto is fp32.")]
+Precision = Annotated[
+    str, typer.Option(help="auto, fp32, bf16 or fp16; auto: bf16 where the processor has it, else fp32.")
+]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; all cores if not given.", show_default=False)]
 Tile = Annotated[
     str,
     typer.Option(help="Pixels a side worked on at once: auto or a number. Decides memory, not the result."),
+]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="Let torch.compile write the kernels: slow to start, for many pictures.")
 ]
 Weights = Annotated[Path | None, typer.Option(help="A .safetensors checkpoint of your own.", show_default=False)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]

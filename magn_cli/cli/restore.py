@@ -36,6 +36,7 @@ def restore(
     precision: options.Precision = "auto",
     threads: options.Threads = None,
     tile: options.Tile = "auto",
+    compiled: options.Compile = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -68,6 +69,7 @@ def restore(
         precision=precision,
         threads=threads,
         tile=options.number("--tile", tile),
+        compiled=compiled,
         **own,
     )
     batch.make_folders(jobs)

@@ -125,9 +125,8 @@ def _on_network_input(run: baselines.Method, job: Job) -> baselines.Method:
     """Let a baseline for mosaics see every pattern, in one channel or three, as the network does."""
     if job.task.name != "demosaic":
         return run
-    return lambda degraded, level: job.task.network_output(
-        run(job.task.network_input(degraded, **job.options), level), degraded, **job.options
-    )
+    above, beside = job.task.margin(**job.options)
+    return lambda degraded, level: run(job.task.network_input(degraded, **job.options), level)[above:, beside:]
 
 
 def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[Job]:

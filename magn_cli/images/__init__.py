@@ -2,7 +2,7 @@
 
 from magn_cli.images.depth import change_depth, from_float, full_scale, to_float
 from magn_cli.images.limits import MAX_PIXELS
-from magn_cli.images.photo import JpegTables, Metadata, Photo
+from magn_cli.images.photo import Array, JpegTables, Metadata, Photo
 from magn_cli.images.reading import INPUT_SUFFIXES, read
 from magn_cli.images.upright import as_seen, as_stored
 from magn_cli.images.writing import OUTPUT_SUFFIXES, is_supported_output, write
@@ -11,6 +11,7 @@ __all__ = [
     "INPUT_SUFFIXES",
     "MAX_PIXELS",
     "OUTPUT_SUFFIXES",
+    "Array",
     "JpegTables",
     "Metadata",
     "Photo",

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from magn_cli import images
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.restoration.picture import Level, PhotoRestorer, Restored
@@ -115,8 +113,10 @@ def restore_file(
     photo = images.read(job.source)
     try:
         restored = restorer.restore(photo, level, progress)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise ImageError(f"{job.source} needs more memory than there is; try a smaller --tile.") from error
+    except MemoryError as error:
+        raise ImageError(
+            f"{job.source} needs more memory than there is; close other programs, or cut it into parts."
+        ) from error
     images.write(job.target, restored.pixels, photo, overwrite=overwrite, software=f"magn {__version__}")
     megapixels = photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6
     return Done(job, restored, megapixels, time.perf_counter() - began)

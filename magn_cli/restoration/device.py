@@ -43,13 +43,28 @@ def compute_exactly() -> None:
     torch.backends.cudnn.deterministic = True
 
 
-def choose_type(precision: str) -> torch.dtype:
-    """Return the type that the network computes in. ``auto`` is float32, on every device."""
+def choose_type(precision: str, device: torch.device) -> torch.dtype:
+    """Return the type that the network computes in.
+
+    ``auto``: bf16 where the device computes in it natively, else float32. By capability and never by timing,
+    so that the same machine gives the same bytes. Raises :class:`UsageError` for an unknown precision.
+    """
     if precision == "auto":
-        return torch.float32
+        return torch.bfloat16 if has_bf16(device) else torch.float32
     if precision not in _TYPES:
         raise UsageError(f"there is no precision {precision!r}; use auto, {', '.join(_TYPES)}.")
     return _TYPES[precision]
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device has instructions for products in bf16: AVX-512 BF16, AMX, Ampere and later."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
+    # torch keeps these to itself; where another release has them no more, float32 is right as well.
+    asks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(ask() for ask in asks if ask is not None)
 
 
 def use_threads(threads: int | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from magn_cli import images
 from magn_cli.errors import UsageError
 from magn_cli.images import Metadata, Photo, from_float, to_float
 from magn_cli.restoration.restorer import Restorer
+from magn_cli.restoration.windows import Span
 from magn_cli.tasks import FoundLevel, LevelScale, Task
 
 log = logging.getLogger(__name__)
@@ -56,12 +57,16 @@ class PhotoRestorer:
         found = self.resolve(photo, level)
         if found.strength == 0:
             return Restored(photo.pixels, self.scale, found)
-        stored = images.as_stored(to_float(photo.pixels), photo.turned)
-        result = self.restore_values(stored, found.level, progress)
-        if found.strength < 1:
-            result = stored + np.float32(found.strength) * (result - stored)
-        result = images.as_seen(result, photo.turned)
-        return Restored(from_float(np.ascontiguousarray(result), photo.pixels.dtype), self.scale, found)
+        stored = images.as_stored(photo.pixels, photo.turned)
+        out = np.empty(0, stored.dtype)
+        for rows, values in self._bands(stored, found.level, progress):
+            if found.strength < 1:
+                before = to_float(stored[rows.slice])
+                values = before + np.float32(found.strength) * (values - before)
+            if not out.size:
+                out = np.empty((len(stored), *values.shape[1:]), stored.dtype)
+            out[rows.slice] = from_float(values, stored.dtype)
+        return Restored(np.ascontiguousarray(images.as_seen(out, photo.turned)), self.scale, found)
 
     def restore_values(
         self,
@@ -70,10 +75,24 @@ class PhotoRestorer:
         progress: Callable[[float], None] = lambda done: None,
     ) -> NDArray[np.float32]:
         """Restore ``(H, W)`` or ``(H, W, 3)``, 0..1, with a level in the task's units; not clipped."""
+        bands = {rows.start: values for rows, values in self._bands(pixels, level, progress)}
+        return np.concatenate([bands[start] for start in sorted(bands)])
+
+    def _bands(
+        self, pixels: images.Array, level: float | None, progress: Callable[[float], None]
+    ) -> Iterator[tuple[Span, NDArray[np.float32]]]:
+        """Yield rows of the restored picture, ``(rows, W)`` or ``(rows, W, 3)``, not clipped.
+
+        They may begin again at the top, see :meth:`Restorer.bands`.
+        """
         told = self.scale.to_network(level) if self.scale and level is not None else None
         seen = self.task.network_input(pixels, **self.options)
-        restored = self.restorer.restore(seen, told, keeps_bayer=self.task.alignment == 2, progress=progress)
-        return self.task.network_output(restored, pixels, **self.options)
+        above, beside = self.task.margin(**self.options)
+        bayer = self.task.alignment == 2
+        for rows, values in self.restorer.bands(seen, told, keeps_bayer=bayer, progress=progress):
+            own = Span(max(rows.start - above, 0), rows.stop - above)
+            if len(own) > 0:
+                yield own, self.task.network_output(values[-len(own) :, beside:], gray=pixels.ndim == 2)
 
     def resolve(self, photo: Photo, level: Level) -> FoundLevel:
         """Return the level for a photo: the one given, or the one found in it moved into the range."""

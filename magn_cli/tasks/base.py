@@ -19,8 +19,8 @@ Sample = TypeVar("Sample", bound=np.generic)
 
 
 def as_rgb(pixels: NDArray[Sample]) -> NDArray[Sample]:
-    """Return ``(H, W, 3)``: gray as three equal channels, colour as it is. Any type."""
-    return np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else pixels
+    """Return ``(H, W, 3)``: gray as three equal channels (a view, not to be written to), colour as it is."""
+    return np.broadcast_to(pixels[..., None], (*pixels.shape, 3)) if pixels.ndim == 2 else pixels
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,20 @@ class Task(ABC):
     def find_level(self, photo: Photo) -> FoundLevel:
         """Read or estimate the level of a picture as it came from its file."""
 
-    def network_input(self, pixels: Pixels, **options: Any) -> Pixels:
-        """Return what the network sees, ``(H, W, 3)``; gray enters as three equal channels."""
+    def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
+        """Return what the network sees, ``(H, W, 3)``, of the same type; gray enters as three equal channels."""
         return as_rgb(pixels)
 
-    def network_output(self, restored: Pixels, like: Pixels, **options: Any) -> Pixels:
-        """Return ``(H, W, 3)`` as the picture that came in: gray is the mean of the three channels."""
-        return restored.mean(axis=-1) if like.ndim == 2 else restored
+    def margin(self, **options: Any) -> tuple[int, int]:
+        """Return how many rows on top and columns on the left :meth:`network_input` adds."""
+        return 0, 0
+
+    def network_output(self, restored: Pixels, gray: bool) -> Pixels:
+        """Return rows of the result from what the network made of them, ``(H, W, 3)``.
+
+        ``gray``: whether the picture came in as ``(H, W)``; if so it leaves as the mean of the three channels.
+        """
+        return restored.mean(axis=-1) if gray else restored
 
     def training_level(self, rng: np.random.Generator) -> float | None:
         """Draw a level for a training pair, uniform over the task's range."""

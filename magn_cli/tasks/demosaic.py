@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.images import Photo
-from magn_cli.tasks.base import FoundLevel, Pixels, Task
+from magn_cli.tasks.base import FoundLevel, Pixels, Sample, Task
 
 PATTERNS = ("grbg", "rggb", "gbrg", "bggr")
 DEFAULT_PATTERN = "grbg"
@@ -39,7 +40,7 @@ class Demosaic(Task):
         """There is no level to be found."""
         return FoundLevel(None, "no level needed")
 
-    def network_input(self, pixels: Pixels, **options: Any) -> Pixels:
+    def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
         """Return the mosaic as three channels in GRBG, from a CFA ``(H, W)`` or a mosaic ``(H, W, 3)``.
 
         Another pattern is moved to GRBG by reflecting a row or column in front of it. Raises
@@ -54,15 +55,18 @@ class Demosaic(Task):
                 f"the picture is no {pattern.upper()} mosaic, it has colours where none was sampled; "
                 "give a one-channel CFA picture, or another --pattern."
             )
-        rows, columns = _SHIFTS[pattern]
+        rows, columns = self.margin(**options)
         moved = np.pad(pixels, [(rows, 0), (columns, 0), (0, 0)], mode="reflect")
         # A single row or column has nothing to be reflected but itself, in the wrong colour.
         return moved * _sampled(moved.shape[:2], DEFAULT_PATTERN)
 
-    def network_output(self, restored: Pixels, like: Pixels, **options: Any) -> Pixels:
+    def margin(self, **options: Any) -> tuple[int, int]:
+        """Return by how much the pattern is moved to become GRBG."""
+        return _SHIFTS[options.get("pattern", DEFAULT_PATTERN)]
+
+    def network_output(self, restored: Pixels, gray: bool) -> Pixels:
         """Return ``(H, W, 3)``, also for a CFA picture."""
-        rows, columns = _SHIFTS[options.get("pattern", DEFAULT_PATTERN)]
-        return restored[rows:, columns:]
+        return restored
 
 
 def check_pattern(pattern: str) -> str:

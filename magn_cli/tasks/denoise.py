@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from magn_cli.errors import UsageError
-from magn_cli.images import Photo, to_float
+from magn_cli.images import Array, Photo, to_float
 from magn_cli.tasks.base import FoundLevel, LevelScale, Pixels, Task
 
 
@@ -25,7 +25,7 @@ class Denoise(Task):
 
     def find_level(self, photo: Photo) -> FoundLevel:
         """Estimate sigma from the picture."""
-        return FoundLevel(round(estimate_sigma(to_float(photo.pixels)), 1), "estimated from the picture")
+        return FoundLevel(round(estimate_sigma(photo.pixels), 1), "estimated from the picture")
 
 
 BLOCK = 8
@@ -34,29 +34,46 @@ QUIET_STD = 0.875
 """Where a tenth of the blocks lie below, for pure noise of sigma 1: the root of a tenth of chi-squared / 64."""
 
 
-def estimate_sigma(pixels: Pixels) -> float:
+ROWS = 512
+"""Rows looked at together; a multiple of two blocks' height."""
+
+
+def estimate_sigma(pixels: Array) -> float:
     """Estimate the standard deviation of white noise, in units of 255; 0 for a picture below 2x2 pixels.
 
-    The diagonal detail of a Haar wavelet (Donoho and Johnstone, Biometrika 1994), in its quietest blocks, since
-    texture is detail as well; small pictures: the median of its absolute value. Mean over channels. Blocks near
-    black and white are left out where there are others: clipping takes noise away.
+    Takes ``(H, W)`` or ``(H, W, C)``; uint8, uint16, or floats 0..1. The diagonal detail of a Haar wavelet
+    (Donoho and Johnstone, Biometrika 1994), in its quietest blocks, since texture is detail as well; small
+    pictures: the median of its absolute value. Mean over channels. Blocks near black and white are left out
+    where there are others: clipping takes noise away.
     """
     size = [side // 2 for side in pixels.shape[:2]]
-    even = pixels.reshape(*pixels.shape[:2], -1)[: 2 * size[0], : 2 * size[1]]
-    if not even.size:
+    if not size[0] * size[1]:
         return 0.0
-    detail = (even[::2, ::2] - even[1::2, ::2] - even[::2, 1::2] + even[1::2, 1::2]) / 2
     blocks = size[0] // BLOCK, size[1] // BLOCK
     if blocks[0] * blocks[1] < 16:
+        detail, _ = _halved(pixels)
         return float(np.median(np.abs(detail), axis=(0, 1)).mean()) * 255 / 0.6745
-    power = _block_means(np.square(detail), blocks)
-    light = _block_means(even[::2, ::2], blocks)
-    usable = ((light > 0.06) & (light < 0.94)).all(-1)
-    quiet = power[usable] if usable.sum() >= 16 else power.reshape(-1, power.shape[-1])
+    power, light = [], []
+    for top in range(0, 2 * BLOCK * blocks[0], ROWS):
+        detail, corner = _halved(pixels[top : min(top + ROWS, 2 * BLOCK * blocks[0])])
+        power.append(_block_means(np.square(detail)))
+        light.append(_block_means(corner))
+    all_power, all_light = np.concatenate(power), np.concatenate(light)
+    usable = ((all_light > 0.06) & (all_light < 0.94)).all(-1)
+    quiet = all_power[usable] if usable.sum() >= 16 else all_power.reshape(-1, all_power.shape[-1])
     return float(np.sqrt(np.quantile(quiet, QUIET_SHARE, axis=0)).mean()) * 255 / QUIET_STD
 
 
-def _block_means(values: Pixels, blocks: tuple[int, int]) -> Pixels:
-    """``(H, W, C)`` to the means of its blocks, ``(blocks[0], blocks[1], C)``."""
-    cut = values[: blocks[0] * BLOCK, : blocks[1] * BLOCK]
-    return cut.reshape(blocks[0], BLOCK, blocks[1], BLOCK, -1).mean((1, 3))
+def _halved(pixels: Array) -> tuple[Pixels, Pixels]:
+    """Diagonal detail, and every second pixel: ``(H / 2, W / 2, C)`` both."""
+    rows, columns = (side // 2 * 2 for side in pixels.shape[:2])
+    even = to_float(pixels[:rows, :columns]).reshape(rows, columns, -1)
+    detail = even[::2, ::2] - even[1::2, ::2] - even[::2, 1::2] + even[1::2, 1::2]
+    return detail * np.float32(0.5), even[::2, ::2]
+
+
+def _block_means(values: Pixels) -> Pixels:
+    """``(H, W, C)`` to the means of its whole blocks."""
+    rows, columns = (side // BLOCK for side in values.shape[:2])
+    cut = values[: rows * BLOCK, : columns * BLOCK]
+    return cut.reshape(rows, BLOCK, columns, BLOCK, -1).mean((1, 3))

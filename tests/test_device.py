@@ -1,0 +1,48 @@
+"""Which precision is chosen, and that it does no harm."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import magn_cli
+from magn_cli.errors import UsageError
+from magn_cli.restoration import device
+from magn_cli.restoration.picture import photo_of
+
+
+def psnr(a, b):
+    return -10 * np.log10(np.square((a.astype(float) - b.astype(float)) / 65535).mean())
+
+
+def test_auto_is_decided_by_what_the_processor_can_do(monkeypatch):
+    cpu = torch.device("cpu")
+    for able, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(device, "has_bf16", lambda where, able=able: able)
+        assert device.choose_type("auto", cpu) == expected
+        assert device.choose_type("fp32", cpu) == torch.float32
+    with pytest.raises(UsageError, match="no precision"):
+        device.choose_type("int8", cpu)
+
+
+def test_bf16_is_read_from_the_processor():
+    listing = Path("/proc/cpuinfo")
+    if not listing.exists():
+        pytest.skip("this system does not list what its processor can do")
+    expected = bool({"avx512_bf16", "amx_bf16"} & set(listing.read_text().split()))
+    assert device.has_bf16(torch.device("cpu")) == expected
+
+
+@pytest.mark.parametrize("quality", [10, 40, 90])
+def test_bf16_moves_the_result_by_less_than_a_hundredth_of_a_decibel(otter, tmp_path, quality):
+    Image.fromarray(otter).save(tmp_path / "a.jpg", quality=quality)
+    picture = np.asarray(Image.open(tmp_path / "a.jpg")).astype(np.uint16) * 257
+    clean = otter.astype(np.uint16) * 257
+    results = [
+        psnr(magn_cli.load("jpeg", precision=name).restore(photo_of(picture), quality).pixels, clean)
+        for name in ("fp32", "bf16")
+    ]
+    assert results[0] > psnr(picture, clean) + 0.3
+    assert abs(results[0] - results[1]) < 0.01
