@@ -37,6 +37,10 @@ def restore(
     threads: options.Threads = None,
     tile: options.Tile = "auto",
     compiled: options.Compile = False,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(min=1, help="Refuse larger pictures; 500 million if not given.", show_default=False),
+    ] = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -79,7 +83,8 @@ def restore(
         for done, job in enumerate(jobs):
             bar.update(line, description=job.source.name, completed=done)
             try:
-                result = batch.restore_file(job, restorer, wanted, overwrite, partial(_advance, bar, line, done))
+                advance = partial(_advance, bar, line, done)
+                result = batch.restore_file(job, restorer, wanted, overwrite, max_pixels, advance)
             except (ImageError, UsageError) as error:
                 failed += 1
                 console.complain(str(error))

@@ -1,19 +1,36 @@
 """How large a picture may be."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 MAX_PIXELS = 500_000_000
-"""The most pixels that are read; beyond it a file is taken for a decompression bomb."""
+"""The most pixels that are read unless told otherwise; beyond it a file is taken for a decompression bomb."""
+
+_allowed: ContextVar[int | None] = ContextVar("allowed", default=None)
 
 
 class RefusedError(Exception):
     """Why a file is not read, as the rest of a sentence that starts with the file's name."""
 
 
+@contextmanager
+def at_most(pixels: int | None) -> Iterator[None]:
+    """Let :func:`check_size` pass so many pixels in this block; None: ``MAX_PIXELS``."""
+    before = _allowed.set(pixels)
+    try:
+        yield
+    finally:
+        _allowed.reset(before)
+
+
 def check_size(width: int, height: int) -> None:
     """Raises RefusedError for a picture without pixels or with too many."""
     if width <= 0 or height <= 0:
         raise RefusedError("has no pixels: its width or height is 0, so pick another file")
-    if width * height > MAX_PIXELS:
+    most = _allowed.get() or MAX_PIXELS
+    if width * height > most:
         raise RefusedError(
-            f"has {width} x {height} pixels, more than the {MAX_PIXELS:,} that are read at once: "
-            "cut it into smaller pictures first"
+            f"has {width} x {height} pixels, more than the {most:,} that are read: "
+            "cut it into smaller pictures, or allow it with --max-pixels if you trust it"
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from magn_cli.errors import ImageError
 from magn_cli.images import jpeg, pillow, png, pnm, tiff
-from magn_cli.images.limits import RefusedError
+from magn_cli.images.limits import RefusedError, at_most
 from magn_cli.images.photo import Photo
 from magn_cli.images.upright import upright
 
@@ -25,15 +25,18 @@ INPUT_SUFFIXES = frozenset(
 _HEAD = 16
 
 
-def read(path: Path) -> Photo:
+def read(path: Path, max_pixels: int | None = None) -> Photo:
     """The picture in a file, the right way up; of several pages or frames the first, with a warning.
+
+    ``max_pixels``: a larger picture is refused; None: above ``MAX_PIXELS``.
 
     Raises ImageError, one sentence with the name of the file, for whatever cannot be read.
     """
     path = Path(path)
     try:
         data = _contents(path)
-        photo, has_more = _decoder(data[:_HEAD])(data)
+        with at_most(max_pixels):
+            photo, has_more = _decoder(data[:_HEAD])(data)
         if photo.pixels.dtype.kind == "f":
             _check_finite(photo)
     except RefusedError as refusal:

@@ -101,6 +101,7 @@ def restore_file(
     restorer: PhotoRestorer,
     level: Level,
     overwrite: bool = False,
+    max_pixels: int | None = None,
     progress: Callable[[float], None] = lambda done: None,
 ) -> Done:
     """Restore one file.
@@ -110,7 +111,7 @@ def restore_file(
         UsageError: the output has come into being since :func:`plan`.
     """
     began = time.perf_counter()
-    photo = images.read(job.source)
+    photo = images.read(job.source, max_pixels)
     try:
         restored = restorer.restore(photo, level, progress)
     except MemoryError as error:

@@ -59,12 +59,21 @@ def free_memory(device: torch.device) -> int:
     return min(_available(), _left_in_container())
 
 
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    # What oneDNN's convolutions say.
+    "could not create a primitive",
+    "could not create a memory",
+)
+
+
 def ran_out(error: BaseException) -> bool:
     """Whether an error says that memory ran out: torch's on the CPU is a plain ``RuntimeError``."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    said = str(error)
-    return any(words in said for words in ("can't allocate memory", "not enough memory", "out of memory"))
+    return any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def release() -> None:
