@@ -7,9 +7,9 @@ as on the command line, and its time includes Python's start and loading the wei
 fit ``seconds = a * pixels ** b`` to the time without the start, which is taken from a tiny picture.
 """
 
+import itertools
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +18,9 @@ from pathlib import Path
 import measuring
 import numpy as np
 from PIL import Image
+
+TINY = 0.01
+"""Megapixels of the picture whose time is that of the start."""
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "otter.png"
 
@@ -44,66 +47,54 @@ def alone(words: list[str]) -> None:
     print(json.dumps({"peak": measuring.peak_bytes()}))
 
 
+def measure(source: Path, words: list[str], repeat: int) -> tuple[float, float]:
+    """Median seconds and peak bytes of the command on a picture."""
+    seconds, peaks = [], []
+    for _ in range(repeat):
+        command = ["restore", str(source), "--task", "jpeg", "--out", str(source.with_suffix(".png")), *words]
+        began = time.perf_counter()
+        peaks.append(measuring.in_own_process(__file__, *command, "--overwrite", "--quiet")["peak"])
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds), statistics.median(peaks)
+
+
 def main() -> None:
     if "--alone" in sys.argv:
         return alone(sys.argv[sys.argv.index("--alone") + 1 :])
     parser = measuring.options(__doc__)
     parser.add_argument("--megapixels", nargs="*", type=float, default=[1, 2, 4, 8, 16])
-    parser.add_argument("--preset", default="magn-s")
     parser.add_argument("--precision", nargs="*", default=["fp32", "bf16"])
-    parser.add_argument("--tile", default="auto")
+    parser.add_argument("--tile", nargs="*", default=["auto"])
     given = parser.parse_args()
     device, rows = measuring.prepare(given), []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for precision in given.precision:
-            start, points = None, []
-            for megapixels in [0.01, *given.megapixels]:
-                source, seconds, peaks = picture(megapixels, folder), [], []
-                for _ in range(given.repeat):
-                    words = ["restore", str(source), "--task", "jpeg", "--out", str(folder / "out.png")]
-                    words += ["--overwrite", "--quiet", "--preset", given.preset, "--precision", precision]
-                    words += ["--tile", given.tile, "--device", given.device]
-                    if given.threads:
-                        words += ["--threads", str(given.threads)]
-                    began = time.perf_counter()
-                    peaks.append(measuring.in_own_process(__file__, *words)["peak"])
-                    seconds.append(time.perf_counter() - began)
-                median = statistics.median(seconds)
-                if start is None:
-                    start = median
-                    continue
-                points.append((megapixels, median - start))
-                decoded = 3 * megapixels * 1e6
+        sources = {m: picture(m, Path(name)) for m in [TINY, *given.megapixels]}
+        for precision, tile in itertools.product(given.precision, given.tile):
+            words = ["--precision", precision, "--tile", tile, "--device", given.device]
+            if given.threads:
+                words += ["--threads", str(given.threads)]
+            start, _ = measure(sources[TINY], words, given.repeat)
+            points = []
+            for megapixels in given.megapixels:
+                seconds, peak = measure(sources[megapixels], words, given.repeat)
+                points.append((megapixels, seconds - start))
                 rows.append(
                     {
                         "precision": precision,
+                        "tile": tile,
                         "megapixels": f"{megapixels:g}",
-                        "seconds": median,
+                        "seconds": seconds,
                         "of these, start": start,
-                        "us a pixel": (median - start) / megapixels,
-                        "peak memory, MB": f"{statistics.median(peaks) / 1e6:.0f}",
-                        "allowed, MB": f"{(3 * decoded + 1e9) / 1e6:.0f}",
+                        "us a pixel": (seconds - start) / megapixels,
+                        "peak memory, MB": f"{peak / 1e6:.0f}",
                     }
                 )
             if len(points) > 1:
                 exponent = np.polyfit(*np.log(np.array(points).T), 1)[0]
-                rows.append({"precision": precision, "megapixels": f"exponent {exponent:.3f}"})
-    columns = [
-        "precision",
-        "megapixels",
-        "seconds",
-        "of these, start",
-        "us a pixel",
-        "peak memory, MB",
-        "allowed, MB",
-    ]
-    measuring.show(given, device, columns, rows)
+                rows.append({"precision": precision, "tile": tile, "megapixels": f"exponent {exponent:.3f}"})
+    measuring.show(given, device, list(rows[0]), rows)
     return None
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except subprocess.SubprocessError as error:
-        sys.exit(str(error))
+    main()

@@ -184,9 +184,12 @@ def test_auto_takes_the_tile_that_half_of_the_free_memory_holds(monkeypatch):
     chosen = []
     for gigabytes in (64, 8, 4, 2, 1, 0.1):
         monkeypatch.setattr(memory, "free_memory", lambda device, g=gigabytes: int(g * 1e9))
-        chosen.append(memory.tile_for(config, size, cpu, torch.float32))
-    assert chosen[0] == 1024 and chosen[-1] == memory.SMALLEST_TILE
-    assert chosen == sorted(chosen, reverse=True) and len(set(chosen)) >= 4
+        piece = memory.piece_for(config, size, cpu, torch.float32)
+        chosen.append(memory.needed(config, size, piece, torch.float32))
+        assert chosen[-1] <= gigabytes * 1e9 / 2 or piece == memory.Piece(64, 64)
+    assert chosen == sorted(chosen, reverse=True) and len(set(chosen)) >= 3
+    small = memory.piece_for(PRESETS["magn-s"], (400, 600), cpu, torch.float32)
+    assert min(small.rows, small.columns) >= 128
 
 
 def test_free_memory_is_read_from_the_system():

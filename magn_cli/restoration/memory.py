@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import gc
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from magn_cli.model import MagnConfig
+from magn_cli.restoration.windows import reach
 
 log = logging.getLogger(__name__)
 
-SMALLEST_TILE = 64
-TILES = (1024, 768, 512, 384, 256, 192, 128, SMALLEST_TILE)
-"""What ``--tile auto`` chooses from. Above 1024 the neighbours that are computed twice are below 10 % anyway."""
+SIDES = (1024, 768, 512, 384, 256, 192, 128, 64)
+"""What ``--tile auto`` chooses from. Above 1024, what is computed twice is below a tenth anyway."""
+
+ENOUGH = 600 << 20
+"""What ``--tile auto`` takes on a CPU, however much is free: more would hardly be faster. Or twice what the
+smallest pieces take, for wide pictures and large networks."""
 
 UNKNOWN_FREE = 4 << 30
 """What is taken for free where the system does not say."""
@@ -23,30 +28,49 @@ ACTIVATIONS = 6
 """Feature maps that live at once in a residual block, its convolution's own memory included (measured)."""
 
 
-def tile_for(config: MagnConfig, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> int:
-    """Return the largest tile that half of the free memory is enough for.
+@dataclass(frozen=True)
+class Piece:
+    """The largest piece of a picture that is worked on at once, in pixels."""
 
-    ``size``: height and width of the picture. Only memory depends on it, never the result.
+    rows: int
+    columns: int
+
+    def smaller(self) -> Piece | None:
+        """Return a piece of half the side; None below the smallest."""
+        rows, columns = (max(n // 2, SIDES[-1]) for n in (self.rows, self.columns))
+        return None if max(self.rows, self.columns) <= SIDES[-1] else Piece(rows, columns)
+
+
+def piece_for(config: MagnConfig, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Piece:
+    """Return the piece for which the least is computed twice, of those that half of the free memory holds.
+
+    ``size``: height and width of the picture. Only memory and time depend on it, never the result.
     """
     free = free_memory(device)
-    for tile in TILES:
-        if needed(config, size, tile, dtype) <= free / 2 or tile == SMALLEST_TILE:
-            break
-    log.info("%.1f GB free on %s: --tile %d", free / 1e9, device, tile)
-    return tile
+    every = [Piece(rows, columns) for rows in SIDES for columns in SIDES]
+    most = free // 2
+    if device.type == "cpu":
+        most = min(most, max(ENOUGH, 2 * needed(config, size, every[-1], dtype)))
+    fitting = [p for p in every if needed(config, size, p, dtype) <= most] or every[-1:]
+    around = 2 * reach(config)
+    best = min(fitting, key=lambda p: (1 + around / p.rows) * (1 + around / p.columns))
+    log.info("%.1f GB free on %s: --tile auto is %d x %d", free / 1e9, device, best.columns, best.rows)
+    return best
 
 
-def needed(config: MagnConfig, size: tuple[int, int], tile: int, dtype: torch.dtype) -> int:
+def needed(config: MagnConfig, size: tuple[int, int], piece: Piece, dtype: torch.dtype) -> int:
     """Estimate the bytes that the network takes beside the picture itself.
 
     The feature maps of one piece with its neighbours, and the rows that wait for the next stage.
     """
-    reach = config.stem * (1 + 2 * max(config.blocks_before, config.blocks_after))
-    reach += config.multiple * 2 * config.graph_residuals
-    height, width = (-(-side // config.stem) for side in size)
-    rows, columns = (min((tile + 2 * reach) // config.stem, side) for side in (height, width))
-    waiting = min((2 * tile + config.window + reach) // config.stem, height) * width
-    return config.features * dtype.itemsize * (ACTIVATIONS * rows * columns + 2 * waiting)
+    around = 2 * reach(config)
+    height, width = size
+    rows, columns = min(piece.rows + config.window + around, height), min(piece.columns + around, width)
+    waiting = min(piece.rows + config.window + around, height) * width
+    features = config.features * dtype.itemsize / config.stem**2
+    nodes = config.graph_features * (dtype.itemsize + 4) / config.multiple**2
+    has_own_grid = config.graph_stride > 1
+    return int(ACTIVATIONS * features * rows * columns + waiting * (nodes + has_own_grid * features))
 
 
 def free_memory(device: torch.device) -> int:

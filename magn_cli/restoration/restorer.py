@@ -15,6 +15,7 @@ from magn_cli.images import Array
 from magn_cli.model import Magn
 from magn_cli.restoration import memory
 from magn_cli.restoration.flow import Flow, Overflow
+from magn_cli.restoration.memory import Piece
 from magn_cli.restoration.windows import Span
 
 log = logging.getLogger(__name__)
@@ -97,10 +98,14 @@ class Restorer:
             MemoryError: there is not enough memory for the smallest pieces.
         """
         dtype = self.dtype
-        tile = self.tile or memory.tile_for(self.model.config, seen.shape[:2], self.device, dtype)
+        piece = (
+            Piece(self.tile, self.tile)
+            if self.tile
+            else memory.piece_for(self.model.config, seen.shape[:2], self.device, dtype)
+        )
         while True:
             try:
-                flow = Flow(self.model, self.device, dtype, tile, self.windows_at_once)
+                flow = Flow(self.model, self.device, dtype, piece, self.windows_at_once)
                 yield from flow.run(seen, level, keeps_bayer, progress)
                 return
             except Overflow:
@@ -112,13 +117,14 @@ class Restorer:
             except (RuntimeError, MemoryError) as error:
                 if not memory.ran_out(error):
                     raise
-                tile = self._less(tile)
+                piece = self._less(piece)
 
-    def _less(self, tile: int) -> int:
-        """Return the tile to try after memory ran out; move to the CPU where a GPU cannot hold the smallest."""
-        if tile > memory.SMALLEST_TILE:
-            tile = max(tile // 2 // memory.SMALLEST_TILE, 1) * memory.SMALLEST_TILE
-            log.info("not enough memory; trying again with --tile %d", tile)
+    def _less(self, piece: Piece) -> Piece:
+        """Return the piece to try after memory ran out; move to the CPU where a GPU cannot hold the smallest."""
+        smaller = piece.smaller()
+        if smaller is not None:
+            log.info("not enough memory; trying again with --tile %d", max(smaller.rows, smaller.columns))
+            piece = smaller
         elif self.device.type != "cpu":
             log.warning("%s has not enough memory even for small pieces; going on with the CPU", self.device)
             self.device = torch.device("cpu")
@@ -126,4 +132,4 @@ class Restorer:
         else:
             raise MemoryError("not enough memory for the smallest pieces of a picture")
         memory.release()
-        return tile
+        return piece

@@ -11,6 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from magn_cli.model import MagnConfig
+
+LATTICE = 8
+"""Pieces, windows and padding start at multiples of this many pixels: the JPEG grid, and so the Bayer grid."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -37,6 +42,16 @@ class Span:
     def grown(self, by: int, length: int) -> Span:
         """Return the span with ``by`` more on both sides, cut off at ``0..length``."""
         return Span(max(self.start - by, 0), min(self.stop + by, length))
+
+
+def reach(config: MagnConfig) -> int:
+    """How many pixels far the residual blocks before or after the graphs look, a multiple of a node's.
+
+    Two 3x3 convolutions a block, and one for head or tail.
+    """
+    blocks = max(config.blocks_before, config.blocks_after)
+    pixels = config.stem * (1 + 2 * blocks) + config.multiple * 2 * config.graph_residuals
+    return -(-pixels // config.multiple) * config.multiple
 
 
 def windows(length: int, size: int, overlap: int) -> list[Span]:
