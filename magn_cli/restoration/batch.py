@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from magn_cli import images
@@ -118,6 +118,8 @@ def restore_file(
         raise ImageError(
             f"{job.source} needs more memory than there is; close other programs, or cut it into parts."
         ) from error
+    # The writer makes copies of its own: the picture that came in would be one too many.
+    photo = replace(photo, pixels=restored.pixels)
     images.write(job.target, restored.pixels, photo, overwrite=overwrite, software=f"magn {__version__}")
     megapixels = photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6
     return Done(job, restored, megapixels, time.perf_counter() - began)

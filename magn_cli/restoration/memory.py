@@ -61,7 +61,8 @@ def piece_for(config: MagnConfig, size: tuple[int, int], device: torch.device, d
 def needed(config: MagnConfig, size: tuple[int, int], piece: Piece, dtype: torch.dtype) -> int:
     """Estimate the bytes that the network takes beside the picture itself.
 
-    The feature maps of one piece with its neighbours, and the rows that wait for the next stage.
+    The feature maps of one piece with its neighbours, the rows that wait for the next stage, and finished rows
+    as floats while they are rounded (four times at most).
     """
     around = 2 * reach(config)
     height, width = size
@@ -69,8 +70,9 @@ def needed(config: MagnConfig, size: tuple[int, int], piece: Piece, dtype: torch
     waiting = min(piece.rows + config.window + around, height) * width
     features = config.features * dtype.itemsize / config.stem**2
     nodes = config.graph_features * (dtype.itemsize + 4) / config.multiple**2
+    rounding = 4 * 4 * config.channels
     has_own_grid = config.graph_stride > 1
-    return int(ACTIVATIONS * features * rows * columns + waiting * (nodes + has_own_grid * features))
+    return int(ACTIVATIONS * features * rows * columns + waiting * (nodes + has_own_grid * features + rounding))
 
 
 def free_memory(device: torch.device) -> int:
