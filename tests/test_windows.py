@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from magn_cli.model import PRESETS, Magn, MagnConfig
 from magn_cli.restoration import memory
 from magn_cli.restoration.border import BORDER, continued
+from magn_cli.restoration.picture import PhotoRestorer
 from magn_cli.restoration.restorer import Restorer
 from magn_cli.restoration.windows import Span, blending, pieces, windows
 from magn_cli.tasks import TASKS, get_task
@@ -81,7 +82,7 @@ TWO_GRIDS = dataclasses.replace(
 )
 @pytest.mark.parametrize("size", [(1, 1), (7, 13), (163, 149), (80, 81)])
 def test_tile_and_batch_of_windows_never_show(config, size, task):
-    """Not by one bit on the CPU, whatever the task: what a user would see is at most a value of 255."""
+    """Whatever the task: only the last bits of a float, as convolutions differ by shape."""
     clean = np.random.default_rng(0).random((*size, 3), np.float32)
     task = get_task(task)
     level = None if task.scale is None else 30.0
@@ -165,6 +166,38 @@ def test_where_memory_runs_out_smaller_pieces_give_the_same(caplog):
     model.most = 10
     with pytest.raises(MemoryError, match="smallest pieces"):
         Restorer(model, tile=1024).restore(x)
+
+
+class Late(Greedy):
+    """Runs out of memory once, after it has given some rows."""
+
+    calls = 0
+
+    def encode(self, degraded, level=None):
+        self.calls += 1
+        if self.calls == 7:
+            raise MemoryError
+        return Magn.encode(self, degraded, level)
+
+
+def test_rows_given_before_memory_ran_out_are_given_again():
+    x = np.random.default_rng(0).random((500, 100, 3), np.float32)
+    model = Late(SMALL_PAPER)
+    model.load_state_dict(lively(SMALL_PAPER).state_dict())
+    spans, restorer = [], Restorer(model, tile=128)
+    photo = PhotoRestorer(get_task("denoise"), None, restorer)
+    given = restorer.bands
+
+    def watched(*words, **more):
+        for rows, values in given(*words, **more):
+            spans.append(rows)
+            yield rows, values
+
+    restorer.bands = watched
+    out = photo.restore_values(x, None)
+    again = [i for i, span in enumerate(spans) if span.start == 0]
+    assert again[0] == 0 and again[1] > 1, "it was to begin again after it had given rows"
+    np.testing.assert_allclose(out, Restorer(lively(SMALL_PAPER)).restore(x), atol=1e-5)
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory():

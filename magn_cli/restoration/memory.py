@@ -25,7 +25,8 @@ UNKNOWN_FREE = 4 << 30
 """What is taken for free where the system does not say."""
 
 ACTIVATIONS = 6
-"""Feature maps that live at once in a residual block, its convolution's own memory included (measured)."""
+"""Feature maps that live at once in a residual block, its convolution's own memory included: magn-s on squares of
+1024 and 2048 pixels took 5.6 in float32, 6.0 and 6.5 in bf16."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.errors import UsageError
 from magn_cli.images import Metadata, Photo, from_float, to_float
-from magn_cli.restoration.restorer import Restorer
+from magn_cli.restoration.restorer import Restorer, joined
 from magn_cli.restoration.windows import Span
 from magn_cli.tasks import FoundLevel, LevelScale, Task
 
@@ -58,14 +58,15 @@ class PhotoRestorer:
         if found.strength == 0:
             return Restored(photo.pixels, self.scale, found)
         stored = images.as_stored(photo.pixels, photo.turned)
-        out = np.empty(0, stored.dtype)
-        for rows, values in self._bands(stored, found.level, progress):
+
+        def rounded(rows: Span, values: NDArray[np.float32]) -> tuple[Span, images.Array]:
             if found.strength < 1:
                 before = to_float(stored[rows.slice])
                 values = before + np.float32(found.strength) * (values - before)
-            if not out.size:
-                out = np.empty((len(stored), *values.shape[1:]), stored.dtype)
-            out[rows.slice] = from_float(values, stored.dtype)
+            return rows, from_float(values, stored.dtype)
+
+        bands = self._bands(stored, found.level, progress)
+        out = joined((rounded(rows, values) for rows, values in bands), len(stored))
         return Restored(np.ascontiguousarray(images.as_seen(out, photo.turned)), self.scale, found)
 
     def restore_values(
@@ -75,8 +76,7 @@ class PhotoRestorer:
         progress: Callable[[float], None] = lambda done: None,
     ) -> NDArray[np.float32]:
         """Restore ``(H, W)`` or ``(H, W, 3)``, 0..1, with a level in the task's units; not clipped."""
-        bands = {rows.start: values for rows, values in self._bands(pixels, level, progress)}
-        return np.concatenate([bands[start] for start in sorted(bands)])
+        return joined(self._bands(pixels, level, progress), len(pixels))
 
     def _bands(
         self, pixels: images.Array, level: float | None, progress: Callable[[float], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class Restorer:
 
     The convolutions see their true neighbours; the graphs see windows of the size they were trained on, at
     places fixed by the picture, blended where they overlap. So neither ``tile`` nor ``windows_at_once``
-    changes the result (but for the last bits of floating point, and none on the CPU).
+    changes the result (but for the last bits of floating point).
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Restorer:
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if compiled:
             for name in ("encode", "graph", "decode"):
-                setattr(self.model, name, torch.compile(getattr(self.model, name), dynamic=False))
+                setattr(self.model, name, torch.compile(getattr(self.model, name)))
 
     def restore(
         self,
@@ -69,10 +69,7 @@ class Restorer:
         progress: Callable[[float], None] = lambda done: None,
     ) -> Float:
         """Restore one picture: arguments and errors as for :meth:`bands`; returns ``(H, W, C)``, not clipped."""
-        out = np.empty(seen.shape, np.float32)
-        for rows, values in self.bands(seen, level, keeps_bayer, progress):
-            out[rows.slice] = values
-        return out
+        return joined(self.bands(seen, level, keeps_bayer, progress), len(seen))
 
     def bands(
         self,
@@ -118,6 +115,8 @@ class Restorer:
                 if not memory.ran_out(error):
                     raise
                 piece = self._less(piece)
+            # Out of the handler, whose traceback holds what the failed attempt had.
+            memory.release()
 
     def _less(self, piece: Piece) -> Piece:
         """Return the piece to try after memory ran out; move to the CPU where a GPU cannot hold the smallest."""
@@ -131,5 +130,16 @@ class Restorer:
             self.model.to(self.device)
         else:
             raise MemoryError("not enough memory for the smallest pieces of a picture")
-        memory.release()
         return piece
+
+
+def joined(bands: Iterable[tuple[Span, Array]], height: int) -> Array:
+    """Return the whole of what :meth:`Restorer.bands` yields; rows that come again replace what was there."""
+    whole: Array | None = None
+    for rows, values in bands:
+        if whole is None:
+            whole = np.empty((height, *values.shape[1:]), values.dtype)
+        whole[rows.slice] = values
+    if whole is None:
+        raise ValueError("no rows came")
+    return whole

@@ -90,7 +90,7 @@ class Task(ABC):
     """Grid of the degradation in pixels: crops and windows start at multiples of it (Bayer 2, JPEG 8)."""
 
     options: ClassVar[frozenset[str]] = frozenset()
-    """Names of the options of :meth:`network_input` and :meth:`network_output`."""
+    """Names of the options of :meth:`network_input` and :meth:`margin`."""
 
     @abstractmethod
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
