@@ -50,7 +50,7 @@ class Restorer:
             dtype: float32, or the half type that the convolutions compute in.
             tile: pixels a side that are worked on at once; decides the memory; None: by the memory that is free.
             windows_at_once: graph windows in one batch.
-            compiled: let ``torch.compile`` write the kernels: a minute at first, faster after that.
+            compiled: let ``torch.compile`` write the kernels, anew for each new size of picture.
         """
         self.device = device or torch.device("cpu")
         self.dtype, self.tile, self.windows_at_once = dtype, tile, windows_at_once
