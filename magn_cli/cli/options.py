@@ -24,9 +24,7 @@ Tile = Annotated[
     str,
     typer.Option(help="Pixels a side worked on at once: auto or a number. Decides memory, not the result."),
 ]
-Compile = Annotated[
-    bool, typer.Option("--compile", help="Let torch.compile write the kernels: an experiment, slow for each new size.")
-]
+Compile = Annotated[bool, typer.Option("--compile", help="Let torch.compile write the kernels: an experiment.")]
 Weights = Annotated[Path | None, typer.Option(help="A .safetensors checkpoint of your own.", show_default=False)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
