@@ -11,6 +11,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from magn_cli.errors import MagnError
 
@@ -32,6 +33,17 @@ def debugging() -> bool:
 def say(text: str) -> None:
     """Tell the user something, on stderr."""
     messages.print(escape(text))
+
+
+def bar(quiet: bool) -> Progress:
+    """Return a progress bar over pictures, to be used as a context; shown in terminals only."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=messages, transient=True, disable=quiet or not messages.is_terminal)
 
 
 def complain(text: str) -> None:

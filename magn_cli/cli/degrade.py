@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from magn_cli.cli import console, options
 from magn_cli.errors import ImageError, UsageError
@@ -73,7 +72,7 @@ def degrade(
     levels = library.parse_levels(get_task(task), level)
     plan = library.plan(clean, out, recipe, levels, overwrite)
     made = kept = failed = 0
-    with _bar(quiet) as bar:
+    with console.bar(quiet) as bar:
         line = bar.add_task(plan.sources[0].name, total=len(plan.sources))
 
         def report(done: Done) -> None:
@@ -92,14 +91,3 @@ def degrade(
         console.complain(f"{failed} of {len(plan.sources)} pictures could not be degraded.")
     if failed:
         raise typer.Exit(ImageError.exit_code)
-
-
-def _bar(quiet: bool) -> Progress:
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    visible = console.messages.is_terminal and not quiet
-    return Progress(*columns, console=console.messages, transient=True, disable=not visible)

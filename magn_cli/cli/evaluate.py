@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress
 from rich.table import Table
 
 from magn_cli.cli import console, options
@@ -143,9 +142,7 @@ def _run(jobs: list[Job], methods: dict[str, list[Method]], quiet: bool) -> list
     from magn_cli.evaluation.report import Result
 
     results = []
-    with Progress(
-        console=console.messages, transient=True, disable=quiet or not console.messages.is_terminal
-    ) as bar:
+    with console.bar(quiet) as bar:
         line = bar.add_task("", total=sum(len(job.pairs) for job in jobs))
         for job in jobs:
             bar.update(line, description=job.dataset)

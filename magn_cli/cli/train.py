@@ -2,113 +2,261 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from magn_cli.cli import console, options
+from magn_cli.cli.live import TrainingView
 from magn_cli.errors import TrainingError, UsageError
+from magn_cli.training.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from magn_cli.training.loop import Trainer
+    from magn_cli.training.photos import Part
+    from magn_cli.training.recipe import Recipe
+
+DEFAULTS = TrainingOptions()
+
+
+def _setting(name: str, text: str) -> Any:
+    """An option that overrides a setting of the recipe; its default is the setting's."""
+    return typer.Option(help=text, show_default=str(getattr(DEFAULTS, name)))
 
 
 @console.sentences
 def train(
-    task: options.Task,
-    data: Annotated[list[Path], typer.Option(help="Folder of clean photographs; repeatable.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder for state, log and checkpoint.", show_default=False)],
-    preset: options.Preset = "magn-s",
-    max_steps: Annotated[int, typer.Option(help="Optimizer steps in all.")] = 20_000,
-    batch: Annotated[int, typer.Option(help="Crops a step.")] = 8,
-    optimizer: Annotated[str, typer.Option(help="muon, adamw, or adam (the paper's).")] = "muon",
-    learning_rate: Annotated[float, typer.Option(help="After the warm-up.")] = 1e-3,
-    loss: Annotated[str, typer.Option(help="mse (the paper's) or balanced.")] = "balanced",
-    precision: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
-    seed: Annotated[int, typer.Option(help="Of weights and pairs.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for state, log and checkpoints.", show_default=False)],
+    task: Annotated[
+        str | None, typer.Option(help="What to learn: denoise, jpeg or demosaic.", show_default=False)
+    ] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Folder of clean photographs; repeatable.", show_default=False)
+    ] = None,
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="TOML file with these and more settings; repeatable, later ones and options win.",
+            show_default=False,
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Network: magn-s (small) or magn (the paper's).", show_default="magn-s")
+    ] = None,
+    validate: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder to validate on; else one photograph in 32.", show_default=False),
+    ] = None,
+    exclude: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of test pictures to keep out of the training data.", show_default=False),
+    ] = None,
+    init: Annotated[Path | None, typer.Option(help="Checkpoint to start from.", show_default=False)] = None,
+    max_steps: Annotated[int | None, _setting("max_steps", "Optimizer steps in all.")] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="How long to train, in place of --max-steps.", show_default=False)
+    ] = None,
+    batch: Annotated[int | None, _setting("batch", "Crops a step, over all processes.")] = None,
+    accumulate: Annotated[int | None, _setting("accumulate", "Parts to work a step through in.")] = None,
+    optimizer: Annotated[str | None, _setting("optimizer", "muon, adamw, or adam (the paper's).")] = None,
+    learning_rate: Annotated[float | None, _setting("learning_rate", "After the warm-up.")] = None,
+    loss: Annotated[str | None, _setting("loss", "mse (the paper's) or balanced.")] = None,
+    precision: Annotated[str | None, _setting("precision", "auto, fp32, bf16 or fp16.")] = None,
+    seed: Annotated[int | None, _setting("seed", "Of weights and pairs.")] = None,
+    save_every: Annotated[int | None, _setting("save_every", "Steps between two states on disk.")] = None,
+    validate_every: Annotated[int | None, _setting("validate_every", "Steps between two validations.")] = None,
+    workers: Annotated[int | None, _setting("workers", "Processes that prepare data; 0: by the cores.")] = None,
     level_channel: Annotated[
-        bool, typer.Option(help="Tell the network the level, where the task has one (not in the paper).")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--level-channel/--no-level-channel",
+            help="Tell the network the level, where the task has one (not in the paper).",
+            show_default="level-channel",
+        ),
+    ] = None,
     normalized_scores: Annotated[
-        bool, typer.Option(help="Queries and keys of unit length (not in the paper; keeps training stable).")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--normalized-scores/--no-normalized-scores",
+            help="Queries and keys of unit length (not in the paper; keeps training stable).",
+            show_default="normalized-scores",
+        ),
+    ] = None,
+    compile_: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Use torch.compile.", show_default="no-compile")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the state in --out.")] = False,
-    licence: Annotated[str, typer.Option(help="Licence of the weights, kept in the checkpoint.")] = "",
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for the decoded photographs.", show_default="OUT/cache")
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write for TensorBoard as well.")] = False,
+    licence: Annotated[
+        str | None,
+        typer.Option(help="Licence of the weights, kept in the checkpoint.", show_default=False),
+    ] = None,
+    device: options.Device = "auto",
     threads: options.Threads = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Train a network on a folder of photographs.
+    """Train a network on folders of photographs.
 
-    Ctrl-C stops and keeps the state; the same command with --resume goes on. The folder --out ends with a
-    checkpoint that magn restore --weights takes.
+    Ctrl-C stops and keeps the state; --out with --resume goes on. The folder --out ends with a checkpoint that
+    magn restore --weights takes. All settings, and more, can stand in a TOML file; under torchrun it uses
+    several GPUs.
 
     Example:
 
-      magn train --task jpeg --data photos/ --out run/ --max-steps 2000
+      magn train --task jpeg --data photos/ --out run/ --max-minutes 60
     """
     console.show_log(verbose, quiet)
-    from magn_cli.model import PRESETS
-    from magn_cli.restoration.batch import check_folder
+    logging.getLogger("magn_cli").setLevel(logging.ERROR if quiet else logging.INFO)
     from magn_cli.restoration.device import use_threads
-    from magn_cli.tasks import get_task
-    from magn_cli.training.loop import Progress, Trainer
-    from magn_cli.training.options import TrainingOptions
-    from magn_cli.training.patches import CONTEXT, load_photos, split_photos
+    from magn_cli.training import recipe as recipes
+    from magn_cli.training.engine import Engine
+    from magn_cli.training.loop import Trainer
 
-    chosen = get_task(task)
-    if preset not in PRESETS:
-        raise UsageError(f"there is no preset {preset!r}; use one of {', '.join(PRESETS)}.")
+    training = {
+        "max_steps": max_steps, "max_minutes": max_minutes, "batch": batch, "accumulate": accumulate,
+        "optimizer": optimizer, "learning_rate": learning_rate, "loss": loss, "precision": precision, "seed": seed,
+        "save_every": save_every, "validate_every": validate_every, "workers": workers, "compile": compile_,
+    }  # fmt: skip
+    if max_steps is not None:
+        # One of the two decides; a length in minutes from a file does not outlive a number of steps given here.
+        training["max_minutes"] = training["max_minutes"] or 0.0
+    given = {
+        "task": task, "preset": preset, "licence": licence, "init": str(init) if init else None,
+        "data": _texts(data), "validate": _texts(validate), "exclude": _texts(exclude),
+        "network": {"level_channel": level_channel, "normalized_scores": normalized_scores},
+        "training": training,
+    }  # fmt: skip
+    files = list(config or [])
+    if resume and not (out / "state.pt").is_file():
+        raise TrainingError(f"there is no training state {out / 'state.pt'}; start without --resume.")
+    if resume and (out / "config.toml").is_file():
+        files.insert(0, out / "config.toml")
+    values = recipes.merge({}, *(recipes.check(recipes.read(file), str(file)) for file in files), _given(given))
+    chosen = recipes.resolve(values)
     use_threads(threads)
-    settings = TrainingOptions(
-        max_steps=max_steps,
-        batch=batch,
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        loss=loss,
-        precision=precision,
-        seed=seed,
-    )
-    config = replace(
-        PRESETS[preset],
-        level_channel=level_channel and chosen.scale is not None,
-        normalized_scores=normalized_scores,
-    )
-    record = {"data": [folder.name for folder in data], "command": command_line(sys.argv[1:]), "licence": licence}
-    trainer = Trainer(out, chosen, preset, config, settings, record)
+    engine = Engine(device)
+    try:
+        about = {"data": [Path(folder).name for folder in chosen.data], "command": command_line(sys.argv[1:])}
+        trainer = Trainer(chosen, out, engine, about, tensorboard=tensorboard)
+        _check_unused(trainer, resume)
+        train_photos, validation_photos = _photos(trainer, cache or out / "cache", quiet)
+        _begin(trainer, chosen, resume)
+        view = TrainingView(lambda: trainer.stand.length, chosen.training.batch, quiet)
+        with _Stopping() as stopping, view:
+            trainer.run(train_photos, validation_photos, view, stopping.asked)
+        if engine.first:
+            _end(trainer, stopping.asked())
+    finally:
+        engine.close()
+    if stopping.asked():
+        raise typer.Exit(130)
+
+
+def _begin(trainer: Trainer, chosen: Recipe, resume: bool) -> None:
+    from magn_cli.restoration.batch import check_folder
+    from magn_cli.training import recipe as recipes
+
+    if trainer.engine.first:
+        try:
+            trainer.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(
+                f"the folder {trainer.out} cannot be made ({error.strerror}); give another --out."
+            ) from error
+        check_folder(trainer.out)
+    if resume:
+        for sentence in trainer.resume():
+            _say(trainer, sentence)
+    elif chosen.init:
+        _say(trainer, trainer.start_from(Path(chosen.init)).sentence())
+    if trainer.engine.first:
+        recipes.write(trainer.out / "config.toml", trainer.recipe)
+
+
+def _end(trainer: Trainer, stopped: bool) -> None:
+    from magn_cli.training.curves import draw
+
+    if draw(trainer.out / "log.csv", trainer.out / "curves.png"):
+        _say(trainer, f"curves in {trainer.out / 'curves.png'}")
+    minutes = trainer.stand.minutes
+    _say(trainer, f"{trainer.stand.step} steps in {minutes:.1f} minutes; checkpoint in {trainer.checkpoint_path}")
+    if stopped:
+        _say(trainer, f"stopped; magn train --out {shlex.quote(str(trainer.out))} --resume goes on.")
+
+
+def _check_unused(trainer: Trainer, resume: bool) -> None:
+    """Refuse to overwrite a run, or to begin without photographs."""
+    out = trainer.out
     made = (trainer.state_path, trainer.checkpoint_path, out / "log.csv")
     if not resume and any(path.exists() for path in made):
         raise UsageError(f"{out} holds a run already; go on with it by --resume, or give another --out.")
-    if resume:
-        trainer.resume()
-    photos = load_photos(data, config.window + CONTEXT)
-    console.say(f"{len(photos)} photographs, {sum(p.size for _, p in photos) / 3e6:.1f} megapixels")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"the folder {out} cannot be made ({error.strerror}); give another --out.") from error
-    check_folder(out)
+    missing = [folder for folder in trainer.recipe.data if not Path(folder).is_dir()]
+    if missing:
+        raise TrainingError(f"there is no folder {missing[0]}; give --data a folder of photographs.")
 
-    def report(progress: Progress) -> None:
-        if quiet:
-            return
-        gained = "" if progress.validation_gain is None else f"  gained {progress.validation_gain:+.2f} dB"
-        left = (max_steps - progress.step) * batch / progress.patches_a_second / 60
-        console.say(
-            f"step {progress.step}/{max_steps}  loss {progress.loss:.5f}  lr {progress.learning_rate:.1e}  "
-            f"score {progress.largest_score:.1f}  {progress.patches_a_second:.0f} patches/s  "
-            f"{left:.0f} min left{gained}"
-        )
 
-    with _Stopping() as stopping:
-        trainer.run(*split_photos(photos), report, stopping.asked)
-    console.say(f"{trainer.step} steps in {trainer.minutes:.1f} minutes; checkpoint in {trainer.checkpoint_path}")
-    if stopping.asked():
-        console.say("stopped; the same command with --resume goes on.")
-        raise typer.Exit(130)
+def _photos(trainer: Trainer, cache: Path, quiet: bool) -> tuple[Part, Part]:
+    """Look through the folders, the first process before the others; tell what is left out."""
+    from magn_cli.training import likeness, photos
+
+    recipe, first = trainer.recipe, trainer.engine.first
+    if not first:
+        trainer.engine.wait()
+    smallest = trainer.config.window
+    avoid = likeness.builtin() + likeness.of_pictures(photos.named(recipe.exclude))
+
+    def packed(folders: tuple[str, ...], away: likeness.Hashes, what: str) -> photos.Packed:
+        with console.bar(quiet or not first) as bar:
+            line = bar.add_task(f"looking through {what}")
+
+            def progress(done: int, total: int) -> None:
+                bar.update(line, completed=done, total=total)
+
+            found = photos.pack([Path(f) for f in folders], cache, smallest, away, progress)
+        if first:
+            for sentence in found.left_out:
+                logging.getLogger("magn_cli").warning("left out: %s", sentence)
+        if not quiet:
+            _say(trainer, f"{len(found.photos)} photographs in {what}, {found.photos.megapixels:.1f} megapixels")
+        return found
+
+    if recipe.validate:
+        held = packed(recipe.validate, likeness.NONE, "the validation data")
+        names = photos.named(recipe.validate)
+        found = packed(recipe.data, avoid + likeness.of_pictures(names), "the training data")
+        everything = found.photos.part(range(len(found.photos))), held.photos.part(range(len(held.photos)))
+    else:
+        found = packed(recipe.data, avoid, "the training data")
+        everything = photos.split(found.photos)
+    trainer.data_fingerprint = found.fingerprint
+    if first:
+        trainer.engine.wait()
+    return everything
+
+
+def _say(trainer: Trainer, text: str) -> None:
+    if trainer.engine.first:
+        logging.getLogger("magn_cli").info(text)
+
+
+def _texts(paths: list[Path] | None) -> list[str] | None:
+    return [str(path) for path in paths] if paths else None
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that were given on the command line."""
+    tables = {key: _given(value) if isinstance(value, dict) else value for key, value in values.items()}
+    return {key: value for key, value in tables.items() if value is not None}
 
 
 class _Stopping:

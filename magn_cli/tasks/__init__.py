@@ -1,7 +1,7 @@
 """The restoration tasks by name."""
 
 from magn_cli.errors import UsageError
-from magn_cli.tasks.base import FoundLevel, LevelScale, Pixels, Task, as_rgb
+from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Task, as_rgb
 from magn_cli.tasks.demosaic import Demosaic
 from magn_cli.tasks.denoise import Denoise
 from magn_cli.tasks.jpeg import Jpeg
@@ -16,4 +16,4 @@ def get_task(name: str) -> Task:
     return TASKS[name]
 
 
-__all__ = ["TASKS", "FoundLevel", "LevelScale", "Pixels", "Task", "as_rgb", "get_task"]
+__all__ = ["TASKS", "FoundLevel", "LevelScale", "PairOptions", "Pixels", "Task", "as_rgb", "get_task"]

@@ -79,6 +79,35 @@ class FoundLevel:
     """Share of the network's change that is applied, 0..1: less where a picture is hardly degraded at all."""
 
 
+@dataclass(frozen=True)
+class PairOptions:
+    """How training pairs are drawn. Raises :class:`UsageError` where a setting makes no sense."""
+
+    gray: float = 0.25
+    """Share of pairs made gray."""
+
+    unknown: float = 0.2
+    """Share of pairs whose level the network is not told."""
+
+    levels: tuple[float, ...] = ()
+    """Lowest and highest level (sigma, or JPEG quality); empty: the whole range of the task."""
+
+    subsampling: tuple[str, ...] = (*["4:2:0"] * 5, *["4:4:4"] * 4, "4:2:2")
+    """Of JPEG's colour: drawn from this list, so what stands in it more often comes more often."""
+
+    twice: float = 0.0
+    """Share of JPEG pairs that were a JPEG of another quality before, on another 8x8 grid half of the time."""
+
+    def __post_init__(self) -> None:
+        for name in ("gray", "unknown", "twice"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} {getattr(self, name)} makes no sense; give a share from 0 to 1.")
+        if len(self.levels) not in (0, 2) or (self.levels and self.levels[0] > self.levels[1]):
+            raise UsageError(f"levels {list(self.levels)} makes no sense; give a lowest and a highest level.")
+        if not self.subsampling:
+            raise UsageError("subsampling is an empty list; name at least one, such as 4:2:0.")
+
+
 class Task(ABC):
     """One way in which photographs are degraded, and what restoring them needs to know."""
 
@@ -88,6 +117,12 @@ class Task(ABC):
 
     alignment: ClassVar[int] = 1
     """Grid of the degradation in pixels: crops and windows start at multiples of it (Bayer 2, JPEG 8)."""
+
+    paper_levels: ClassVar[tuple[float | None, ...]] = (None,)
+    """The levels of the paper's table, on which training validates."""
+
+    gray_share: ClassVar[float] = 0.25
+    """Share of training pairs that are gray, unless told otherwise."""
 
     options: ClassVar[frozenset[str]] = frozenset()
     """Names of the options of :meth:`network_input` and :meth:`margin`."""
@@ -119,10 +154,16 @@ class Task(ABC):
         """
         return restored.mean(axis=-1) if gray else restored
 
-    def training_level(self, rng: np.random.Generator) -> float | None:
-        """Draw a level for a training pair, uniform over the task's range."""
-        return None if self.scale is None else float(rng.uniform(self.scale.low, self.scale.high))
+    def training_level(self, rng: np.random.Generator, pairs: PairOptions) -> float | None:
+        """Draw a level for a training pair, uniform over the range.
 
-    def training_options(self, rng: np.random.Generator) -> dict[str, Any]:
+        Raises :class:`UsageError` where that is outside the task's.
+        """
+        if self.scale is None:
+            return None
+        low, high = (self.scale.check(level) for level in pairs.levels or (self.scale.low, self.scale.high))
+        return float(rng.uniform(low, high))
+
+    def training_options(self, rng: np.random.Generator, pairs: PairOptions) -> dict[str, Any]:
         """Draw the other options of :meth:`degrade` for a training pair."""
         return {}

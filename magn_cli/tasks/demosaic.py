@@ -27,6 +27,7 @@ class Demosaic(Task):
 
     name: ClassVar[str] = "demosaic"
     alignment: ClassVar[int] = 2
+    gray_share: ClassVar[float] = 0.05
     options: ClassVar[frozenset[str]] = frozenset({"pattern"})
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:

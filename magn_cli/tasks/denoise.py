@@ -16,6 +16,7 @@ class Denoise(Task):
 
     name: ClassVar[str] = "denoise"
     scale: ClassVar[LevelScale | None] = LevelScale("sigma", 0, 75, offset=0.0, factor=1 / 75)
+    paper_levels: ClassVar[tuple[float | None, ...]] = (15, 25, 50)
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
         """Add Gaussian noise of standard deviation ``level`` / 255, not clipped and not rounded."""

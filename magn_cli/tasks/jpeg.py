@@ -11,7 +11,7 @@ from PIL import Image
 
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.images import Photo, from_float, to_float
-from magn_cli.tasks.base import FoundLevel, LevelScale, Pixels, Task
+from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Task
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 DEFAULT_SUBSAMPLING = "4:2:0"
@@ -27,16 +27,22 @@ class Jpeg(Task):
     name: ClassVar[str] = "jpeg"
     scale: ClassVar[LevelScale | None] = LevelScale("quality", 5, 95, offset=1.0, factor=-0.01)
     alignment: ClassVar[int] = 8
+    paper_levels: ClassVar[tuple[float | None, ...]] = (10, 20, 30, 40)
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
         """Compress and decode through libjpeg at quality ``level`` (rounded to a whole number).
 
-        Options: ``subsampling`` of colour, one of ``SUBSAMPLINGS``, 4:2:0 if not given.
+        Options: ``subsampling`` of colour, one of ``SUBSAMPLINGS``, 4:2:0 if not given; ``before``: quality of
+        an earlier compression and by how many rows and columns its 8x8 grid lay further up and left.
         """
         if level is None:
             raise UsageError("jpeg needs a quality; give --level with a number from 5 to 95.")
-        data = encode(clean, level, options.get("subsampling", DEFAULT_SUBSAMPLING))
-        return to_float(np.asarray(Image.open(io.BytesIO(data))))
+        subsampling = options.get("subsampling", DEFAULT_SUBSAMPLING)
+        if "before" in options:
+            quality, rows, columns = options["before"]
+            cut = [(rows, 0), (columns, 0), (0, 0)][: clean.ndim]
+            clean = _compressed(np.pad(clean, cut, mode="edge"), quality, subsampling)[rows:, columns:]
+        return _compressed(clean, level, subsampling)
 
     def find_level(self, photo: Photo) -> FoundLevel:
         """Quality from the file's quantization tables; unknown where the file is no JPEG."""
@@ -55,9 +61,13 @@ class Jpeg(Task):
         """
         return min(1.0, max(0.0, (100 - level) / 5))
 
-    def training_options(self, rng: np.random.Generator) -> dict[str, Any]:
-        """Half of the pairs 4:2:0, as most files are, the rest 4:4:4 and a few 4:2:2."""
-        return {"subsampling": str(rng.choice(["4:2:0", "4:4:4", "4:2:2"], p=[0.5, 0.4, 0.1]))}
+    def training_options(self, rng: np.random.Generator, pairs: PairOptions) -> dict[str, Any]:
+        """Draw the subsampling, and what the picture was compressed with before where it was."""
+        drawn: dict[str, Any] = {"subsampling": str(rng.choice(pairs.subsampling))}
+        if rng.random() < pairs.twice:
+            shift = tuple(int(n) for n in rng.integers(0, 8, 2)) if rng.random() < 0.5 else (0, 0)
+            drawn["before"] = (self.training_level(rng, PairOptions()), *shift)
+        return drawn
 
 
 def encode(pixels: Pixels, quality: float, subsampling: str = DEFAULT_SUBSAMPLING) -> bytes:
@@ -83,6 +93,10 @@ def encode(pixels: Pixels, quality: float, subsampling: str = DEFAULT_SUBSAMPLIN
     kind = {} if pixels.ndim == 2 else {"subsampling": subsampling}
     Image.fromarray(from_float(pixels, np.dtype(np.uint8))).save(buffer, "JPEG", quality=round(quality), **kind)
     return buffer.getvalue()
+
+
+def _compressed(pixels: Pixels, quality: float, subsampling: str) -> Pixels:
+    return to_float(np.asarray(Image.open(io.BytesIO(encode(pixels, quality, subsampling)))))
 
 
 def check_subsampling(subsampling: str) -> str:

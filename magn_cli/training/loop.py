@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
+import os
 import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,96 +17,149 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from magn_cli import atomic
 from magn_cli.errors import TrainingError
-from magn_cli.model import Magn, MagnConfig
+from magn_cli.model import Magn
 from magn_cli.model.graph import ScoreScale
-from magn_cli.tasks import Task
+from magn_cli.restoration.device import choose_type
+from magn_cli.tasks import get_task
+from magn_cli.training import initial
+from magn_cli.training.engine import Engine
+from magn_cli.training.health import Health
+from magn_cli.training.initial import Taken
 from magn_cli.training.optimizer import Optimizer
-from magn_cli.training.options import TrainingOptions
-from magn_cli.training.patches import Pairs, PatchOptions
+from magn_cli.training.patches import Order, Pairs
+from magn_cli.training.recipe import FREE_ON_RESUME, Recipe, differences
+from magn_cli.training.record import Progress, Record
+from magn_cli.training.schedule import learning_rate
 from magn_cli.training.state import load_state, save_state
+from magn_cli.training.validation import Quality, Validation
 from magn_cli.weights.checkpoint import Checkpoint, save_checkpoint
 
 log = logging.getLogger(__name__)
 
-VALIDATION_CROPS = 64
 LOG_EVERY = 50
+PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+MEASURED_STEPS = 40
+"""Steps whose speed turns ``max_minutes`` into a number of steps."""
+
+SHARE_OF_STEPS = 0.95
+"""What of the time goes to steps; the rest to validation and to writing states."""
+
+MOST_OVERFLOWS = 20
+"""Steps in a row that half precision may skip while it looks for its scale."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """One line of the log: means since the line before."""
+@dataclass
+class Stand:
+    """How far a run is: all that changes but tensors."""
 
-    step: int
-    loss: float
-    learning_rate: float
-    gradient: float
-    largest_score: float
-    patches_a_second: float
-    validation_psnr: float | None
-    """dB over validation crops of all levels, of the averaged weights; None between validations."""
+    step: int = 0
+    minutes: float = 0.0
+    usual_gradient: float = 0.0
+    length: int | None = None
+    """Steps in all; None until ``max_minutes`` has been turned into steps."""
 
-    validation_gain: float | None
-    """The same against the degraded crops."""
+    best_psnr: float = -math.inf
+    overflows: int = 0
 
 
+@dataclass
 class Trainer:
     """One run in one folder: ``state.pt`` (for resuming), ``log.csv``, ``<preset>-<task>.safetensors``."""
 
-    def __init__(
-        self,
-        out: Path,
-        task: Task,
-        preset: str,
-        config: MagnConfig,
-        options: TrainingOptions,
-        record: dict[str, Any],
-    ) -> None:
-        """``record`` goes into the checkpoint beside steps and minutes: data, command."""
-        self.out, self.task, self.preset, self.config, self.options = out, task, preset, config, options
-        self.record = record
-        self.step, self.minutes, self.usual_gradient = 0, 0.0, 0.0
+    recipe: Recipe
+    out: Path
+    engine: Engine
+    about: dict[str, Any] = field(default_factory=dict)
+    """Goes into the checkpoint beside what the trainer knows itself: data, command."""
+
+    data_fingerprint: str = ""
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        options = self.recipe.training
+        self.options, self.task, self.config = options, get_task(self.recipe.task), self.recipe.config()
+        if options.batch % (options.accumulate * self.engine.world):
+            raise TrainingError(
+                f"batch {options.batch} does not divide among {self.engine.world} processes in "
+                f"{options.accumulate} parts; give another --batch."
+            )
+        self.dtype = choose_type(options.precision, self.engine.device)
+        # What goes into files is what was used, so that a resume on another machine stays the same run.
+        self.options = options = replace(options, precision=PRECISIONS[self.dtype])
+        self.recipe = replace(self.recipe, training=options)
         torch.manual_seed(options.seed)
-        self.model = Magn(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averaged = AveragedModel(
-            self.model, multi_avg_fn=get_ema_multi_avg_fn(options.ema), use_buffers=True
-        ).eval()
+        plain = Magn(self.config)
+        self._batches: Iterator[Any] | None = None
+        self.origin: dict[str, Any] | None = None
+        plain.to(self.engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = AveragedModel(plain, multi_avg_fn=_Average(options.ema), use_buffers=True).eval()
+        self.model = cast(Magn, self.engine.prepare(plain))
         self.optimizer = Optimizer(self.model, options.optimizer, options.learning_rate)
+        self.scaler = torch.amp.GradScaler(self.engine.device.type, enabled=self.dtype == torch.float16)
+        self.stand = Stand(length=None if options.max_minutes else options.max_steps)
+        self._wrapped = self.engine.wrap(self.model)
+        self._forward: Callable[[Tensor, Tensor], Tensor] = self._wrapped
+        if options.compile:
+            self._forward = torch.compile(self._wrapped)
 
     @property
     def checkpoint_path(self) -> Path:
         """Where the network for use is written."""
-        return self.out / f"{self.preset}-{self.task.name}.safetensors"
+        return self.out / f"{self.recipe.preset}-{self.task.name}.safetensors"
+
+    @property
+    def best_path(self) -> Path:
+        """Where the network of the best validation is written."""
+        return self.out / f"{self.recipe.preset}-{self.task.name}-best.safetensors"
 
     @property
     def state_path(self) -> Path:
         """Where the state for resuming is written."""
         return self.out / "state.pt"
 
-    def resume(self) -> None:
-        """Continue from the state in the run's folder: weights, averages, optimizer, step."""
+    def start_from(self, path: Path) -> Taken:
+        """Take over what fits of a checkpoint; errors as of :func:`initial.start_from`."""
+        taken = initial.start_from(path, self.model)
+        self._averaged().load_state_dict(self.model.state_dict())
+        self.origin = taken.source
+        return taken
+
+    def resume(self) -> list[str]:
+        """Continue from the state in the run's folder; return a sentence for each setting that differs.
+
+        Raises :class:`TrainingError` where the state is missing or damaged, or where a setting differs that
+        would make it another run.
+        """
         state = load_state(self.state_path)
-        if state["config"] != self.config.to_dict() or state["task"] != self.task.name:
-            raise TrainingError(f"the state in {self.out} is of another network or task; give another --out.")
-        for name in ("seed", "batch", "optimizer"):
-            if state["options"].get(name) != getattr(self.options, name):
+        changed = differences(state["recipe"], self._recipe_values())
+        for key, then, now in changed:
+            if key not in FREE_ON_RESUME:
                 raise TrainingError(
-                    f"the state in {self.out} was made with {name} {state['options'].get(name)}; use that."
+                    f"the state in {self.out} was made with {key} {_shown(then)}, not {_shown(now)}; use that, or "
+                    "give another --out."
                 )
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.minutes, self.usual_gradient = (
-            state["step"],
-            state["minutes"],
-            state["usual_gradient"],
-        )
-        torch.set_rng_state(state["rng"])
-        _Lines(self.out / "log.csv").forget_after(self.step)
+        self.scaler.load_state_dict(state["scaler"])
+        self.stand, self.origin = Stand(**state["stand"]), state["origin"]
+        for name, generator in _generators(self.engine.device):
+            if name in state["random"]:
+                generator.set_state(state["random"][name])
+        if any(key in ("training.max_steps", "training.max_minutes") for key, _, _ in changed):
+            self.stand.length = None if self.options.max_minutes else self.options.max_steps
+        said = [
+            f"{key.rpartition('.')[2]} is {_shown(now)} now, it was {_shown(then)}" for key, then, now in changed
+        ]
+        if self.data_fingerprint and state["data"] != self.data_fingerprint:
+            said.append(
+                "the photographs are not the same as before: what follows is another run than an undisturbed one"
+            )
+        return said
 
     def run(
         self,
@@ -114,134 +168,269 @@ class Trainer:
         report: Callable[[Progress], None],
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Train until ``max_steps`` or until ``should_stop``; write state and checkpoint at the end.
+        """Train to the end, or until ``should_stop`` of any process; write state and checkpoint at the end.
 
-        Raises :class:`TrainingError` where the loss is no longer finite; the last good state stays on disk.
+        Raises :class:`TrainingError` where the loss runs away or a file cannot be written; the last good state
+        stays on disk.
         """
-        options = self.options
-        patches = PatchOptions(self.config.window)
-        pairs = Pairs(train, self.task, patches, options.seed, options.max_steps * options.batch)
-        held = Pairs(validate, self.task, PatchOptions(self.config.window, unknown=0.0), 1, VALIDATION_CROPS)
-        held_batches = list(DataLoader(held, options.batch))
-        loader = DataLoader(
-            pairs,
-            options.batch,
-            sampler=range(self.step * options.batch, len(pairs)),
-            num_workers=1,
-            prefetch_factor=4,
-            worker_init_fn=_leave_signals_to_the_loop,
-        )
-        began, lines, window = time.monotonic() - self.minutes * 60, _Lines(self.out / "log.csv"), _Window()
-        scales = [m for m in self.model.modules() if isinstance(m, ScoreScale)]
+        validation = Validation(validate, self.task, self.recipe.pairs) if self.engine.first else None
+        record = Record(self.out, self.stand.step, self.tensorboard) if self.engine.first else None
+        pairs = Pairs(train, self.task, self.config.window, self.recipe.pairs, self.options.seed)
+        self._batches = iter(self._loader(pairs))
         self.model.train()
-        for degraded, clean, level in loader:
+        try:
+            self._steps(validation, record, report, should_stop)
+        finally:
+            # Its processes end with it, now: a traceback would keep it, and they take no signals.
+            self._batches = None
+            if record:
+                record.close()
+        self.engine.wait()
+
+    def _steps(
+        self,
+        validation: Validation | None,
+        record: Record | None,
+        report: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        health, interval = Health(), _Interval(self.stand.minutes)
+        scales = [m for m in self.model.modules() if isinstance(m, ScoreScale)]
+        speed = _Speed(self.stand.step)
+        while not self._finished():
             for scale in scales:
-                scale.watch = (self.step + 1) % LOG_EVERY == 0
-            loss, gradient = self._step(degraded, clean, level.float())
-            window.add(loss, gradient, len(degraded))
-            self.step += 1
-            self.minutes = (time.monotonic() - began) / 60
-            stop = should_stop()
-            last = stop or self.step == options.max_steps
-            validates = last or self.step % options.validate_every == 0
-            if validates or self.step % LOG_EVERY == 0:
-                psnr = self._validate(held_batches) if validates else None
+                scale.watch = (self.stand.step + 1) % LOG_EVERY == 0
+            loss, gradient, stop = self._step(interval, should_stop())
+            self.stand.step += 1
+            self.stand.minutes = interval.minutes()
+            self._measure_length(speed)
+            last = stop or self._finished()
+            validates = last or self.stand.step % self.options.validate_every == 0
+            interval.add(loss, gradient, self.options.batch)
+            logs = validates or self.stand.step % LOG_EVERY == 0
+            if logs:
+                quality = (
+                    validation.measure(self._averaged(), self.engine.device, self.dtype)
+                    if (validation and validates)
+                    else None
+                )
+                rate = learning_rate(self.options, self.stand.step - 1, self.stand.length)
                 largest = max((float(s.largest) for s in scales if s.largest is not None), default=0.0)
-                progress = window.close(self.step, self.rate(self.step - 1), largest, psnr)
-                window = _Window()
-                lines.write(progress)
-                report(progress)
-            if last or self.step % options.save_every == 0:
+                progress = interval.close(self.stand.step, rate, largest, quality)
+                if (grown := health.look(progress)) is not None:
+                    raise TrainingError(self._diverged(grown))
+                if record:
+                    record.add(progress)
+                    report(progress)
+                    self._keep_best(quality)
+            if record and (last or (self.stand.step % self.options.save_every == 0 and health.may_save)):
                 self.save()
+            if logs:
+                interval.open()
             if stop:
                 break
-
-    def rate(self, step: int) -> float:
-        """Learning rate of a step: linear warm-up, constant, half a cosine down to zero."""
-        options = self.options
-        fall = options.decay * options.max_steps
-        into = (step - (options.max_steps - fall)) / max(fall, 1)
-        factor = min(1.0, (step + 1) / options.warmup)
-        if into > 0:
-            factor *= 0.5 * (1 + math.cos(math.pi * min(into, 1.0)))
-        return options.learning_rate * factor
 
     def save(self) -> None:
         """Write the state for resuming and the checkpoint for use."""
         state = {
-            "task": self.task.name,
-            "config": self.config.to_dict(),
-            "options": self.options.to_dict(),
-            "step": self.step,
-            "minutes": self.minutes,
-            "usual_gradient": self.usual_gradient,
+            "recipe": self._recipe_values(),
+            "data": self.data_fingerprint,
+            "origin": self.origin,
+            "stand": vars(self.stand).copy(),
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "rng": torch.get_rng_state(),
+            "scaler": self.scaler.state_dict(),
+            "random": {name: generator.get_state() for name, generator in _generators(self.engine.device)},
         }
         save_state(self.state_path, state)
+        self._write(self.checkpoint_path)
+
+    def _recipe_values(self) -> dict[str, Any]:
+        return self.recipe.to_values(folders=False)
+
+    def _averaged(self) -> Magn:
+        return cast(Magn, self.averaged.module)
+
+    def _keep_best(self, quality: Quality | None) -> None:
+        if quality is not None and quality.psnr > self.stand.best_psnr:
+            self.stand.best_psnr = quality.psnr
+            self._write(self.best_path)
+
+    def _write(self, path: Path) -> None:
         training = {
-            **self.record,
-            "steps": self.step,
-            "minutes": round(self.minutes, 1),
-            "options": self.options.to_dict(),
+            **self.about,
+            "steps": self.stand.step,
+            "minutes": round(self.stand.minutes, 1),
+            "device": str(self.engine.device.type),
+            "recipe": self._recipe_values(),
+            **({"init": self.origin} if self.origin else {}),
         }
-        about = Checkpoint(
-            self.task.name,
-            self.preset,
-            self.config,
-            self.task.scale if self.config.level_channel else None,
-            training,
-            self.record.get("licence", ""),
+        scale = self.task.scale if self.config.level_channel else None
+        recipe = self.recipe
+        about = Checkpoint(self.task.name, recipe.preset, self.config, scale, training, recipe.licence)
+        save_checkpoint(path, self._averaged(), about)
+
+    def _finished(self) -> bool:
+        return self.stand.length is not None and self.stand.step >= self.stand.length
+
+    def _loader(self, pairs: Pairs) -> DataLoader[Any]:
+        engine, options = self.engine, self.options
+        workers = options.workers or max(1, min(8, (os.cpu_count() or 1) // 2 // engine.world))
+        order = Order(self.stand.step, options.batch, options.accumulate, engine.rank, engine.world)
+        return DataLoader(
+            pairs,
+            batch_sampler=order,
+            num_workers=workers,
+            prefetch_factor=4,
+            pin_memory=engine.device.type == "cuda",
+            # Else it would take a number from the generator that the state holds, at each start anew.
+            generator=torch.Generator(),
+            worker_init_fn=_leave_signals_to_the_loop,
         )
-        save_checkpoint(self.checkpoint_path, cast(Magn, self.averaged.module), about)
 
-    def _step(self, degraded: Tensor, clean: Tensor, level: Tensor) -> tuple[float, float]:
-        self.optimizer.set_rate(self.rate(self.step))
-        degraded = degraded.to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.options.precision == "bf16"):
-            restored = self.model(degraded, level)
-        loss = self._loss(restored.float(), degraded, clean)
+    def _step(self, interval: _Interval, stop: bool) -> tuple[float, float, bool]:
+        """One optimizer step: mean loss over all processes, norm of the gradient, whether any wants to stop."""
+        options, engine = self.options, self.engine
+        self.optimizer.set_rate(learning_rate(options, self.stand.step, self.stand.length))
         self.optimizer.zero_grad()
-        loss.backward()
-        gradient = torch.nn.utils.get_total_norm(p.grad for p in self.model.parameters() if p.grad is not None)
-        value, norm = loss.item(), gradient.item()
-        if not (math.isfinite(value) and math.isfinite(norm)):
-            raise TrainingError(
-                f"training diverged at step {self.step}: loss {value:g}, gradient {norm:g}; "
-                f"{'resume the last good state with' if self.state_path.exists() else 'start with'} "
-                "a smaller learning rate."
-            )
-        usual = self.usual_gradient or norm
-        most = self.options.clip * usual
-        torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), most, gradient)
-        self.usual_gradient = 0.99 * usual + 0.01 * min(norm, most)
-        self.optimizer.step()
+        total = 0.0
+        for part in range(options.accumulate):
+            degraded, clean, level = (engine.to_device(t) for t in interval.wait_for(self._batches))
+            rest = part + 1 < options.accumulate
+            with engine.without_exchange(self._wrapped) if rest else nullcontext():
+                with torch.autocast(engine.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                    restored = self._forward(degraded, level.float())
+                loss = loss_of(options.loss, restored.float(), degraded, clean) / options.accumulate
+                self.scaler.scale(loss).backward()
+            total += loss.item()
+        norm = self.optimizer.gather(self.scaler)
+        value, asked = engine.mean(total, float(stop))
+        gradient = norm.item()
+        self._check(value, gradient)
+        if math.isfinite(gradient):
+            usual = self.stand.usual_gradient or gradient
+            most = options.clip * usual if options.clip else math.inf
+            self.optimizer.clip(most, norm)
+            self.stand.usual_gradient = 0.99 * usual + 0.01 * min(gradient, most)
+        self.optimizer.step(self.scaler)
         self.averaged.update_parameters(self.model)
-        return value, norm
+        return value, gradient, asked > 0
 
-    def _loss(self, restored: Tensor, degraded: Tensor, clean: Tensor) -> Tensor:
-        errors = (restored - clean).square().mean((1, 2, 3))
-        if self.options.loss == "balanced":
-            errors = errors / ((degraded - clean).square().mean((1, 2, 3)) + 1e-4).sqrt()
-        return errors.mean()
+    def _check(self, loss: float, gradient: float) -> None:
+        if math.isfinite(loss) and math.isfinite(gradient):
+            self.stand.overflows = 0
+            return
+        self.stand.overflows += 1
+        if not (self.scaler.is_enabled() and math.isfinite(loss) and self.stand.overflows <= MOST_OVERFLOWS):
+            raise TrainingError(self._diverged(f"the loss is {loss:g}, the gradient {gradient:g}"))
 
-    def _validate(self, batches: Sequence[Any]) -> tuple[float, float]:
-        """Mean PSNR of the averaged network over the held-out crops, and its gain over the input."""
-        restored, before = [], []
-        with torch.inference_mode():
-            for degraded, clean, level in batches:
-                out = self.averaged(degraded.to(memory_format=torch.channels_last), level.float()).clamp(0, 1)
-                restored.append(_psnr(out, clean))
-                before.append(_psnr(degraded, clean))
-        after = torch.cat(restored).mean().item()
-        return after, after - torch.cat(before).mean().item()
+    def _diverged(self, grown: str) -> str:
+        what = f"training diverged at step {self.stand.step}: {grown}; "
+        if self.state_path.exists():
+            return what + "the state before is kept: go on from it with --resume and a smaller --learning-rate."
+        return what + "start with a smaller --learning-rate."
+
+    def _measure_length(self, speed: _Speed) -> None:
+        if self.stand.length is None and (seconds := speed.seconds_a_step(self.stand.step)) is not None:
+            [seconds] = self.engine.mean(seconds)
+            left = max(0.0, self.options.max_minutes - self.stand.minutes) * 60 * SHARE_OF_STEPS
+            self.stand.length = self.stand.step + max(1, int(left / seconds))
+            log.info("%g minutes are %d steps", self.options.max_minutes, self.stand.length)
 
 
-def _psnr(a: Tensor, b: Tensor) -> Tensor:
-    # Crops of plain sky can be restored to the last bit: the floor keeps one of them from being the mean.
-    return -10 * ((a.double() - b.double()).square().mean((1, 2, 3)) + 1e-6).log10()
+def loss_of(kind: str, restored: Tensor, degraded: Tensor, clean: Tensor) -> Tensor:
+    """Return the loss of a batch ``(B, C, H, W)``: see :attr:`TrainingOptions.loss`."""
+    errors = (restored - clean).square().mean((1, 2, 3))
+    if kind == "balanced":
+        errors = errors / ((degraded - clean).square().mean((1, 2, 3)) + 1e-4).sqrt()
+    return errors.mean()
+
+
+class _Average:
+    """Running mean of the weights: ``decay`` in the end, a mean over all steps so far at first.
+
+    Without the slow start it would hold a share of the random first weights for thousands of steps.
+    """
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+
+    @torch.no_grad()
+    def __call__(self, averaged: Any, current: Any, steps: Any) -> None:
+        decay = min(self.decay, float((1 + steps) / (10 + steps)))
+        floats = [(a, c) for a, c in zip(averaged, current, strict=True) if a.is_floating_point()]
+        if floats:
+            torch._foreach_lerp_([a for a, _ in floats], [c for _, c in floats], 1 - decay)
+        for a, c in zip(averaged, current, strict=True):
+            if not a.is_floating_point():
+                a.copy_(c)
+
+
+class _Interval:
+    """Sums between two lines of the log."""
+
+    def __init__(self, minutes: float) -> None:
+        self._start = time.monotonic() - minutes * 60
+        self.open()
+
+    def open(self) -> None:
+        """Begin again; what was between the last :meth:`add` and now does not count as training."""
+        self._began = self._ended = time.monotonic()
+        self._patches, self._waited = 0, 0.0
+        self._losses: list[float] = []
+        self._gradients: list[float] = []
+
+    def minutes(self) -> float:
+        return (time.monotonic() - self._start) / 60
+
+    def wait_for(self, batches: Iterator[Any] | None) -> Any:
+        assert batches is not None
+        began = time.monotonic()
+        batch = next(batches)
+        self._waited += time.monotonic() - began
+        return batch
+
+    def add(self, loss: float, gradient: float, patches: int) -> None:
+        self._losses.append(loss)
+        self._gradients.append(gradient)
+        self._patches += patches
+        self._ended = time.monotonic()
+
+    def close(self, step: int, rate: float, largest: float, quality: Quality | None) -> Progress:
+        seconds = self._ended - self._began
+        return Progress(
+            step=step,
+            minutes=self.minutes(),
+            loss=float(np.mean(self._losses)),
+            learning_rate=rate,
+            gradient=float(np.mean(self._gradients)),
+            largest_score=largest,
+            patches_a_second=self._patches / seconds,
+            waiting=self._waited / seconds,
+            **(vars(quality) if quality else {}),
+        )
+
+
+class _Speed:
+    """Seconds a step, once enough steps were made; the very first ones are slower and do not count."""
+
+    def __init__(self, step: int) -> None:
+        self._from = step + 5
+        self._began = 0.0
+
+    def seconds_a_step(self, step: int) -> float | None:
+        if step == self._from:
+            self._began = time.monotonic()
+        done = step - self._from
+        return (time.monotonic() - self._began) / done if done >= MEASURED_STEPS else None
+
+
+def _generators(device: torch.device) -> list[tuple[str, torch.Generator]]:
+    generators = [("cpu", torch.default_generator)]
+    if device.type == "cuda":
+        generators.append(("cuda", torch.cuda.default_generators[device.index or 0]))
+    return generators
 
 
 def _leave_signals_to_the_loop(worker: int) -> None:
@@ -250,50 +439,5 @@ def _leave_signals_to_the_loop(worker: int) -> None:
         signal.signal(name, signal.SIG_IGN)
 
 
-class _Window:
-    """Sums between two lines of the log."""
-
-    def __init__(self) -> None:
-        self.began, self.patches = time.monotonic(), 0
-        self.losses: list[float] = []
-        self.gradients: list[float] = []
-
-    def add(self, loss: float, gradient: float, patches: int) -> None:
-        self.losses.append(loss)
-        self.gradients.append(gradient)
-        self.patches += patches
-
-    def close(self, step: int, rate: float, largest: float, psnr: tuple[float, float] | None) -> Progress:
-        seconds = time.monotonic() - self.began
-        return Progress(
-            step,
-            float(np.mean(self.losses)),
-            rate,
-            float(np.mean(self.gradients)),
-            largest,
-            self.patches / seconds,
-            psnr[0] if psnr else None,
-            psnr[1] if psnr else None,
-        )
-
-
-class _Lines:
-    """The log as CSV, appended to."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def forget_after(self, step: int) -> None:
-        """Drop the lines of steps that a resumed run does again."""
-        if self.path.exists():
-            header, *lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if int(line.partition(",")[0]) <= step]
-            atomic.write_bytes(self.path, "".join([header, *kept]).encode())
-
-    def write(self, progress: Progress) -> None:
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(vars(progress))
-            writer.writerow("" if value is None else f"{value:.6g}" for value in vars(progress).values())
+def _shown(value: Any) -> str:
+    return "nothing" if value in (None, "", [], {}) else str(value)

@@ -26,12 +26,13 @@ class Optimizer:
         taken = {id(p) for p in matrices}
         rest = [p for p in model.parameters() if id(p) not in taken]
         self._pairs = [(p, nn.Parameter(_as_matrix(p.detach(), p), requires_grad=False)) for p in matrices]
+        self._rest = rest
         for parameter, view in self._pairs:
             if view.data_ptr() != parameter.data_ptr():
                 raise ValueError("a weight lies in memory in an order that no matrix has")
         decay = 0.0 if kind == "adam" else 1e-4
         self.parts: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(rest, learning_rate, betas=(0.9, 0.999), weight_decay=decay)
+            torch.optim.AdamW(rest, learning_rate, betas=(0.9, 0.999), weight_decay=decay, fused=True)
         ]
         if self._pairs:
             views = [view for _, view in self._pairs]
@@ -51,12 +52,26 @@ class Optimizer:
         for parameter, view in self._pairs:
             parameter.grad = view.grad = None
 
-    def step(self) -> None:
-        """Change the model by one step, from its gradients."""
+    def gather(self, scaler: torch.amp.GradScaler) -> Tensor:
+        """Take over the model's gradients, out of the scale of ``scaler``; return their norm."""
         for parameter, view in self._pairs:
             view.grad = None if parameter.grad is None else _as_matrix(parameter.grad, parameter)
         for part in self.parts:
-            part.step()
+            scaler.unscale_(part)
+        return torch.nn.utils.get_total_norm(t.grad for t in self._tensors() if t.grad is not None)
+
+    def clip(self, most: float, norm: Tensor) -> None:
+        """Shorten the gathered gradients, of this norm, to one of at most ``most``."""
+        torch.nn.utils.clip_grads_with_norm_(self._tensors(), most, norm)
+
+    def step(self, scaler: torch.amp.GradScaler) -> None:
+        """Change the model by one step, from the gathered gradients, unless they overflowed in half precision."""
+        for part in self.parts:
+            scaler.step(part)
+        scaler.update()
+
+    def _tensors(self) -> list[nn.Parameter]:
+        return [*self._rest, *(view for _, view in self._pairs)]
 
     def state_dict(self) -> dict[str, Any]:
         """Return what resuming needs."""

@@ -1,4 +1,4 @@
-"""Everything that decides a training run."""
+"""Everything that decides a training run but its photographs: the settings, their meaning, their defaults."""
 
 from __future__ import annotations
 
@@ -10,67 +10,104 @@ from magn_cli.errors import UsageError
 
 Kind = Literal["muon", "adamw", "adam"]
 Loss = Literal["mse", "balanced"]
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Schedule = Literal["cosine", "steps", "constant"]
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Settings of the loop. The defaults are ours for ``magn-s`` on a CPU; the paper's are in its section IV-A."""
+    """Settings of the loop. The defaults are ours for ``magn-s`` on a CPU; the paper's are in its section IV-A.
+
+    Raises :class:`UsageError` where one makes no sense.
+    """
 
     max_steps: int = 20_000
     """Optimizer steps in all."""
 
+    max_minutes: float = 0.0
+    """Where above 0: how long to train, in place of ``max_steps``. The speed of the first steps turns it into
+    a number of steps, which is kept, so that a resumed run has the same length and the same learning rates."""
+
     batch: int = 8
-    """Crops a step."""
+    """Crops a step, over all processes and parts."""
+
+    accumulate: int = 1
+    """Parts that the crops of one process are worked through in: less memory, the same step (but for batch
+    norm, which sees a part)."""
 
     optimizer: str = "muon"
     """``muon`` (ours), ``adamw``, or ``adam`` (the paper's), see :class:`Optimizer`."""
 
     learning_rate: float = 1e-3
-    """In the constant phase."""
+    """After the warm-up."""
 
     warmup: int = 500
     """Steps of linear warm-up."""
 
+    schedule: str = "cosine"
+    """``cosine``: constant, then half a cosine down to zero over the last ``decay`` of the steps. ``steps``:
+    times ``gamma`` at each of ``milestones``. ``constant``: the paper's."""
+
     decay: float = 0.35
-    """Last share of the steps over which the learning rate falls to zero in a half cosine. What comes before
-    does not depend on ``max_steps``, so a run may be resumed with another length until the fall begins."""
+    """Share of the steps over which ``cosine`` falls; 1 for a cosine from the start. What comes before does
+    not depend on ``max_steps``, so a run may be resumed with another length until the fall begins."""
+
+    milestones: tuple[float, ...] = (0.5, 0.75, 0.9)
+    """Where ``steps`` falls, as shares of ``max_steps``."""
+
+    gamma: float = 0.5
+    """By what ``steps`` multiplies."""
 
     clip: float = 2.0
-    """Largest norm of the gradient, as a multiple of its running mean over about 100 steps."""
+    """Largest norm of the gradient, as a multiple of its running mean over about 100 steps; 0: no clipping."""
 
     ema: float = 0.999
-    """Decay of the running mean of weights and batch statistics, which is what gets saved."""
+    """Decay of the running mean of weights and batch statistics, which is what gets saved; 0: the weights
+    themselves."""
 
     loss: str = "balanced"
     """``mse`` is the paper's (eq. 14). ``balanced`` (ours) divides each crop's MSE by the root of its
     input's, so that light degradations are not drowned by heavy ones where one network learns all levels."""
 
-    precision: str = "bf16"
-    """bf16: autocast; attention scores, norms and the loss stay in float32."""
+    precision: str = "auto"
+    """Autocast to bf16 or fp16 (with loss scaling), or fp32; ``auto``: bf16 where the device has it natively.
+    Attention scores, norms and the loss stay in float32."""
+
+    compile: bool = False
+    """Let ``torch.compile`` write the kernels."""
 
     seed: int = 0
     """Of the first weights and of the pairs."""
 
     save_every: int = 250
-    """Steps between two states on disk."""
+    """Steps between two states on disk: what a crash can lose at most."""
 
     validate_every: int = 1000
     """Steps between two validations."""
+
+    workers: int = 0
+    """Processes that prepare pairs, for each training process; 0: by the number of cores."""
 
     def __post_init__(self) -> None:
         for name, known in (
             ("optimizer", get_args(Kind)),
             ("loss", get_args(Loss)),
             ("precision", get_args(Precision)),
+            ("schedule", get_args(Schedule)),
         ):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} {getattr(self, name)!r} is unknown; use {' or '.join(known)}.")
-        if self.seed < 0:
-            raise UsageError(f"seed {self.seed} makes no sense; give 0 or more.")
-        for name in ("max_steps", "batch", "learning_rate", "save_every", "validate_every"):
+        for name in ("seed", "max_minutes", "warmup", "clip", "workers"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"{name} {getattr(self, name)} makes no sense; give 0 or more.")
+        for name in ("max_steps", "batch", "accumulate", "learning_rate", "gamma", "save_every", "validate_every"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} {getattr(self, name)!r} makes no sense; give a number above 0.")
+        for name in ("decay", "ema"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} {getattr(self, name)} makes no sense; give a number from 0 to 1.")
+        if self.batch % self.accumulate:
+            raise UsageError(f"batch {self.batch} does not divide into accumulate {self.accumulate} equal parts.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

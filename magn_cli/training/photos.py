@@ -1,0 +1,229 @@
+"""From folders to photographs: looked through before the first step, decoded once into one packed file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magn_cli import atomic, images
+from magn_cli.errors import ImageError, TrainingError
+from magn_cli.tasks import as_rgb
+from magn_cli.training.likeness import Hashes
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+
+HELD_OUT_EVERY = 32
+"""One photo in this many is kept for validation."""
+
+FEWEST_TO_SPLIT = 8
+"""With fewer photos than this, validation looks at those that are trained on."""
+
+Rgb = NDArray[np.uint8]
+
+
+class Photos(Sequence[Rgb]):
+    """Decoded photographs ``(H, W, 3)`` of 8 bit, read from the packed file as they are needed.
+
+    Processes that read the same file share its memory.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str], shapes: Sequence[tuple[int, int]]) -> None:
+        self.path, self.names, self.shapes = path, list(names), list(shapes)
+        self._starts = np.cumsum([0, *(3 * rows * columns for rows, columns in shapes)]).tolist()
+        self._bytes: Rgb | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Rgb:  # type: ignore[override]
+        if self._bytes is None:
+            self._bytes = np.memmap(self.path, np.uint8, "r")
+        start, rows_columns = self._starts[index], self.shapes[index]
+        return np.asarray(self._bytes[start : self._starts[index + 1]]).reshape(*rows_columns, 3)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A memory map would be pickled as its contents.
+        return {**self.__dict__, "_bytes": None}
+
+    def part(self, indices: Sequence[int]) -> Part:
+        """Return some of the photographs."""
+        return Part(self, indices)
+
+    @property
+    def megapixels(self) -> float:
+        """Of all photographs."""
+        return sum(rows * columns for rows, columns in self.shapes) / 1e6
+
+
+class Part(Sequence[Rgb]):
+    """Some of the photographs."""
+
+    def __init__(self, photos: Photos, indices: Sequence[int]) -> None:
+        self.photos, self.indices = photos, list(indices)
+        self.shapes = [photos.shapes[i] for i in self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Rgb:  # type: ignore[override]
+        return self.photos[self.indices[index]]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What came of looking through the folders."""
+
+    photos: Photos
+    left_out: tuple[str, ...]
+    """One sentence for each file that is not used."""
+
+    fingerprint: str
+    """Changes with the files, their dates, and what is left out."""
+
+
+def pack(
+    folders: Sequence[Path],
+    cache: Path,
+    smallest: int,
+    avoid: Hashes,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Packed:
+    """Decode the pictures of some folders, in order of their paths, into one file in ``cache``.
+
+    Left out: what cannot be read, is smaller than ``smallest`` pixels a side, or shows a picture of ``avoid``.
+    A later call with the same files finds what the first one packed. 16-bit pictures are rounded to 8 bit.
+
+    Args:
+        folders: looked through with all that is in them.
+        cache: made where it does not exist.
+        smallest: pixels a side.
+        avoid: hashes of pictures that must not be trained on.
+        progress: called with the number of files done and of all.
+
+    Raises:
+        TrainingError: a folder does not exist, nothing usable is left, the cache cannot be written.
+    """
+    files = [path for folder in folders for path in _pictures(folder)]
+    where = ", ".join(map(str, folders))
+    if not files:
+        raise TrainingError(f"there is no picture in {where}; give --data a folder of photographs.")
+    fingerprint = _fingerprint(files, smallest, avoid)
+    index_path, packed_path = (cache / f"photos-{fingerprint}.{end}" for end in ("json", "bin"))
+    index = _known(index_path, packed_path)
+    if index is None:
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            index = _write(files, packed_path, smallest, avoid, progress)
+            if index["names"]:
+                atomic.write_bytes(index_path, json.dumps(index).encode())
+        except OSError as error:
+            raise TrainingError(
+                f"the decoded photographs cannot be written to {cache} ({error.strerror}); they need 3 bytes a "
+                "pixel: free some space, or give another --cache."
+            ) from error
+    if not index["names"]:
+        reasons = " ".join(index["left_out"][:3])
+        raise TrainingError(f"no picture in {where} can be used for training: {reasons}")
+    photos = Photos(packed_path, index["names"], [(rows, columns) for rows, columns in index["shapes"]])
+    return Packed(photos, tuple(index["left_out"]), fingerprint)
+
+
+def named(folders: Sequence[str]) -> Iterator[tuple[str, images.Array]]:
+    """Yield name and pixels of all pictures of some folders; what cannot be read is told and left out."""
+    for folder in folders:
+        for path in _pictures(Path(folder)):
+            try:
+                yield f"{path.parent.name}/{path.name}", images.read(path).pixels
+            except ImageError as error:
+                log.warning("not compared with: %s", error)
+
+
+def split(photos: Photos) -> tuple[Part, Part]:
+    """Return photos to train on and photos to validate on; the same ones where there are very few."""
+    everything = range(len(photos))
+    if len(photos) < FEWEST_TO_SPLIT:
+        log.warning("with so few photographs, validation looks at the ones that are trained on")
+        return photos.part(everything), photos.part(everything)
+    held = everything[::HELD_OUT_EVERY]
+    return photos.part([i for i in everything if i not in held]), photos.part(held)
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        raise TrainingError(f"there is no folder {folder}; give a folder of photographs.")
+    yield from sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.INPUT_SUFFIXES and p.is_file())
+
+
+def _fingerprint(files: Sequence[Path], smallest: int, avoid: Hashes) -> str:
+    about = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    settings = json.dumps([FORMAT, smallest, avoid.fingerprint, about])
+    return hashlib.sha256(settings.encode()).hexdigest()[:16]
+
+
+def _known(index_path: Path, packed_path: Path) -> dict[str, Any] | None:
+    try:
+        index: dict[str, Any] = json.loads(index_path.read_bytes())
+        whole = packed_path.stat().st_size == sum(3 * rows * columns for rows, columns in index["shapes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return index if whole else None
+
+
+def _write(
+    files: Sequence[Path], target: Path, smallest: int, avoid: Hashes, progress: Callable[[int, int], None]
+) -> dict[str, Any]:
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            index = _write_all(files, file, smallest, avoid, progress)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        # The first error is the one to tell.
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    return index
+
+
+def _write_all(
+    files: Sequence[Path], out: BinaryIO, smallest: int, avoid: Hashes, progress: Callable[[int, int], None]
+) -> dict[str, Any]:
+    names, shapes, left_out = [], [], []
+    for done, path in enumerate(files):
+        progress(done, len(files))
+        try:
+            pixels = _decoded(path, smallest, avoid)
+        except ImageError as error:
+            left_out.append(str(error))
+            continue
+        names.append(path.name)
+        shapes.append(pixels.shape[:2])
+        out.write(np.ascontiguousarray(pixels).data)
+    progress(len(files), len(files))
+    return {"names": names, "shapes": shapes, "left_out": left_out}
+
+
+def _decoded(path: Path, smallest: int, avoid: Hashes) -> Rgb:
+    pixels = images.read(path).pixels
+    if min(pixels.shape[:2]) < smallest:
+        raise ImageError(f"{path} is smaller than {smallest} pixels a side.")
+    if pixels.dtype != np.uint8:
+        pixels = images.from_float(images.to_float(pixels), np.dtype(np.uint8))
+    if (like := avoid.find(pixels)) is not None:
+        raise ImageError(f"{path} shows {like}, which must not be trained on.")
+    return as_rgb(pixels)
