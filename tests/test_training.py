@@ -81,7 +81,7 @@ def flat(value, name=""):
     [
         {},
         {"optimizer": "adamw", "precision": "bf16", "schedule": "steps"},
-        {"accumulate": 2, "ema": 0.0, "clip": 0.0},
+        {"accumulate": 2, "ema": 0.0, "clip": 0.0, "workers": 2},
     ],
 )
 def test_a_resumed_run_is_the_undisturbed_run_to_the_last_bit(tmp_path, otter, settings):
@@ -415,7 +415,7 @@ def test_a_full_disk_is_one_sentence_and_the_state_before_stays(tmp_path, photos
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_all_processes_keeps_the_state(tmp_path, photos, name, config):
     out = tmp_path / "run"
-    process = child("--config", config, "--data", photos, "--out", out, "--max-steps", 100_000)
+    process = child("--config", config, "--data", photos, "--out", out, "--max-steps", 100_000, "--workers", 1)
     for line in process.stderr:
         if line.startswith("step"):
             os.killpg(process.pid, name)

@@ -71,7 +71,7 @@ def train(
     seed: Annotated[int | None, _setting("seed", "Of weights and pairs.")] = None,
     save_every: Annotated[int | None, _setting("save_every", "Steps between two states on disk.")] = None,
     validate_every: Annotated[int | None, _setting("validate_every", "Steps between two validations.")] = None,
-    workers: Annotated[int | None, _setting("workers", "Processes that prepare data; 0: by the cores.")] = None,
+    workers: Annotated[int | None, _setting("workers", "Processes that prepare data; -1: magn decides.")] = None,
     level_channel: Annotated[
         bool | None,
         typer.Option(
@@ -116,7 +116,7 @@ def train(
       magn train --task jpeg --data photos/ --out run/ --max-minutes 60
     """
     console.show_log(verbose, quiet)
-    logging.getLogger("magn_cli").setLevel(logging.ERROR if quiet else logging.INFO)
+    logging.getLogger("magn_cli.training").setLevel(logging.ERROR if quiet else logging.INFO)
     from magn_cli.restoration.device import use_threads
     from magn_cli.training import recipe as recipes
     from magn_cli.training.engine import Engine
@@ -226,8 +226,7 @@ def _photos(trainer: Trainer, cache: Path, quiet: bool) -> tuple[Part, Part]:
         if first:
             for sentence in found.left_out:
                 logging.getLogger("magn_cli").warning("left out: %s", sentence)
-        if not quiet:
-            _say(trainer, f"{len(found.photos)} photographs in {what}, {found.photos.megapixels:.1f} megapixels")
+        _say(trainer, f"{len(found.photos)} photographs in {what}, {found.photos.megapixels:.1f} megapixels")
         return found
 
     if recipe.validate:
@@ -246,7 +245,7 @@ def _photos(trainer: Trainer, cache: Path, quiet: bool) -> tuple[Part, Part]:
 
 def _say(trainer: Trainer, text: str) -> None:
     if trainer.engine.first:
-        logging.getLogger("magn_cli").info(text)
+        logging.getLogger("magn_cli.training").info(text)
 
 
 def _texts(paths: list[Path] | None) -> list[str] | None:

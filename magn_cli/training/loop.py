@@ -276,13 +276,17 @@ class Trainer:
 
     def _loader(self, pairs: Pairs) -> DataLoader[Any]:
         engine, options = self.engine, self.options
-        workers = options.workers or max(1, min(8, (os.cpu_count() or 1) // 2 // engine.world))
+        workers = options.workers
+        if workers < 0:
+            # A CPU that trains has no core to spare: there a process of its own costs more than what it does.
+            share = (os.cpu_count() or 1) // 2 // engine.world
+            workers = 0 if engine.device.type == "cpu" else max(1, min(8, share))
         order = Order(self.stand.step, options.batch, options.accumulate, engine.rank, engine.world)
         return DataLoader(
             pairs,
             batch_sampler=order,
             num_workers=workers,
-            prefetch_factor=4,
+            prefetch_factor=4 if workers else None,
             pin_memory=engine.device.type == "cuda",
             # Else it would take a number from the generator that the state holds, at each start anew.
             generator=torch.Generator(),

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-LEAST_SIDE = 16
+LEAST_SIDE = 32
 """Weights with fewer rows or columns than this, such as the tail's, are left to AdamW with biases and slopes."""
 
 

@@ -85,8 +85,9 @@ class TrainingOptions:
     validate_every: int = 1000
     """Steps between two validations."""
 
-    workers: int = 0
-    """Processes that prepare pairs, for each training process; 0: by the number of cores."""
+    workers: int = -1
+    """Processes that prepare pairs, for each training process; 0: it does that itself; -1: 0 on a CPU, else by
+    the number of cores."""
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -97,7 +98,7 @@ class TrainingOptions:
         ):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} {getattr(self, name)!r} is unknown; use {' or '.join(known)}.")
-        for name in ("seed", "max_minutes", "warmup", "clip", "workers"):
+        for name in ("seed", "max_minutes", "warmup", "clip"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} {getattr(self, name)} makes no sense; give 0 or more.")
         for name in ("max_steps", "batch", "accumulate", "learning_rate", "gamma", "save_every", "validate_every"):
@@ -106,6 +107,8 @@ class TrainingOptions:
         for name in ("decay", "ema"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} {getattr(self, name)} makes no sense; give a number from 0 to 1.")
+        if self.workers < -1:
+            raise UsageError(f"workers {self.workers} makes no sense; give a number, or -1 to leave it to magn.")
         if self.batch % self.accumulate:
             raise UsageError(f"batch {self.batch} does not divide into accumulate {self.accumulate} equal parts.")
 
