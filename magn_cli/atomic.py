@@ -2,12 +2,15 @@
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` under another name in the same folder, then move it to ``path``.
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file under another name in the same folder; at the end it is moved to ``path``.
 
     Whatever goes wrong, an interruption included, ``path`` stays as it was and the other file is removed.
     A symbolic link at ``path`` is replaced, not followed. Raises OSError.
@@ -16,7 +19,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(6)}.tmp")
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -25,3 +28,9 @@ def write_bytes(path: Path, data: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, as :func:`writing` does."""
+    with writing(path) as file:
+        file.write(data)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -126,17 +123,17 @@ def pack(
     if index is None:
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            index = _write(files, packed_path, smallest, avoid, progress)
-            if index["names"]:
-                atomic.write_bytes(index_path, json.dumps(index).encode())
+            with atomic.writing(packed_path) as file:
+                index = _write_all(files, file, smallest, avoid, progress)
+                if not index["names"]:
+                    reasons = " ".join(index["left_out"][:3])
+                    raise TrainingError(f"no picture in {where} can be used for training: {reasons}")
+            atomic.write_bytes(index_path, json.dumps(index).encode())
         except OSError as error:
             raise TrainingError(
                 f"the decoded photographs cannot be written to {cache} ({error.strerror}); they need 3 bytes a "
                 "pixel: free some space, or give another --cache."
             ) from error
-    if not index["names"]:
-        reasons = " ".join(index["left_out"][:3])
-        raise TrainingError(f"no picture in {where} can be used for training: {reasons}")
     photos = Photos(packed_path, index["names"], [(rows, columns) for rows, columns in index["shapes"]])
     return Packed(photos, tuple(index["left_out"]), fingerprint)
 
@@ -180,24 +177,6 @@ def _known(index_path: Path, packed_path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return index if whole else None
-
-
-def _write(
-    files: Sequence[Path], target: Path, smallest: int, avoid: Hashes, progress: Callable[[int, int], None]
-) -> dict[str, Any]:
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            index = _write_all(files, file, smallest, avoid, progress)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        # The first error is the one to tell.
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    return index
 
 
 def _write_all(
