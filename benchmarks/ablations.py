@@ -61,15 +61,15 @@ def run(variant: Variant, given: argparse.Namespace, known: dict[str, dict[str, 
 def trained(name: str, files: list[Path], given: argparse.Namespace) -> dict[str, float]:
     out = given.out / name
     words: list[object] = ["train", "--task", "demosaic", "--out", out, "--cache", given.out / "cache"]
-    if (out / "state.pt").exists():
-        words.append("--resume")
-    else:
-        words += [f"--data={given.data}", *(f"--config={file}" for file in files)]
-    steps = [f"--max-steps={given.steps}"] if given.steps else []
+    # Given on a resume as well: a run of another base, batch or length is then refused or brought up to it.
+    words += [f"--data={given.data}", *(f"--config={file}" for file in files)]
+    words += ["--resume"] if (out / "state.pt").exists() else []
+    steps = [f"--max-steps={given.steps or length(files)}"]
     batch = [f"--batch={given.batch}"] if given.batch else []
     magn(*words, *steps, *batch, "--validate-every", 10**9)
     [weights] = [path for path in out.glob("*.safetensors") if not path.stem.endswith("-best")]
-    found = {"parameters": float(sum(p.numel() for p in load_checkpoint(weights)[0].parameters()))}
+    network, about = load_checkpoint(weights)
+    found = {"parameters": float(sum(p.numel() for p in network.parameters())), "steps": about.training["steps"]}
     for dataset in given.set:
         report = out / f"{dataset}.json"
         magn("eval", "--set", dataset, "--task", "demosaic", "--data", given.sets, "--weights", weights,
@@ -77,6 +77,11 @@ def trained(name: str, files: list[Path], given: argparse.Namespace) -> dict[str
         [result] = [r for r in json.loads(report.read_text())["results"] if r["method"] != "input"]
         found[dataset], found[f"{dataset} ssim"] = result["psnr"], result["ssim"]
     return found
+
+
+def length(files: list[Path]) -> int:
+    values = recipe.merge({"task": "demosaic", "data": ["x"]}, *(recipe.read(file) for file in files))
+    return recipe.resolve(values).training.max_steps
 
 
 def main() -> None:
@@ -94,7 +99,10 @@ def main() -> None:
         cells = {(r["table"], r["method"], r["dataset"]): r for r in csv.DictReader(file)}
     known: dict[str, dict[str, float]] = {}
     rows = [(variant, run(variant, given, known)) for variant in VARIANTS]
-    short = f", {given.steps} steps only: a short run, no result" if given.steps else ""
+    least = min(found["steps"] for _, found in rows)
+    whole = length([ROOT / "recipes" / f"{given.base}.toml"])
+    short = f", {least:,} of {whole:,} steps: a short run, no result" if least < whole else ""
+    short += f", batch {given.batch}" if given.batch else ""
     for table in ("V", "VI"):
         print(f"\nTable {table} (base: {given.base}{short}); ours, the paper's in brackets\n")
         print(f"| network | parameters | {' | '.join(given.set)} |\n|---|---|{'---|' * len(given.set)}")

@@ -39,6 +39,15 @@ COLOUR = {"denoise": "15,25,50", "jpeg": "10,20,30,40"}
 COLOUR_SETS = ("Kodak24", "McMaster18")
 
 
+INTRODUCTION = """
+Written by `python benchmarks/results.py --data testsets/` with magn {version}, all of it measured by `magn eval`.
+PSNR in dB and SSIM are means over the set, by the paper's protocol for its tables (not rounded for denoising,
+8 bit for the others; SSIM with the uniform window in Table III, else Gaussian). Rows marked "(paper)" are cells
+that the paper prints. Speed is that of the network alone, windows and borders included: {processor},
+{threads} threads, native bf16 {native_bf16}, torch {torch}, Python {python}.
+"""
+
+
 @dataclass(frozen=True)
 class Weights:
     """A checkpoint that results are written for."""
@@ -145,21 +154,15 @@ def document(given: argparse.Namespace) -> Iterator[str]:
     measured = Measurements(given)
     about = measuring.machine(torch.device("cpu"))
     yield "# Results"
-    yield f"""
-Written by `python benchmarks/results.py --data testsets/` with magn {__version__}, all of it measured by `magn eval`:
-PSNR in dB and SSIM, means over the set, protocol of the paper for its tables (unrounded for denoising, 8-bit for the
-others; SSIM with the uniform window in Table III, else Gaussian). Rows marked "(paper)" are the cells that the paper
-prints. Speed is that of the network alone, windows and borders included, on {about["threads"]} threads of an
-{about["processor"]}, {"bf16" if about["native_bf16"] else "fp32"}, torch {about["torch"]}, Python {platform.python_version()}.
-"""
+    yield INTRODUCTION.format(version=__version__, python=platform.python_version(), **about)
     yield "How far each checkpoint was trained:\n\n| checkpoint | trained |\n|---|---|"
     for task in ("denoise", "jpeg", "demosaic"):
         for weights in available(task):
             if isinstance(weights, tuple):
                 yield f"| {weights[0]} {task} | not yet |"
             else:
-                training = weights.about.training
-                yield f"| {weights.preset} {task} | {training['steps']:,} steps, {training['minutes']:.0f} minutes |"
+                made = weights.about.training
+                yield f"| {weights.preset} {task} | {made['steps']:,} steps, {made['minutes']:.0f} minutes |"
     for table, title in TITLES.items():
         yield f"\n## {title}"
         for benchmark in benchmarks.table(table):

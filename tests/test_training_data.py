@@ -90,6 +90,25 @@ def test_data_that_holds_nothing_usable(tmp_path):
         photos.pack([tmp_path], tmp_path / "cache", 64, likeness.NONE)
 
 
+def test_a_run_inside_the_data_is_not_trained_on(tmp_path, folder, otter):
+    (folder / "run").mkdir()
+    saved(folder / "run" / "curves.png", otter)
+    packed = photos.pack([folder], tmp_path / "cache", 64, likeness.NONE, out=folder / "run")
+    assert packed.photos.names == ["a.png", "b.png", "c.png"]
+
+
+def test_the_same_photos_in_another_folder_are_the_same(tmp_path, folder):
+    here = photos.pack([folder], tmp_path / "cache", 64, likeness.NONE)
+    folder.rename(tmp_path / "moved")
+    there = photos.pack([tmp_path / "moved"], tmp_path / "cache", 64, likeness.NONE)
+    assert here.fingerprint == there.fingerprint
+
+
+def test_a_long_panorama_takes_no_more_memory():
+    wide = np.random.default_rng(0).integers(0, 255, (64, 6_000)).astype(np.uint8)
+    assert likeness.builtin().find(wide) is None
+
+
 def test_few_photos_validate_on_themselves_many_are_split(tmp_path):
     def some(count):
         return photos.Photos(tmp_path / "none", [str(i) for i in range(count)], [(8, 8)] * count)

@@ -145,20 +145,26 @@ def train(
     chosen = recipes.resolve(values)
     use_threads(threads)
     engine = Engine(device)
-    try:
-        about = {"data": [Path(folder).name for folder in chosen.data], "command": command_line(sys.argv[1:])}
-        trainer = Trainer(chosen, out, engine, about, tensorboard=tensorboard)
-        _check_unused(trainer, resume)
-        train_photos, validation_photos = _photos(trainer, cache or out / "cache", quiet)
-        _begin(trainer, chosen, resume)
-        view = TrainingView(lambda: trainer.stand.length, chosen.training.batch, quiet)
-        with _Stopping() as stopping, view:
-            trainer.run(train_photos, validation_photos, view, stopping.asked)
-        if engine.first:
-            _end(trainer, stopping.asked())
-    finally:
-        engine.close()
-    if stopping.asked():
+    if not engine.first:
+        console.show_log(False, True)
+        quiet = True
+    about = {"data": [Path(folder).name for folder in chosen.data], "command": command_line(sys.argv[1:])}
+    trainer = Trainer(chosen, out, engine, about, tensorboard=tensorboard)
+    _check_unused(trainer, resume)
+    train_photos, validation_photos = _photos(trainer, cache or out / "cache", quiet)
+    _begin(trainer, chosen, resume)
+    view = TrainingView(lambda: trainer.stand.length, chosen.training.batch, quiet)
+    with _Stopping() as stopping, view:
+        stopped = trainer.run(train_photos, validation_photos, view, stopping.asked)
+    if engine.first:
+        _end(trainer)
+    engine.close()
+    if stopped:
+        words = ["magn", "train", "--out", str(out), "--resume"]
+        for option, value in (("--cache", cache), ("--threads", threads), ("--device", device)):
+            words += [option, str(value)] if value not in (None, "auto") else []
+        words += ["--tensorboard"] if tensorboard else []
+        _say(trainer, f"stopped; {shlex.join(words)} goes on.")
         raise typer.Exit(130)
 
 
@@ -183,21 +189,19 @@ def _begin(trainer: Trainer, chosen: Recipe, resume: bool) -> None:
         recipes.write(trainer.out / "config.toml", trainer.recipe)
 
 
-def _end(trainer: Trainer, stopped: bool) -> None:
+def _end(trainer: Trainer) -> None:
     from magn_cli.training.curves import draw
 
     if draw(trainer.out / "log.csv", trainer.out / "curves.png"):
         _say(trainer, f"curves in {trainer.out / 'curves.png'}")
     minutes = trainer.stand.minutes
     _say(trainer, f"{trainer.stand.step} steps in {minutes:.1f} minutes; checkpoint in {trainer.checkpoint_path}")
-    if stopped:
-        _say(trainer, f"stopped; magn train --out {shlex.quote(str(trainer.out))} --resume goes on.")
 
 
 def _check_unused(trainer: Trainer, resume: bool) -> None:
     """Refuse to overwrite a run, or to begin without photographs."""
     out = trainer.out
-    made = (trainer.state_path, trainer.checkpoint_path, out / "log.csv")
+    made = (trainer.state_path, trainer.checkpoint_path)
     if not resume and any(path.exists() for path in made):
         raise UsageError(f"{out} holds a run already; go on with it by --resume, or give another --out.")
     missing = [folder for folder in trainer.recipe.data if not Path(folder).is_dir()]
@@ -222,7 +226,7 @@ def _photos(trainer: Trainer, cache: Path, quiet: bool) -> tuple[Part, Part]:
             def progress(done: int, total: int) -> None:
                 bar.update(line, completed=done, total=total)
 
-            found = photos.pack([Path(f) for f in folders], cache, smallest, away, progress)
+            found = photos.pack([Path(f) for f in folders], cache, smallest, away, progress, trainer.out)
         if first:
             for sentence in found.left_out:
                 logging.getLogger("magn_cli").warning("left out: %s", sentence)
@@ -237,7 +241,7 @@ def _photos(trainer: Trainer, cache: Path, quiet: bool) -> tuple[Part, Part]:
     else:
         found = packed(recipe.data, avoid, "the training data")
         everything = photos.split(found.photos)
-    trainer.data_fingerprint = found.fingerprint
+    trainer.fingerprints = (found.fingerprint, held.fingerprint if recipe.validate else found.fingerprint)
     if first:
         trainer.engine.wait()
     return everything

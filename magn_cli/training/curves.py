@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def draw(log_file: Path, target: Path) -> bool:
-    """Draw what a run's ``log.csv`` holds; return False where matplotlib is missing or nothing was validated."""
+    """Draw what a run's ``log.csv`` holds; return False where that cannot be, and log why."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -38,5 +38,9 @@ def draw(log_file: Path, target: Path) -> bool:
         axes.grid(alpha=0.3)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png")
-    atomic.write_bytes(target, drawn.getvalue())
+    try:
+        atomic.write_bytes(target, drawn.getvalue())
+    except OSError as error:
+        log.warning("%s cannot be written (%s)", target, error.strerror)
+        return False
     return True

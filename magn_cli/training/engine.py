@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from magn_cli.restoration.device import choose_device
+from magn_cli.restoration.device import choose_device, compute_exactly
 
 PATIENCE = timedelta(hours=2)
 """How long processes wait for the first one, which looks through the photographs and validates."""
@@ -29,6 +29,8 @@ class Engine:
         local = os.environ.get("LOCAL_RANK")
         many_gpus = self.world > 1 and device in ("auto", "cuda") and torch.cuda.is_available()
         self.device = choose_device(f"cuda:{local}" if many_gpus and local else device)
+        if self.device.type == "cuda":
+            compute_exactly()
         if self.world > 1:
             if self.device.type == "cuda":
                 torch.cuda.set_device(self.device)
@@ -76,7 +78,7 @@ class Engine:
             distributed.barrier()
 
     def close(self) -> None:
-        """Leave the others."""
+        """Leave the others, who do the same. Not after an error: they would be waited for."""
         if self.world > 1:
             distributed.destroy_process_group()
 

@@ -3,38 +3,70 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from dataclasses import dataclass
 
-from magn_cli.training.record import Progress
+import numpy as np
+
+STEPS = 50
+"""Losses are means over as many steps."""
+
+SETTLING = 200
+"""First steps of a run, while the learning rate warms up, that nothing is concluded from."""
 
 SUSPICIOUS = 2.0
 DIVERGED = 3.0
-"""How many times the lowest loss of an interval so far."""
+"""How many times the lowest mean so far."""
 
-SETTLING = 4
-"""First intervals, while the learning rate warms up, that are only looked at."""
+
+@dataclass(frozen=True)
+class Vitals:
+    """Means over the last steps."""
+
+    step: int
+    loss: float
+    gradient: float
+    largest_score: float
 
 
 class Health:
-    """Looks at each line of the log."""
+    """Looks at every step; made anew on a resume, from the best that there was."""
 
-    def __init__(self) -> None:
-        self.best: Progress | None = None
-        self._seen = self._bad = 0
-        self.may_save = True
-        """False while the loss is much higher than it was: the last state on disk is better."""
+    def __init__(self, best: Vitals | None = None) -> None:
+        self.best = best
+        self._last: deque[tuple[float, float]] = deque(maxlen=STEPS)
+        self._bad = 0
 
-    def look(self, progress: Progress) -> str | None:
-        """Return a sentence part on what grew where the run diverged, else None."""
-        self._seen += 1
-        if self.best is None or progress.loss < self.best.loss:
-            self.best = progress
-        times = progress.loss / max(self.best.loss, 1e-12)
-        self.may_save = self._seen <= SETTLING or times < SUSPICIOUS
-        self._bad = self._bad + 1 if self._seen > SETTLING and times > DIVERGED else 0
-        return self.grown(progress) if self._bad >= 2 else None
+    def look(self, step: int, loss: float, gradient: float, largest_score: float) -> str | None:
+        """Take note of a step; return what grew, as part of a sentence, where the run diverged, else None."""
+        self._last.append((loss, gradient))
+        if len(self._last) < STEPS or step < SETTLING:
+            return None
+        now = self._now(step, largest_score)
+        if self.best is None or now.loss < self.best.loss:
+            self.best = now
+        self._bad = self._bad + 1 if now.loss > DIVERGED * self.best.loss else 0
+        # A burst of few steps stays in the means for as many.
+        return self.grown(now) if self._bad >= 2 * STEPS else None
 
-    def grown(self, now: Progress) -> str:
-        """Return what grew since the best interval."""
+    @property
+    def times_the_best(self) -> float:
+        """The mean loss over its lowest so far; 1 where nothing is known yet."""
+        if self.best is None or not self._last:
+            return 1.0
+        return float(np.mean([loss for loss, _ in self._last])) / max(self.best.loss, 1e-12)
+
+    @property
+    def may_save(self) -> bool:
+        """Whether what there is now is better than the last state on disk; not where the loss is running away."""
+        return self.times_the_best < SUSPICIOUS
+
+    def _now(self, step: int, largest_score: float) -> Vitals:
+        loss, gradient = (float(value) for value in np.mean(self._last, axis=0))
+        return Vitals(step, loss, gradient, largest_score)
+
+    def grown(self, now: Vitals) -> str:
+        """Return what grew since the best steps."""
         best = self.best or now
         parts = []
         for name, before, after in (
@@ -44,4 +76,4 @@ class Health:
         ):
             if not math.isfinite(after) or after > 1.2 * before:
                 parts.append(f"{name} from {before:.3g} to {after:.3g}")
-        return ", ".join(parts) + f" since step {best.step}" if parts else "the loss is not finite"
+        return f"{', '.join(parts)} since step {best.step}"

@@ -65,18 +65,25 @@ class Hashes:
         """
         if not self.names:
             return None
-        coarse, fine = _hashes(_luma(pixels), SCALES)
-        near, which = np.nonzero((112 - _signs(coarse) @ self._coarse_signs.T) / 2 <= COARSE_MOST)
-        if not len(near):
-            return None
-        own = np.concatenate([self.fine, _mirrored(self.fine, SIDE)])
-        different = (fine[near] != own[which]).sum(1)
-        best = int(np.argmin(different))
-        return self.names[which[best] % len(self.names)] if different[best] <= FINE_MOST else None
+        least, nearest = FINE_MOST + 1, 0
+        luma = _luma(pixels)
+        for squares in (part for scale in SCALES for part in _parts(_squares(luma, scale))):
+            coarse, fine = _hashes(squares)
+            near, which = np.nonzero((112 - _signs(coarse) @ self._coarse_signs.T) / 2 <= COARSE_MOST)
+            if len(near):
+                different = (fine[near] != self._fine_both_ways[which]).sum(1)
+                best = int(np.argmin(different))
+                if different[best] < least:
+                    least, nearest = int(different[best]), int(which[best])
+        return self.names[nearest % len(self.names)] if least <= FINE_MOST else None
 
     @cached_property
     def _coarse_signs(self) -> NDArray[np.float32]:
         return _signs(np.concatenate([self.coarse, _mirrored(self.coarse, SIDE // 2)]))
+
+    @cached_property
+    def _fine_both_ways(self) -> Bits:
+        return np.concatenate([self.fine, _mirrored(self.fine, SIDE)])
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` that :func:`builtin` can read."""
@@ -99,7 +106,7 @@ def of_pictures(pictures: Iterable[tuple[str, Array]]) -> Hashes:
     """Hash pictures, ``(H, W)`` or ``(H, W, 3)``, under the names given."""
     names, coarse, fine = [], [NONE.coarse], [NONE.fine]
     for name, pixels in pictures:
-        some, more = _hashes(_luma(pixels), (1.0,))
+        some, more = _hashes(_squares(_luma(pixels), 1.0))
         names += [name] * len(some)
         coarse.append(some)
         fine.append(more)
@@ -111,22 +118,23 @@ def _luma(pixels: Array) -> NDArray[np.float32]:
     return np.asarray(cv2.cvtColor(eight, cv2.COLOR_RGB2GRAY) if eight.ndim == 3 else eight, np.float32)
 
 
-def _hashes(luma: NDArray[np.float32], scales: Iterable[float]) -> tuple[Bits, Bits]:
-    coarse, fine = [], []
-    for squares in _squares(luma, scales):
-        fine.append(_gradients(squares))
-        halves = squares.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean((2, 4))
-        coarse.append(_gradients(halves))
-    return np.concatenate(coarse), np.concatenate(fine)
+def _hashes(squares: NDArray[np.float32]) -> tuple[Bits, Bits]:
+    halves = squares.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean((2, 4))
+    return _gradients(halves), _gradients(squares)
 
 
-def _squares(luma: NDArray[np.float32], scales: Iterable[float]) -> Iterator[NDArray[np.float32]]:
+def _squares(luma: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     """All squares whose side is the shorter side of the picture over a scale, as ``(n, SIDE, SIDE)``."""
-    for scale in scales:
-        factor = SIDE * scale / min(luma.shape)
-        rows, columns = (max(SIDE, round(side * factor)) for side in luma.shape)
-        small = cv2.resize(luma, (columns, rows), interpolation=cv2.INTER_AREA)
-        yield sliding_window_view(np.asarray(small, np.float32), (SIDE, SIDE)).reshape(-1, SIDE, SIDE)
+    factor = SIDE * scale / min(luma.shape)
+    rows, columns = (max(SIDE, round(side * factor)) for side in luma.shape)
+    small = cv2.resize(luma, (columns, rows), interpolation=cv2.INTER_AREA)
+    return sliding_window_view(np.asarray(small, np.float32), (SIDE, SIDE)).reshape(-1, SIDE, SIDE)
+
+
+def _parts(squares: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """So many that comparing them takes little memory, however long a panorama is."""
+    for begin in range(0, len(squares), 2048):
+        yield squares[begin : begin + 2048]
 
 
 def _gradients(squares: NDArray[np.float32]) -> Bits:

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,14 +20,14 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from magn_cli.errors import TrainingError
+from magn_cli.errors import TrainingError, WeightsError
 from magn_cli.model import Magn
 from magn_cli.model.graph import ScoreScale
 from magn_cli.restoration.device import choose_type
 from magn_cli.tasks import get_task
 from magn_cli.training import initial
 from magn_cli.training.engine import Engine
-from magn_cli.training.health import Health
+from magn_cli.training.health import Health, Vitals
 from magn_cli.training.initial import Taken
 from magn_cli.training.optimizer import Optimizer
 from magn_cli.training.patches import Order, Pairs
@@ -63,6 +63,9 @@ class Stand:
     """Steps in all; None until ``max_minutes`` has been turned into steps."""
 
     best_psnr: float = -math.inf
+    best_vitals: tuple[int, float, float, float] | None = None
+    """See :class:`Vitals`."""
+
     overflows: int = 0
 
 
@@ -76,7 +79,9 @@ class Trainer:
     about: dict[str, Any] = field(default_factory=dict)
     """Goes into the checkpoint beside what the trainer knows itself: data, command."""
 
-    data_fingerprint: str = ""
+    fingerprints: tuple[str, str] = ("", "")
+    """Of the photographs to train on and to validate on."""
+
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
@@ -155,10 +160,12 @@ class Trainer:
         said = [
             f"{key.rpartition('.')[2]} is {_shown(now)} now, it was {_shown(then)}" for key, then, now in changed
         ]
-        if self.data_fingerprint and state["data"] != self.data_fingerprint:
-            said.append(
-                "the photographs are not the same as before: what follows is another run than an undisturbed one"
-            )
+        before, now = state["fingerprints"], self.fingerprints
+        if before[0] != now[0]:
+            said.append("the photographs are not the same as before, so this is not the run it would have been")
+        if before[1] != now[1]:
+            said.append("the photographs to validate on are not the same as before, so the best begins anew")
+            self.stand.best_psnr = -math.inf
         return said
 
     def run(
@@ -167,8 +174,10 @@ class Trainer:
         validate: Sequence[NDArray[np.uint8]],
         report: Callable[[Progress], None],
         should_stop: Callable[[], bool] = lambda: False,
-    ) -> None:
+    ) -> bool:
         """Train to the end, or until ``should_stop`` of any process; write state and checkpoint at the end.
+
+        Returns whether it was stopped.
 
         Raises :class:`TrainingError` where the loss runs away or a file cannot be written; the last good state
         stays on disk.
@@ -179,13 +188,14 @@ class Trainer:
         self._batches = iter(self._loader(pairs))
         self.model.train()
         try:
-            self._steps(validation, record, report, should_stop)
+            stopped = self._steps(validation, record, report, should_stop)
         finally:
             # Its processes end with it, now: a traceback would keep it, and they take no signals.
             self._batches = None
             if record:
                 record.close()
         self.engine.wait()
+        return stopped
 
     def _steps(
         self,
@@ -193,48 +203,61 @@ class Trainer:
         record: Record | None,
         report: Callable[[Progress], None],
         should_stop: Callable[[], bool],
-    ) -> None:
-        health, interval = Health(), _Interval(self.stand.minutes)
+    ) -> bool:
+        known = self.stand.best_vitals
+        health, interval = Health(Vitals(*known) if known else None), _Interval(self.stand.minutes)
+        largest = 0.0
         scales = [m for m in self.model.modules() if isinstance(m, ScoreScale)]
         speed = _Speed(self.stand.step)
-        while not self._finished():
+        if self._finished() and record:
+            self._write(self.checkpoint_path)
+        stop = False
+        while not (stop or self._finished()):
             for scale in scales:
                 scale.watch = (self.stand.step + 1) % LOG_EVERY == 0
             loss, gradient, stop = self._step(interval, should_stop())
             self.stand.step += 1
             self.stand.minutes = interval.minutes()
             self._measure_length(speed)
-            last = stop or self._finished()
-            validates = last or self.stand.step % self.options.validate_every == 0
             interval.add(loss, gradient, self.options.batch)
-            logs = validates or self.stand.step % LOG_EVERY == 0
+            if (grown := health.look(self.stand.step, loss, gradient, largest)) is not None:
+                raise TrainingError(self._diverged(grown))
+            self.stand.best_vitals = astuple(health.best) if health.best else None
+            # Whoever asks to stop may not wait long: no validation then.
+            validates = self._finished() or self.stand.step % self.options.validate_every == 0
+            logs = stop or validates or self.stand.step % LOG_EVERY == 0
             if logs:
-                quality = (
-                    validation.measure(self._averaged(), self.engine.device, self.dtype)
-                    if (validation and validates)
-                    else None
-                )
-                rate = learning_rate(self.options, self.stand.step - 1, self.stand.length)
                 largest = max((float(s.largest) for s in scales if s.largest is not None), default=0.0)
+            if logs and record:
+                quality = self._validate(validation) if validates else None
+                rate = learning_rate(self.options, self.stand.step - 1, self.stand.length)
                 progress = interval.close(self.stand.step, rate, largest, quality)
-                if (grown := health.look(progress)) is not None:
-                    raise TrainingError(self._diverged(grown))
-                if record:
-                    record.add(progress)
-                    report(progress)
-                    self._keep_best(quality)
-            if record and (last or (self.stand.step % self.options.save_every == 0 and health.may_save)):
-                self.save()
+                record.add(progress)
+                report(progress)
+                self._keep_best(quality)
+            if record and (stop or self._finished() or self.stand.step % self.options.save_every == 0):
+                self._save_if_healthy(health, stop or self._finished())
             if logs:
                 interval.open()
-            if stop:
-                break
+        return stop
+
+    def _validate(self, validation: Validation | None) -> Quality | None:
+        return validation.measure(self._averaged(), self.engine.device, self.dtype) if validation else None
+
+    def _save_if_healthy(self, health: Health, last: bool) -> None:
+        if health.may_save:
+            self.save()
+        elif last:
+            log.warning(
+                "the loss is %.1f times what it was, so the state before is kept and not this one",
+                health.times_the_best,
+            )
 
     def save(self) -> None:
         """Write the state for resuming and the checkpoint for use."""
         state = {
             "recipe": self._recipe_values(),
-            "data": self.data_fingerprint,
+            "fingerprints": list(self.fingerprints),
             "origin": self.origin,
             "stand": vars(self.stand).copy(),
             "model": self.model.state_dict(),
@@ -243,8 +266,9 @@ class Trainer:
             "scaler": self.scaler.state_dict(),
             "random": {name: generator.get_state() for name, generator in _generators(self.engine.device)},
         }
-        save_state(self.state_path, state)
+        # In this order: a resume goes on from the state, and nothing but the next save would mend the checkpoint.
         self._write(self.checkpoint_path)
+        save_state(self.state_path, state)
 
     def _recipe_values(self) -> dict[str, Any]:
         return self.recipe.to_values(folders=False)
@@ -269,7 +293,10 @@ class Trainer:
         scale = self.task.scale if self.config.level_channel else None
         recipe = self.recipe
         about = Checkpoint(self.task.name, recipe.preset, self.config, scale, training, recipe.licence)
-        save_checkpoint(path, self._averaged(), about)
+        try:
+            save_checkpoint(path, self._averaged(), about)
+        except WeightsError as error:
+            raise TrainingError(str(error)) from error
 
     def _finished(self) -> bool:
         return self.stand.length is not None and self.stand.step >= self.stand.length
@@ -304,7 +331,7 @@ class Trainer:
             rest = part + 1 < options.accumulate
             with engine.without_exchange(self._wrapped) if rest else nullcontext():
                 with torch.autocast(engine.device.type, self.dtype, enabled=self.dtype != torch.float32):
-                    restored = self._forward(degraded, level.float())
+                    restored = self._forward(degraded, level)
                 loss = loss_of(options.loss, restored.float(), degraded, clean) / options.accumulate
                 self.scaler.scale(loss).backward()
             total += loss.item()
@@ -312,13 +339,15 @@ class Trainer:
         value, asked = engine.mean(total, float(stop))
         gradient = norm.item()
         self._check(value, gradient)
-        if math.isfinite(gradient):
+        finite = math.isfinite(gradient)
+        if finite:
             usual = self.stand.usual_gradient or gradient
             most = options.clip * usual if options.clip else math.inf
             self.optimizer.clip(most, norm)
             self.stand.usual_gradient = 0.99 * usual + 0.01 * min(gradient, most)
-        self.optimizer.step(self.scaler)
-        self.averaged.update_parameters(self.model)
+        self.optimizer.step(self.scaler, finite)
+        if finite:
+            self.averaged.update_parameters(self.model)
         return value, gradient, asked > 0
 
     def _check(self, loss: float, gradient: float) -> None:
@@ -336,9 +365,13 @@ class Trainer:
         return what + "start with a smaller --learning-rate."
 
     def _measure_length(self, speed: _Speed) -> None:
-        if self.stand.length is None and (seconds := speed.seconds_a_step(self.stand.step)) is not None:
-            [seconds] = self.engine.mean(seconds)
-            left = max(0.0, self.options.max_minutes - self.stand.minutes) * 60 * SHARE_OF_STEPS
+        """Turn ``max_minutes`` into steps, in all processes into the same number."""
+        if self.stand.length is not None:
+            return
+        elapsed, minutes = self.engine.mean(speed.elapsed(self.stand.step), self.stand.minutes)
+        seconds = speed.seconds_a_step(self.stand.step, elapsed, self.options.max_minutes * 60)
+        if seconds is not None:
+            left = max(0.0, self.options.max_minutes - minutes) * 60 * SHARE_OF_STEPS
             self.stand.length = self.stand.step + max(1, int(left / seconds))
             log.info("%g minutes are %d steps", self.options.max_minutes, self.stand.length)
 
@@ -420,14 +453,20 @@ class _Speed:
     """Seconds a step, once enough steps were made; the very first ones are slower and do not count."""
 
     def __init__(self, step: int) -> None:
-        self._from = step + 5
+        self._from = step + 2
         self._began = 0.0
 
-    def seconds_a_step(self, step: int) -> float | None:
-        if step == self._from:
+    def elapsed(self, step: int) -> float:
+        """Seconds since the first step that counts."""
+        if step <= self._from:
             self._began = time.monotonic()
+        return time.monotonic() - self._began
+
+    def seconds_a_step(self, step: int, elapsed: float, whole: float) -> float | None:
+        """Return it after 40 steps, or after three that took a tenth of the whole time; before that None."""
         done = step - self._from
-        return (time.monotonic() - self._began) / done if done >= MEASURED_STEPS else None
+        enough = done >= MEASURED_STEPS or (done >= 3 and elapsed > 0.1 * whole)
+        return elapsed / done if enough else None
 
 
 def _generators(device: torch.device) -> list[tuple[str, torch.Generator]]:

@@ -64,10 +64,15 @@ class Optimizer:
         """Shorten the gathered gradients, of this norm, to one of at most ``most``."""
         torch.nn.utils.clip_grads_with_norm_(self._tensors(), most, norm)
 
-    def step(self, scaler: torch.amp.GradScaler) -> None:
-        """Change the model by one step, from the gathered gradients, unless they overflowed in half precision."""
-        for part in self.parts:
-            scaler.step(part)
+    def step(self, scaler: torch.amp.GradScaler, finite: bool = True) -> None:
+        """Change the model by one step, from the gathered gradients.
+
+        Where they are not all ``finite`` nothing changes but the scale: a scaler alone would leave out only the
+        part of the optimizer that holds the overflow.
+        """
+        if finite:
+            for part in self.parts:
+                scaler.step(part)
         scaler.update()
 
     def _tensors(self) -> list[nn.Parameter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -101,6 +102,9 @@ class TrainingOptions:
         for name in ("seed", "max_minutes", "warmup", "clip"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} {getattr(self, name)} makes no sense; give 0 or more.")
+        for name in ("max_minutes", "learning_rate", "clip", "gamma"):
+            if not math.isfinite(getattr(self, name)):
+                raise UsageError(f"{name} {getattr(self, name)} makes no sense; give a finite number.")
         for name in ("max_steps", "batch", "accumulate", "learning_rate", "gamma", "save_every", "validate_every"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} {getattr(self, name)!r} makes no sense; give a number above 0.")

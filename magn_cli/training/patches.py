@@ -20,8 +20,8 @@ CONTEXT = 16
 neighbours that a piece of a whole file has (chroma is interpolated across blocks)."""
 
 
-class Pairs(Dataset[tuple[Tensor, Tensor, float]]):
-    """Degraded crop, clean crop, level for the network. Item i depends on ``(seed, i)`` and on nothing else.
+class Pairs(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Degraded crop and clean crop ``(C, H, W)``, level for the network ``()``. Item i is of ``(seed, i)`` only.
 
     So training can be resumed at any item with the very pairs an undisturbed run would have seen, whatever
     the number of processes.
@@ -36,7 +36,7 @@ class Pairs(Dataset[tuple[Tensor, Tensor, float]]):
         areas = np.array([rows * columns for rows, columns in shapes], float)
         self.chances = areas / areas.sum()
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, float]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng((self.seed, index))
         photo = self.photos[int(rng.choice(len(self.photos), p=self.chances))]
         clean, inner = self._cut(photo, rng)
@@ -50,7 +50,7 @@ class Pairs(Dataset[tuple[Tensor, Tensor, float]]):
             told = self.task.scale.to_network(level)
         known = {name: value for name, value in options.items() if name in self.task.options}
         seen = self.task.network_input(degraded[inner], **known)
-        return _tensor(seen), _tensor(as_rgb(clean[inner])), told
+        return _tensor(seen), _tensor(as_rgb(clean[inner])), torch.tensor(told, dtype=torch.float32)
 
     def _cut(self, photo: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Pixels, tuple[slice, slice]]:
         """A crop with its context, turned and mirrored, and where the crop lies in it."""

@@ -88,7 +88,7 @@ class Packed:
     """One sentence for each file that is not used."""
 
     fingerprint: str
-    """Changes with the files, their dates, and what is left out."""
+    """Changes with the names and sizes of the files and with what is left out; not with where they lie."""
 
 
 def pack(
@@ -97,6 +97,7 @@ def pack(
     smallest: int,
     avoid: Hashes,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    out: Path | None = None,
 ) -> Packed:
     """Decode the pictures of some folders, in order of their paths, into one file in ``cache``.
 
@@ -109,16 +110,18 @@ def pack(
         smallest: pixels a side.
         avoid: hashes of pictures that must not be trained on.
         progress: called with the number of files done and of all.
+        out: a folder whose pictures are not looked at, where it lies inside of the others: the run's own.
 
     Raises:
         TrainingError: a folder does not exist, nothing usable is left, the cache cannot be written.
     """
-    files = [path for folder in folders for path in _pictures(folder)]
+    files = [path for folder in folders for path in _pictures(folder, out)]
     where = ", ".join(map(str, folders))
     if not files:
         raise TrainingError(f"there is no picture in {where}; give --data a folder of photographs.")
-    fingerprint = _fingerprint(files, smallest, avoid)
-    index_path, packed_path = (cache / f"photos-{fingerprint}.{end}" for end in ("json", "bin"))
+    dated = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    key = _digest([FORMAT, smallest, avoid.fingerprint, dated])
+    index_path, packed_path = (cache / f"photos-{key}.{end}" for end in ("json", "bin"))
     index = _known(index_path, packed_path)
     if index is None:
         try:
@@ -135,7 +138,8 @@ def pack(
                 "pixel: free some space, or give another --cache."
             ) from error
     photos = Photos(packed_path, index["names"], [(rows, columns) for rows, columns in index["shapes"]])
-    return Packed(photos, tuple(index["left_out"]), fingerprint)
+    sizes = [(path.name, path.stat().st_size) for path in files]
+    return Packed(photos, tuple(index["left_out"]), _digest([sizes, index["names"]]))
 
 
 def named(folders: Sequence[str]) -> Iterator[tuple[str, images.Array]]:
@@ -158,16 +162,18 @@ def split(photos: Photos) -> tuple[Part, Part]:
     return photos.part([i for i in everything if i not in held]), photos.part(held)
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
+def _pictures(folder: Path, out: Path | None = None) -> Iterator[Path]:
     if not folder.is_dir():
         raise TrainingError(f"there is no folder {folder}; give a folder of photographs.")
-    yield from sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.INPUT_SUFFIXES and p.is_file())
+    own = out.resolve() if out else None
+    for path in sorted(folder.rglob("*")):
+        own_file = own is not None and path.resolve().is_relative_to(own)
+        if path.suffix.lower() in images.INPUT_SUFFIXES and path.is_file() and not own_file:
+            yield path
 
 
-def _fingerprint(files: Sequence[Path], smallest: int, avoid: Hashes) -> str:
-    about = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    settings = json.dumps([FORMAT, smallest, avoid.fingerprint, about])
-    return hashlib.sha256(settings.encode()).hexdigest()[:16]
+def _digest(values: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
 def _known(index_path: Path, packed_path: Path) -> dict[str, Any] | None:
@@ -198,7 +204,10 @@ def _write_all(
 
 
 def _decoded(path: Path, smallest: int, avoid: Hashes) -> Rgb:
-    pixels = images.read(path).pixels
+    try:
+        pixels = images.read(path).pixels
+    except MemoryError as error:
+        raise ImageError(f"{path} is too large for the memory there is.") from error
     if min(pixels.shape[:2]) < smallest:
         raise ImageError(f"{path} is smaller than {smallest} pixels a side.")
     if pixels.dtype != np.uint8:

@@ -138,7 +138,8 @@ def resolve(values: Values) -> Recipe:
     if not recipe.data:
         raise UsageError("no photographs are given; use --data with a folder.")
     _try_pairs(task, pairs)
-    recipe.config()
+    if recipe.config().window % task.alignment:
+        raise UsageError(f"the [network] setting window must be a multiple of {task.alignment} for {task.name}.")
     return recipe
 
 
@@ -171,11 +172,11 @@ def _check_table(table: Values, defaults: Any, where: str, prefix: str) -> None:
             near = difflib.get_close_matches(key, known, 1)
             meant = f"perhaps {near[0]} is meant." if near else "see recipes/example.toml for all of them."
             raise UsageError(f"{where}: there is no setting {prefix + key!r}; {meant}")
-        if (expected := _expected(value, known[key])) is not None:
+        if (expected := _expected(key, value, known[key])) is not None:
             raise UsageError(f"{where}: {prefix}{key} must be {expected}, not {value!r}.")
 
 
-def _expected(value: Any, default: Any) -> str | None:
+def _expected(name: str, value: Any, default: Any) -> str | None:
     """None where a value has the type of its default, else that type in words."""
     if isinstance(default, bool):
         return None if isinstance(value, bool) else "true or false"
@@ -184,7 +185,9 @@ def _expected(value: Any, default: Any) -> str | None:
     if isinstance(default, float):
         return None if type(value) in (int, float) else "a number"
     if isinstance(default, tuple):
-        return None if isinstance(value, list | tuple) else "a list"
+        kind = (int, float) if name in ("levels", "milestones") else (str,)
+        fits = isinstance(value, list | tuple) and all(type(item) in kind for item in value)
+        return None if fits else f"a list of {'texts' if kind == (str,) else 'numbers'}"
     return None if isinstance(value, str) else "a text"
 
 

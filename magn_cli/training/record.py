@@ -67,7 +67,7 @@ class Record:
         writer = csv.writer(line, lineterminator="\n")
         if not self._text:
             writer.writerow(values)
-        writer.writerow(["" if value is None else f"{value:.6g}" for value in values.values()])
+        writer.writerow([_shown(value) for value in values.values()])
         self._text += line.getvalue()
         try:
             atomic.write_bytes(self.path, self._text.encode())
@@ -90,7 +90,13 @@ class Record:
         if step == 0 or not self.path.exists():
             return ""
         header, *lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        return "".join([header, *(line for line in lines if int(line.partition(",")[0]) <= step)])
+        return "".join([header, *(line for line in lines if float(line.partition(",")[0]) <= step)])
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
 def read(path: Path) -> list[dict[str, float]]:
