@@ -178,7 +178,7 @@ class TestMistakes:
         refused(magn("restore", otter_jpeg, "--task", "jpeg", "--out", tmp_path / "a.xyz"), 2, "a.xyz")
 
     def test_weights_that_do_not_exist_yet(self, otter_jpeg):
-        refused(magn("restore", otter_jpeg, "--task", "denoise"), 3, "denoise", "--weights")
+        refused(magn("restore", otter_jpeg, "--task", "denoise", "--preset", "magn"), 3, "denoise", "--weights")
 
     def test_weights_file_that_is_not_there(self, otter_jpeg, tmp_path):
         refused(magn("restore", otter_jpeg, "--task", "jpeg", "--weights", tmp_path / "w.safetensors"), 3, "w.saf")

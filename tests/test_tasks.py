@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import EXAMPLES
 from PIL import Image
 
+import magn_cli
 from magn_cli import images
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.restoration.picture import PhotoRestorer, photo_of
@@ -155,3 +157,23 @@ def test_levels_out_of_range_are_refused():
     for name, level in (("jpeg", 96), ("jpeg", 4.9), ("denoise", 76), ("denoise", -1)):
         with pytest.raises(UsageError, match="out of range"):
             get_task(name).scale.check(level)
+
+
+def test_denoise_leaves_clean_photos_alone_and_cleans_noisy_ones(otter):
+    skyline = images.read(EXAMPLES / "skyline.png").pixels
+    assert np.array_equal(magn_cli.restore(skyline, task="denoise"), skyline)
+    # A small piece full of fur looks a little noisy.
+    restored = magn_cli.restore(otter, task="denoise")
+    assert np.abs(restored.astype(int) - otter).mean() < 0.4
+    noise = np.random.default_rng(0).normal(0, 10, otter.shape)
+    noisy = np.clip(otter + noise, 0, 255).round().astype(np.uint8)
+
+    def error(pixels):
+        return np.square(pixels.astype(float) - otter).mean()
+
+    assert error(magn_cli.restore(noisy, task="denoise")) < 0.25 * error(noisy)
+
+
+def test_strength_of_denoising_grows_with_the_noise():
+    task = get_task("denoise")
+    assert [task.strength(sigma) for sigma in (0, 1, 1.75, 2.5, 75)] == [0, 0, 0.5, 1, 1]

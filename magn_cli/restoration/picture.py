@@ -106,13 +106,13 @@ class PhotoRestorer:
         if not isinstance(wanted, str):
             return FoundLevel(wanted, "as given")
         found = self.task.find_level(photo)
-        if found.level is None or self.task.scale.low <= found.level <= self.task.scale.high:
+        if found.level is None:
             return found
         nearest, strength = self.task.scale.nearest(found.level), self.task.strength(found.level)
-        done = (
-            "" if strength == 1 else f"; {strength:.0%} of the change applied" if strength else "; left as it is"
-        )
-        return FoundLevel(nearest, f"the nearest to {found.level:g}, {found.how}{done}", strength)
+        how = found.how if nearest == found.level else f"the nearest to {found.level:g}, {found.how}"
+        if strength < 1:
+            how += f"; {strength:.0%} of the change applied" if strength else "; left as it is"
+        return FoundLevel(nearest, how, strength)
 
 
 def check_level(task: Task, level: Level) -> Level:

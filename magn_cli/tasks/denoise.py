@@ -28,6 +28,15 @@ class Denoise(Task):
         """Estimate sigma from the picture."""
         return FoundLevel(round(estimate_sigma(photo.pixels), 1), "estimated from the picture")
 
+    def strength(self, level: float) -> float:
+        """Return 1 from sigma 2.5 up, then less, to 0 at 1.
+
+        Clean photographs are estimated at 0.4 to 1.1 (two of seven higher, with grain or fine texture). On
+        pieces of seven photographs with noise of sigma 1, the bundled weights at full strength lose up to 4 dB,
+        at sigma 2 they gain 0.2 to 5.5.
+        """
+        return min(1.0, max(0.0, (level - 1) / 1.5))
+
 
 BLOCK = 8
 QUIET_SHARE = 0.1
