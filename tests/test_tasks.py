@@ -171,7 +171,7 @@ def test_denoise_leaves_clean_photos_alone_and_cleans_noisy_ones(otter):
     def error(pixels):
         return np.square(pixels.astype(float) - otter).mean()
 
-    assert error(magn_cli.restore(noisy, task="denoise")) < 0.25 * error(noisy)
+    assert error(magn_cli.restore(noisy, task="denoise")) < 0.4 * error(noisy)
 
 
 def test_strength_of_denoising_grows_with_the_noise():
