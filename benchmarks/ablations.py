@@ -51,8 +51,7 @@ def run(variant: Variant, given: argparse.Namespace, known: dict[str, dict[str, 
     files = [ROOT / "recipes" / f"{given.base}.toml"]
     if variant.file:
         files.append(ROOT / "recipes" / "ablations" / f"{variant.file}.toml")
-    values = recipe.merge({"task": "demosaic", "data": ["x"]}, *(recipe.read(file) for file in files))
-    same = json.dumps(recipe.resolve(values).config().to_dict())
+    same = json.dumps(resolved(files).config().to_dict())
     if same not in known:
         known[same] = trained(variant.file or "whole", files, given)
     return known[same]
@@ -64,7 +63,7 @@ def trained(name: str, files: list[Path], given: argparse.Namespace) -> dict[str
     # Given on a resume as well: a run of another base, batch or length is then refused or brought up to it.
     words += [f"--data={given.data}", *(f"--config={file}" for file in files)]
     words += ["--resume"] if (out / "state.pt").exists() else []
-    steps = [f"--max-steps={given.steps or length(files)}"]
+    steps = [f"--max-steps={given.steps or resolved(files).training.max_steps}"]
     batch = [f"--batch={given.batch}"] if given.batch else []
     magn(*words, *steps, *batch, "--validate-every", 10**9)
     [weights] = [path for path in out.glob("*.safetensors") if not path.stem.endswith("-best")]
@@ -79,9 +78,9 @@ def trained(name: str, files: list[Path], given: argparse.Namespace) -> dict[str
     return found
 
 
-def length(files: list[Path]) -> int:
+def resolved(files: list[Path]) -> recipe.Recipe:
     values = recipe.merge({"task": "demosaic", "data": ["x"]}, *(recipe.read(file) for file in files))
-    return recipe.resolve(values).training.max_steps
+    return recipe.resolve(values)
 
 
 def main() -> None:
@@ -100,7 +99,7 @@ def main() -> None:
     known: dict[str, dict[str, float]] = {}
     rows = [(variant, run(variant, given, known)) for variant in VARIANTS]
     least = min(found["steps"] for _, found in rows)
-    whole = length([ROOT / "recipes" / f"{given.base}.toml"])
+    whole = resolved([ROOT / "recipes" / f"{given.base}.toml"]).training.max_steps
     short = f", {least:,} of {whole:,} steps: a short run, no result" if least < whole else ""
     short += f", batch {given.batch}" if given.batch else ""
     for table in ("V", "VI"):

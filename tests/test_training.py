@@ -16,7 +16,7 @@ from safetensors import safe_open
 
 from magn_cli.cli.train import command_line
 from magn_cli.errors import TrainingError
-from magn_cli.training import health, loop, recipe
+from magn_cli.training import health, loop, pace, recipe
 from magn_cli.training.engine import Engine
 from magn_cli.training.health import SETTLING, STEPS, Health
 from magn_cli.training.initial import start_from
@@ -137,7 +137,7 @@ def test_minutes_become_steps_once_and_stay_that_number(tmp_path, otter, monkeyp
     run(trainer, otter, stop_at=200)
     length, seconds = trainer.stand.length, trainer.stand.minutes * 60
     assert length > 5 and seconds < 30
-    monkeypatch.setattr(loop._Speed, "seconds_a_step", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(pace.Speed, "seconds_a_step", lambda *_: pytest.fail("measured again"))
     again = made(tmp_path / "run", max_minutes=6 / 60)
     again.resume()
     assert again.stand.length == length
@@ -145,14 +145,14 @@ def test_minutes_become_steps_once_and_stay_that_number(tmp_path, otter, monkeyp
 
 def test_slow_steps_are_measured_by_few_of_them(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
-    speed = loop._Speed(0)
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    speed = pace.Speed(0)
     for step, expected in enumerate([None, None, None, None, 30.0], 1):
         found = speed.seconds_a_step(step, speed.elapsed(step), 240.0)
         assert found == expected
         now[0] += 30
-    assert loop._Speed(0).seconds_a_step(20, 1.0, 240.0) is None
-    assert loop._Speed(0).seconds_a_step(2 + loop.MEASURED_STEPS, 8.0, 240.0) == 8.0 / loop.MEASURED_STEPS
+    assert pace.Speed(0).seconds_a_step(20, 1.0, 240.0) is None
+    assert pace.Speed(0).seconds_a_step(2 + pace.MEASURED_STEPS, 8.0, 240.0) == 8.0 / pace.MEASURED_STEPS
 
 
 def test_parts_of_a_step_give_the_gradient_of_the_whole(tmp_path, otter):

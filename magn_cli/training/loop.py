@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import astuple, dataclass, field, replace
@@ -30,6 +29,7 @@ from magn_cli.training.engine import Engine
 from magn_cli.training.health import Health, Vitals
 from magn_cli.training.initial import Taken
 from magn_cli.training.optimizer import Optimizer
+from magn_cli.training.pace import Interval, Speed
 from magn_cli.training.patches import Order, Pairs
 from magn_cli.training.recipe import FREE_ON_RESUME, Recipe, differences
 from magn_cli.training.record import Progress, Record
@@ -42,9 +42,6 @@ log = logging.getLogger(__name__)
 
 LOG_EVERY = 50
 PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-MEASURED_STEPS = 40
-"""Steps whose speed turns ``max_minutes`` into a number of steps."""
-
 SHARE_OF_STEPS = 0.95
 """What of the time goes to steps; the rest to validation and to writing states."""
 
@@ -205,10 +202,10 @@ class Trainer:
         should_stop: Callable[[], bool],
     ) -> bool:
         known = self.stand.best_vitals
-        health, interval = Health(Vitals(*known) if known else None), _Interval(self.stand.minutes)
+        health, interval = Health(Vitals(*known) if known else None), Interval(self.stand.minutes)
         largest = 0.0
         scales = [m for m in self.model.modules() if isinstance(m, ScoreScale)]
-        speed = _Speed(self.stand.step)
+        speed = Speed(self.stand.step)
         if self._finished() and record:
             self._write(self.checkpoint_path)
         stop = False
@@ -320,7 +317,7 @@ class Trainer:
             worker_init_fn=_leave_signals_to_the_loop,
         )
 
-    def _step(self, interval: _Interval, stop: bool) -> tuple[float, float, bool]:
+    def _step(self, interval: Interval, stop: bool) -> tuple[float, float, bool]:
         """One optimizer step: mean loss over all processes, norm of the gradient, whether any wants to stop."""
         options, engine = self.options, self.engine
         self.optimizer.set_rate(learning_rate(options, self.stand.step, self.stand.length))
@@ -364,7 +361,7 @@ class Trainer:
             return what + "the state before is kept: go on from it with --resume and a smaller --learning-rate."
         return what + "start with a smaller --learning-rate."
 
-    def _measure_length(self, speed: _Speed) -> None:
+    def _measure_length(self, speed: Speed) -> None:
         """Turn ``max_minutes`` into steps, in all processes into the same number."""
         if self.stand.length is not None:
             return
@@ -402,71 +399,6 @@ class _Average:
         for a, c in zip(averaged, current, strict=True):
             if not a.is_floating_point():
                 a.copy_(c)
-
-
-class _Interval:
-    """Sums between two lines of the log."""
-
-    def __init__(self, minutes: float) -> None:
-        self._start = time.monotonic() - minutes * 60
-        self.open()
-
-    def open(self) -> None:
-        """Begin again; what was between the last :meth:`add` and now does not count as training."""
-        self._began = self._ended = time.monotonic()
-        self._patches, self._waited = 0, 0.0
-        self._losses: list[float] = []
-        self._gradients: list[float] = []
-
-    def minutes(self) -> float:
-        return (time.monotonic() - self._start) / 60
-
-    def wait_for(self, batches: Iterator[Any] | None) -> Any:
-        assert batches is not None
-        began = time.monotonic()
-        batch = next(batches)
-        self._waited += time.monotonic() - began
-        return batch
-
-    def add(self, loss: float, gradient: float, patches: int) -> None:
-        self._losses.append(loss)
-        self._gradients.append(gradient)
-        self._patches += patches
-        self._ended = time.monotonic()
-
-    def close(self, step: int, rate: float, largest: float, quality: Quality | None) -> Progress:
-        seconds = self._ended - self._began
-        return Progress(
-            step=step,
-            minutes=self.minutes(),
-            loss=float(np.mean(self._losses)),
-            learning_rate=rate,
-            gradient=float(np.mean(self._gradients)),
-            largest_score=largest,
-            patches_a_second=self._patches / seconds,
-            waiting=self._waited / seconds,
-            **(vars(quality) if quality else {}),
-        )
-
-
-class _Speed:
-    """Seconds a step, once enough steps were made; the very first ones are slower and do not count."""
-
-    def __init__(self, step: int) -> None:
-        self._from = step + 2
-        self._began = 0.0
-
-    def elapsed(self, step: int) -> float:
-        """Seconds since the first step that counts."""
-        if step <= self._from:
-            self._began = time.monotonic()
-        return time.monotonic() - self._began
-
-    def seconds_a_step(self, step: int, elapsed: float, whole: float) -> float | None:
-        """Return it after 40 steps, or after three that took a tenth of the whole time; before that None."""
-        done = step - self._from
-        enough = done >= MEASURED_STEPS or (done >= 3 and elapsed > 0.1 * whole)
-        return elapsed / done if enough else None
 
 
 def _generators(device: torch.device) -> list[tuple[str, torch.Generator]]:
