@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from torch.nn.attention.flex_attention import flex_attention
 
 from magn_cli.model import blocked, flex
-from magn_cli.model.attention import cut_off, mean_masked_attention, mean_masked_attention_reference
+from magn_cli.model.attention import (
+    cut_off,
+    largest_products,
+    mean_masked_attention,
+    mean_masked_attention_reference,
+)
 
 
 @settings(max_examples=30)
@@ -33,6 +38,19 @@ def test_attention_gradients_are_the_references(nodes):
     ]
     for ours, expected in zip(*both, strict=True):
         torch.testing.assert_close(ours, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [0.5, 30, 1000])
+def test_scores_of_any_size_are_the_references(scale):
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 150, 16, dtype=torch.float64, requires_grad=True) for _ in range(3))
+
+    def both(form):
+        out = form(scale * q / q.norm(dim=-1, keepdim=True), k / k.norm(dim=-1, keepdim=True), v)
+        return out, *torch.autograd.grad(out.square().sum(), (q, k, v))
+
+    for ours, theirs in zip(both(mean_masked_attention), both(mean_masked_attention_reference), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -107,7 +125,9 @@ def test_the_form_for_gpus_is_the_reference(dtype, bound):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         centred = k - k.mean(1, keepdim=True)
-        out = flex.flex_attention(q, centred, v.to(dtype), cut_off(q, k), attend=flex_attention).float()
+        out = flex.flex_attention(
+            q, centred, v.to(dtype), cut_off(largest_products(q, k)), attend=flex_attention
+        ).float()
     sure = clear(q, k, 1e-5)
     sure[2] = True
     assert (out - expected)[sure].norm() / expected[sure].norm() < bound

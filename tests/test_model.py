@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from magn_cli.model import PRESETS, Magn, MagnConfig
 from magn_cli.model.graph import GraphBlock, GraphConvolution, PatchGraph
+from magn_cli.model.slope import Slope
 
 
 def count(config: MagnConfig) -> int:
@@ -169,3 +170,21 @@ def test_folding_batch_norms_changes_nothing():
         torch.testing.assert_close(model(x), expected, rtol=0, atol=1e-10)
         model.fold()
         torch.testing.assert_close(model(x), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_slope_is_a_prelu_of_one_parameter(dtype):
+    torch.manual_seed(0)
+    ours, theirs = Slope(), torch.nn.PReLU()
+    x = torch.randn(2, 5, 7, 3).to(dtype)
+    found = []
+    for layer in (ours, theirs):
+        given = x.clone().requires_grad_()
+        out = layer(given) if layer is ours else layer.to(dtype)(given)
+        out.square().sum().backward()
+        found.append((out, given.grad, layer.weight.grad.float()))
+    bound = 1e-6 if dtype == torch.float32 else 2e-2
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=bound, atol=bound)
+    with torch.inference_mode():
+        assert torch.equal(ours(x.clone()), found[0][0])

@@ -21,6 +21,7 @@ from magn_cli.training.engine import Engine
 from magn_cli.training.health import SETTLING, STEPS, Health
 from magn_cli.training.initial import start_from
 from magn_cli.training.loop import Trainer, loss_of
+from magn_cli.training.muon import Muon
 from magn_cli.training.optimizer import Optimizer
 from magn_cli.training.record import read
 from magn_cli.training.state import load_state
@@ -205,6 +206,26 @@ def test_muon_makes_updates_of_matrices_orthogonal_and_adam_does_the_rest():
         assert 0.005 < step.abs().max() < 0.011  # Adam's first step is the learning rate
     optimizer.zero_grad()
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_our_muon_is_torchs():
+    torch.manual_seed(0)
+    shapes = [(40, 90), (90, 40), (40, 90), (33, 33)]
+    first = [torch.randn(shape) for shape in shapes]
+    both = []
+    for kind in (Muon, torch.optim.Muon):
+        parameters = [torch.nn.Parameter(start.clone()) for start in first]
+        optimizer = kind(parameters, 0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+        for step in range(3):
+            for index, parameter in enumerate(parameters):
+                generator = torch.Generator().manual_seed(10 * step + index)
+                parameter.grad = torch.randn(parameter.shape, generator=generator)
+            optimizer.step()
+        both.append((parameters, optimizer.state_dict()))
+    for ours, theirs, start in zip(both[0][0], both[1][0], first, strict=True):
+        # Torch's products are bf16.
+        assert (ours - theirs).norm() < 0.02 * (theirs - start).norm()
+    optimizer.load_state_dict(both[0][1])  # a state is good for both
 
 
 def test_the_average_follows_quickly_at_first_and_slowly_later(tmp_path):

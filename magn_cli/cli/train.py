@@ -117,6 +117,7 @@ def train(
     """
     console.show_log(verbose, quiet)
     logging.getLogger("magn_cli.training").setLevel(logging.ERROR if quiet else logging.INFO)
+    from magn_cli.allocator import keep_freed_memory
     from magn_cli.restoration.device import use_threads
     from magn_cli.training import recipe as recipes
     from magn_cli.training.engine import Engine
@@ -144,6 +145,7 @@ def train(
     values = recipes.merge({}, *(recipes.check(recipes.read(file), str(file)) for file in files), _given(given))
     chosen = recipes.resolve(values)
     use_threads(threads)
+    keep_freed_memory()
     engine = Engine(device)
     if not engine.first:
         console.show_log(False, True)

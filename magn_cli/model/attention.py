@@ -31,17 +31,25 @@ def mean_masked_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """
     wide = torch.float64 if query.dtype == torch.float64 else torch.float32
     query, key = query.to(wide), key.to(wide)
-    cutoff = cut_off(query.detach(), key.detach())
+    most = largest_products(query.detach(), key.detach())
+    cutoff = cut_off(most)
     centred = key - key.mean(dim=1, keepdim=True)
     if flex.takes(query, value):
         return flex.flex_attention(query, centred, value, cutoff)
-    return blocked_attention(query, centred, value.to(wide), cutoff).to(value.dtype)
+    return blocked_attention(query, centred, value.to(wide), cutoff, 2 * float(most.amax())).to(value.dtype)
 
 
-def cut_off(query: Tensor, key: Tensor) -> Tensor:
-    """Return how far below the mean rounding can bring a score that equals it: ``(G, N, 1)``, not negative."""
-    epsilon = torch.finfo(query.dtype).eps
-    return 4 * epsilon * query.norm(dim=-1, keepdim=True) * key.norm(dim=-1).amax(dim=-1)[:, None, None]
+def largest_products(query: Tensor, key: Tensor) -> Tensor:
+    """Return what no score of a row is above, ``|q|`` times the largest ``|k|``: ``(G, N, 1)``.
+
+    Scores with keys whose mean was taken away are at most twice as large.
+    """
+    return query.norm(dim=-1, keepdim=True) * key.norm(dim=-1).amax(dim=-1)[:, None, None]
+
+
+def cut_off(most: Tensor) -> Tensor:
+    """Return how far below the mean rounding can bring a score that equals it, from :func:`largest_products`."""
+    return 4 * torch.finfo(most.dtype).eps * most
 
 
 def mean_masked_attention_reference(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

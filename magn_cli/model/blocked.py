@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,59 +14,112 @@ from torch.autograd.function import once_differentiable
 MASKED = -1e6
 """What a dropped edge's score becomes (eq. 7 subtracts 1e6; after the softmax both are zero)."""
 
-SCORES_AT_ONCE = 1 << 20
-"""Scores in one block, over all its groups: 4 MiB in float32, which a processor's cache still holds."""
+BOUNDED = 62.0
+"""Scores that cannot be above this need no row maximum taken from them: in float32 their exponentials, and the sum
+of a million of them, are finite."""
 
-ROWS_AT_LEAST = 64
+MASKED_BOUNDED = -40.0
+"""A dropped edge's score among bounded ones. Those that are kept are 0 or more, so what is dropped weighs 4e-18 of
+the least of them: nothing, in float32. Exponentials that underflow are slow, and so is what denormal ones are
+multiplied with."""
+
+SCORES_AT_ONCE = 1 << 19
+"""Scores in one block, over all its groups: 2 MiB in float32, which a processor's cache still holds."""
+
+ROWS_AT_LEAST = 16
 """Fewer rows would make the matrix products inefficient, however many nodes there are."""
 
 
-def blocked_attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor) -> Tensor:
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def blocked_attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, most: float) -> Tensor:
     """Attend with scores ``q k^T`` where they are above ``-cutoff``.
 
     Args:
         query, centred: ``(G, N, d)``; the keys have mean zero over N.
         value: ``(G, N, e)``, of the same type.
         cutoff: ``(G, N, 1)``, one a row.
+        most: no score is above it.
 
     Returns:
         ``(G, N, e)``. Differentiable once, with respect to query, centred and value.
     """
-    return _Blocked.apply(query, centred, value.contiguous(), cutoff)
+    return _Blocked.apply(query, centred, value.contiguous(), cutoff, most <= BOUNDED)
 
 
 class _Blocked(torch.autograd.Function):
     """Scores are computed again in the backward pass, block by block, in place of being kept."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor) -> Tensor:
-        out = torch.empty_like(value)
+    def forward(ctx: Any, query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, bounded: bool) -> Tensor:
+        edges = _Edges.of(query, centred, cutoff, bounded)
+        out, total = torch.empty_like(value), torch.empty_like(cutoff)
         for at, space in _blocks(query):
-            weights = _weights(query, centred, cutoff, at, space)
+            weights = edges.weights(at, space)
+            total[at] = weights.sum(dim=-1, keepdim=True)
             out[at] = torch.bmm(weights, value[at[0]])
-        ctx.save_for_backward(query, centred, value, cutoff, out)
+        out /= total
+        ctx.save_for_backward(query, centred, value, cutoff, out, total)
+        ctx.bounded = bounded
         return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        query, centred, value, cutoff, out = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        query, centred, value, cutoff, out, total = ctx.saved_tensors
         to_query, to_centred, to_value = (torch.zeros_like(t) for t in (query, centred, value))
-        grad = grad.contiguous()
-        # Row i of the softmax takes back P_ij (dP_ij - sum_j P_ij dP_ij), and the sum is grad_i . out_i.
-        mean = -(grad * out).sum(dim=-1, keepdim=True)
+        edges = _Edges.of(query, centred, cutoff, ctx.bounded)
+        # Row i of the softmax takes back P_ij (dP_ij - sum_j P_ij dP_ij), and the sum is grad_i . out_i. With
+        # P_ij = weights_ij / total_i, the division is done on what has no columns j.
+        grad = grad / total
+        taken = -(grad * out).sum(dim=-1, keepdim=True)
+        grad_and_taken, value_and_one = torch.cat([grad, taken], dim=-1), _with_one_below(value)
         second: Tensor | None = None
         for at, space in _blocks(query):
             groups = at[0]
-            weights = _weights(query, centred, cutoff, at, space)
+            weights = edges.weights(at, space)
             to_value[groups].baddbmm_(weights.transpose(1, 2), grad[at])
             second = torch.empty_like(space) if second is None else second
-            scores = second.flatten()[: weights.numel()].view_as(weights)
-            torch.baddbmm(mean[at], grad[at], value[groups].transpose(1, 2), out=scores)
+            scores = second[: weights.numel()].view_as(weights)
+            torch.bmm(grad_and_taken[at], value_and_one[groups], out=scores)
             scores.mul_(weights)
             to_query[at] = torch.bmm(scores, centred[groups])
             to_centred[groups].baddbmm_(scores.transpose(1, 2), query[at])
-        return to_query, to_centred, to_value, None
+        return to_query, to_centred, to_value, None, None
+
+
+@dataclass(frozen=True)
+class _Edges:
+    """Rows of the adjacency (eq. 6, 7), each times its sum."""
+
+    query: Tensor
+    """``(G, N, d + 1)``: the cut-off is a feature of its own, whose key is one. Added to a whole row, it moves the
+    threshold to zero and not the softmax."""
+
+    keys: Tensor
+    """``(G, d + 1, N)``."""
+
+    bounded: bool
+    """Whether no score can be above :data:`BOUNDED`."""
+
+    @staticmethod
+    def of(query: Tensor, centred: Tensor, cutoff: Tensor, bounded: bool) -> _Edges:
+        return _Edges(torch.cat([query, cutoff], dim=-1), _with_one_below(centred), bounded)
+
+    def weights(self, at: tuple[slice, slice], space: Tensor) -> Tensor:
+        """Return some rows of some groups, ``(groups, rows, N)``, written into ``space``."""
+        query, keys = self.query[at], self.keys[at[0]]
+        shape = *query.shape[:2], keys.shape[2]
+        scores = space[: shape[0] * shape[1] * shape[2]].view(shape)
+        torch.bmm(query, keys, out=scores)
+        masked = MASKED_BOUNDED if self.bounded else MASKED
+        F.threshold(scores, -torch.finfo(scores.dtype).tiny, masked, inplace=True)
+        # In place: a second block would not fit the cache. The softmax reads each row before it writes it.
+        return scores.exp_() if self.bounded else torch.softmax(scores, dim=-1, out=scores)
+
+
+def _with_one_below(x: Tensor) -> Tensor:
+    """``(G, N, d)`` to ``(G, d + 1, N)``, ones in the last row."""
+    return F.pad(x, (0, 1), value=1.0).transpose(1, 2).contiguous()
 
 
 def _blocks(query: Tensor) -> Iterator[tuple[tuple[slice, slice], Tensor]]:
@@ -77,17 +131,3 @@ def _blocks(query: Tensor) -> Iterator[tuple[tuple[slice, slice], Tensor]]:
     for group in range(0, groups, together):
         for row in range(0, nodes, rows):
             yield (slice(group, group + together), slice(row, row + rows)), space
-
-
-def _weights(query: Tensor, centred: Tensor, cutoff: Tensor, at: tuple[slice, slice], space: Tensor) -> Tensor:
-    """Rows of the adjacency (eq. 6, 7), written into ``space``.
-
-    Adding the cut-off to a whole row moves the threshold to zero and not the softmax.
-    """
-    query, keys, cutoff = query[at], centred[at[0]].transpose(1, 2), cutoff[at]
-    shape = *query.shape[:2], keys.shape[2]
-    scores = space[: shape[0] * shape[1] * shape[2]].view(shape)
-    torch.baddbmm(cutoff, query, keys, out=scores)
-    F.threshold(scores, -torch.finfo(scores.dtype).tiny, MASKED, inplace=True)
-    # In place: a second block would not fit the cache. The kernel reads each row before it writes it.
-    return torch.softmax(scores, dim=-1, out=scores)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from magn_cli.model.config import MagnConfig
 from magn_cli.model.graph import GraphBlock, GraphConvolution
+from magn_cli.model.slope import Slope
 
 UNKNOWN_LEVEL = -1.0
 """What the level channel holds where the level is not known."""
@@ -116,7 +117,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(features, features, 3, padding=1)
-        self.activation = nn.PReLU()
+        self.activation = Slope()
         self.second = nn.Conv2d(features, features, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

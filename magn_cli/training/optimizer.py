@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from magn_cli.training.muon import Muon
+
 LEAST_SIDE = 32
 """Weights with fewer rows or columns than this, such as the tail's, are left to AdamW with biases and slopes."""
 
@@ -36,9 +38,7 @@ class Optimizer:
         ]
         if self._pairs:
             views = [view for _, view in self._pairs]
-            self.parts.append(
-                torch.optim.Muon(views, learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
-            )
+            self.parts.append(Muon(views, learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"))
 
     def set_rate(self, rate: float) -> None:
         """Set the learning rate of the next step."""
