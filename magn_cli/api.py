@@ -13,7 +13,7 @@ from magn_cli import images
 from magn_cli.errors import UsageError, WeightsError
 from magn_cli.model import PRESETS
 from magn_cli.restoration.device import choose_device, choose_type, compute_exactly, use_threads
-from magn_cli.restoration.picture import Level, PhotoRestorer, photo_of
+from magn_cli.restoration.picture import Level, PhotoRestorer, check_strength, photo_of
 from magn_cli.restoration.restorer import Restorer
 from magn_cli.tasks import get_task
 from magn_cli.weights.checkpoint import load_checkpoint
@@ -30,6 +30,8 @@ def load(
     threads: int | None = None,
     tile: int | None = None,
     compiled: bool = False,
+    strength: float = 1.0,
+    ensemble: bool = False,
     **options: Any,
 ) -> PhotoRestorer:
     """Load a task's network once, to restore many pictures with.
@@ -44,6 +46,9 @@ def load(
         tile: pixels a side that are worked on at once; decides the memory, not the result; None: by the
             memory that is free.
         compiled: let ``torch.compile`` write the kernels, which takes a minute or two at first.
+        strength: share of the network's change that is applied to photos, 0..1.
+        ensemble: take the mean over the picture's eight turned and mirrored forms: a little better, eight times
+            as slow.
         options: the task's own, such as ``pattern`` of demosaic.
 
     Raises:
@@ -55,6 +60,7 @@ def load(
         raise UsageError(f"there is no setting {name!r} for {task}; check its spelling.")
     if preset not in PRESETS:
         raise UsageError(f"there is no preset {preset!r}; use one of {', '.join(PRESETS)}.")
+    check_strength(chosen, strength)
     use_threads(threads)
     where = choose_device(device)
     dtype = choose_type(precision, where)
@@ -66,7 +72,8 @@ def load(
         raise WeightsError(f"{path} is a network for {about.config.channels} channel; use one trained for 3.")
     if where.type == "cuda":
         compute_exactly()
-    return PhotoRestorer(chosen, about.scale, Restorer(model, where, dtype, tile, compiled=compiled), **options)
+    restorer = Restorer(model, where, dtype, tile, compiled=compiled)
+    return PhotoRestorer(chosen, about.scale, restorer, strength, ensemble, **options)
 
 
 def restore(

@@ -47,6 +47,7 @@ def evaluate(
     ] = None,
     baselines_only: Annotated[bool, typer.Option("--baselines-only", help="Run no network.")] = False,
     blind: Annotated[bool, typer.Option("--blind", help="Do not tell the network the level.")] = False,
+    ensemble: options.Ensemble = False,
     protocol: Annotated[
         str, typer.Option(help="paper (as Tables II-IV were made) or modern (8 bit, Gaussian SSIM).")
     ] = "paper",
@@ -118,6 +119,7 @@ def evaluate(
         "precision": precision,
         "threads": threads,
         "tile": options.number("--tile", tile),
+        "ensemble": ensemble,
     }
     lacking = None
     try:

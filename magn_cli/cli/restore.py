@@ -30,6 +30,8 @@ def restore(
     ] = None,
     level: options.Level = "auto",
     pattern: options.Pattern = "grbg",
+    strength: Annotated[float, typer.Option(help="Share of the change that is applied, 0 to 1.")] = 1.0,
+    ensemble: options.Ensemble = False,
     preset: options.Preset = "magn-s",
     weights: options.Weights = None,
     device: options.Device = "auto",
@@ -58,11 +60,12 @@ def restore(
     console.show_log(verbose, quiet)
     from magn_cli.api import load
     from magn_cli.restoration import batch
-    from magn_cli.restoration.picture import check_level
+    from magn_cli.restoration.picture import check_level, check_strength
     from magn_cli.tasks import get_task
     from magn_cli.tasks.demosaic import check_pattern
 
     wanted = check_level(get_task(task), level)
+    check_strength(get_task(task), strength)
     own = {"pattern": check_pattern(pattern)} if task == "demosaic" else {}
     jobs = batch.plan(source, out, overwrite)
     restorer = load(
@@ -74,6 +77,8 @@ def restore(
         threads=threads,
         tile=options.number("--tile", tile),
         compiled=compiled,
+        strength=strength,
+        ensemble=ensemble,
         **own,
     )
     batch.make_folders(jobs)

@@ -117,6 +117,7 @@ def _network(job: Job, settings: dict[str, Any], blind: bool) -> Method:
 
     restorer = load(job.task.name, **settings, **job.options)
     name = settings["preset"] if settings["weights"] is None else Path(settings["weights"]).stem
+    name += ", ensemble" if settings.get("ensemble") else ""
     told = "-" if restorer.scale is None else "unknown" if blind else "given"
     return Method(name, told, lambda degraded, level: restorer.restore_values(degraded, None if blind else level))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.errors import UsageError
 from magn_cli.images import Metadata, Photo, from_float, to_float
+from magn_cli.restoration.ensemble import turns, whole_cells
 from magn_cli.restoration.restorer import Restorer, joined
 from magn_cli.restoration.windows import Span
 from magn_cli.tasks import FoundLevel, LevelScale, Task
@@ -46,23 +48,46 @@ class Restored:
 class PhotoRestorer:
     """One task with one network: decides what the network sees and is told, and gives back the file's type."""
 
-    def __init__(self, task: Task, scale: LevelScale | None, restorer: Restorer, **options: Any) -> None:
-        """``scale``: the checkpoint's, which says how a level is told. ``options``: the task's own."""
+    def __init__(
+        self,
+        task: Task,
+        scale: LevelScale | None,
+        restorer: Restorer,
+        strength: float = 1.0,
+        ensemble: bool = False,
+        **options: Any,
+    ) -> None:
+        """Put a network and what it was trained for together.
+
+        Args:
+            task: what it was trained for.
+            scale: the checkpoint's, which says how a level is told; None: it takes none.
+            restorer: runs it.
+            strength: share of the network's change that is applied to photos, 0..1.
+            ensemble: take the mean over the eight ways to turn and mirror a picture: a little better, eight times
+                as slow, and the whole picture is held as floats.
+            options: the task's own.
+
+        Raises:
+            UsageError: a strength out of range, or one below 1 for a task whose input is no picture yet.
+        """
         self.task, self.scale, self.restorer, self.options = task, scale, restorer, options
+        self.strength, self.ensemble = check_strength(task, strength), ensemble
 
     def restore(
         self, photo: Photo, level: Level = "auto", progress: Callable[[float], None] = lambda done: None
     ) -> Restored:
         """Restore one photo. Raises :class:`UsageError` for a level that makes no sense or is out of range."""
         found = self.resolve(photo, level)
-        if found.strength == 0:
+        strength = found.strength * self.strength
+        if strength == 0:
             return Restored(photo.pixels, self.scale, found)
         stored = images.as_stored(photo.pixels, photo.turned)
 
         def rounded(rows: Span, values: NDArray[np.float32]) -> tuple[Span, images.Array]:
-            if found.strength < 1:
+            if strength < 1:
                 before = to_float(stored[rows.slice])
-                values = before + np.float32(found.strength) * (values - before)
+                values = before + np.float32(strength) * (values - before)
             return rows, from_float(values, stored.dtype)
 
         bands = self._bands(stored, found.level, progress)
@@ -86,8 +111,24 @@ class PhotoRestorer:
         They may begin again at the top, see :meth:`Restorer.bands`.
         """
         told = self.scale.to_network(level) if self.scale and level is not None else None
-        seen = self.task.network_input(pixels, **self.options)
-        above, beside = self.task.margin(**self.options)
+        if not self.ensemble:
+            yield from self._once(pixels, told, self.options, progress)
+            return
+        cells, every, total = whole_cells(pixels, self.task.alignment), list(turns()), None
+        for done, turn in enumerate(every):
+            options = self.task.turned(turn.do, **self.options)
+            given = np.ascontiguousarray(turn.do(cells))
+            bands = self._once(given, told, options, partial(_advance, progress, done, len(every)))
+            one = turn.undo(joined(bands, len(given)))
+            total = one if total is None else np.add(total, one, out=total)
+        assert total is not None
+        yield Span(0, len(pixels)), total[: pixels.shape[0], : pixels.shape[1]] * np.float32(1 / len(every))
+
+    def _once(
+        self, pixels: images.Array, told: float | None, options: dict[str, Any], progress: Callable[[float], None]
+    ) -> Iterator[tuple[Span, NDArray[np.float32]]]:
+        seen = self.task.network_input(pixels, **options)
+        above, beside = self.task.margin(**options)
         bayer = self.task.alignment == 2
         for rows, values in self.restorer.bands(seen, told, keeps_bayer=bayer, progress=progress):
             own = Span(max(rows.start - above, 0), rows.stop - above)
@@ -129,6 +170,19 @@ def check_level(task: Task, level: Level) -> Level:
     except (ValueError, TypeError):
         raise UsageError(f"{level!r} is no level; give auto, unknown or a number.") from None
     return task.scale.check(number)
+
+
+def check_strength(task: Task, strength: float) -> float:
+    """Return ``strength``, or raise :class:`UsageError` where it is not in 0..1 or makes no sense for the task."""
+    if not 0 <= strength <= 1:
+        raise UsageError(f"strength {strength:g} is out of range; give a number from 0 to 1.")
+    if strength < 1 and task.name == "demosaic":
+        raise UsageError("a mosaic is no picture yet, so demosaic has no strength; leave it away.")
+    return strength
+
+
+def _advance(progress: Callable[[float], None], done: int, of: int, share: float) -> None:
+    progress((done + share) / of)
 
 
 def photo_of(array: NDArray[Any]) -> Photo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -146,6 +147,10 @@ class Task(ABC):
     def margin(self, **options: Any) -> tuple[int, int]:
         """Return how many rows on top and columns on the left :meth:`network_input` adds."""
         return 0, 0
+
+    def turned(self, turn: Callable[[NDArray[Any]], NDArray[Any]], **options: Any) -> dict[str, Any]:
+        """Return the options for a picture that ``turn`` was done to; its sides are multiples of the grid."""
+        return options
 
     def network_output(self, restored: Pixels, gray: bool) -> Pixels:
         """Return rows of the result from what the network made of them, ``(H, W, 3)``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -64,6 +65,11 @@ class Demosaic(Task):
     def margin(self, **options: Any) -> tuple[int, int]:
         """Return by how much the pattern is moved to become GRBG."""
         return _SHIFTS[options.get("pattern", DEFAULT_PATTERN)]
+
+    def turned(self, turn: Callable[[NDArray[Any]], NDArray[Any]], **options: Any) -> dict[str, Any]:
+        """Return the pattern that a mosaic has once it is turned."""
+        colours = np.array(list(options.get("pattern", DEFAULT_PATTERN))).reshape(2, 2)
+        return {**options, "pattern": "".join(turn(colours).flatten())}
 
     def network_output(self, restored: Pixels, gray: bool) -> Pixels:
         """Return ``(H, W, 3)``, also for a CFA picture."""
