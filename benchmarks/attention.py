@@ -2,10 +2,10 @@
 
     python benchmarks/attention.py
 
-One graph of 4 heads of 16 channels, on the same tensors in one run. Plain attention is
-``torch.nn.functional.scaled_dot_product_attention`` without a mask; the direct form writes eq. 5-8 down, with
-every N x N matrix, and is left out where these would not fit. Extra memory: what a process of its own holds at
-most beyond what it held before.
+Graphs of 4 heads of 16 channels, on the same tensors in one run; ``400x8`` is 400 nodes, 8 graphs at once. Plain
+attention is ``torch.nn.functional.scaled_dot_product_attention`` without a mask; the direct form writes eq. 5-8
+down, with every N x N matrix, and is left out where these would not fit. Extra memory: what a process of its own
+holds at most beyond what it held before.
 """
 
 import json
@@ -22,10 +22,16 @@ HEADS, WIDTH = 4, 16
 DIRECT_UP_TO = 4096
 
 
-def tensors(nodes: int, device: torch.device, dtype: torch.dtype) -> list[torch.Tensor]:
+def tensors(nodes: int, graphs: int, device: torch.device, dtype: torch.dtype) -> list[torch.Tensor]:
     torch.manual_seed(0)
-    query, key, value = (torch.randn(HEADS, nodes, WIDTH, device=device) for _ in range(3))
+    query, key, value = (torch.randn(graphs * HEADS, nodes, WIDTH, device=device) for _ in range(3))
     return [query * 0.8, key * 0.8, value.to(dtype)]
+
+
+def parsed(size: str) -> tuple[int, int]:
+    """Nodes and graphs."""
+    nodes, _, graphs = size.partition("x")
+    return int(nodes), int(graphs or 1)
 
 
 def plain(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -51,8 +57,8 @@ def both_ways(form: Form, inputs: list[torch.Tensor]) -> Callable[[], object]:
     return run
 
 
-def alone(nodes: int) -> None:
-    inputs = tensors(nodes, torch.device("cpu"), torch.float32)
+def alone(size: str) -> None:
+    inputs = tensors(*parsed(size), torch.device("cpu"), torch.float32)
     mean_masked_attention(*(t[:, :64] for t in inputs))
     before = measuring.peak_bytes()
     with torch.inference_mode():
@@ -62,14 +68,15 @@ def alone(nodes: int) -> None:
 
 def main() -> None:
     if "--alone" in sys.argv:
-        return alone(int(sys.argv[-1]))
+        return alone(sys.argv[-1])
     parser = measuring.options(__doc__)
-    parser.add_argument("--nodes", nargs="*", type=int, default=[400, 1024, 4096, 16384])
+    parser.add_argument("--nodes", nargs="*", default=["400", "400x8", "1024", "4096", "16384"])
     parser.add_argument("--dtype", default="float32", help="of the values: float32 or bfloat16")
     given = parser.parse_args()
     device, rows = measuring.prepare(given), []
-    for nodes in given.nodes:
-        inputs = tensors(nodes, device, getattr(torch, given.dtype))
+    for size in given.nodes:
+        nodes, graphs = parsed(size)
+        inputs = tensors(nodes, graphs, device, getattr(torch, given.dtype))
         forms: dict[str, Form] = {"plain": plain, "ours": mean_masked_attention}
         if nodes <= DIRECT_UP_TO:
             forms["direct"] = mean_masked_attention_reference
@@ -78,14 +85,14 @@ def main() -> None:
             seconds = measuring.median_seconds(calls, given.repeat, device)
         backward = {name: both_ways(form, inputs) for name, form in forms.items()}
         both = measuring.median_seconds(backward, given.repeat, device)
-        row = {"nodes": nodes}
+        row = {"nodes": size}
         for name, found in (("forward", seconds), ("with backward", both)):
             row[f"{name}: plain, ms"] = found["plain"] * 1e3
             row[f"{name}: ours / plain"] = found["ours"] / found["plain"]
             if "direct" in found:
                 row[f"{name}: direct / plain"] = found["direct"] / found["plain"]
         if device.type == "cpu":
-            row["extra memory, MB"] = measuring.in_own_process(__file__, str(nodes))["extra"] / 1e6
+            row["extra memory, MB"] = measuring.in_own_process(__file__, size)["extra"] / 1e6
         rows.append(row)
     columns = list(dict.fromkeys(column for row in rows for column in row))
     measuring.show(given, device, columns, rows)

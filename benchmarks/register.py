@@ -8,11 +8,11 @@ import json
 import sys
 from pathlib import Path
 
+from magn_cli.weights.card import trained
 from magn_cli.weights.checkpoint import load_checkpoint
 
 path = Path(sys.argv[1])
 _, about = load_checkpoint(path)
-training = about.training
 entry = {
     "task": about.task,
     "preset": about.preset,
@@ -20,7 +20,7 @@ entry = {
     "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     "size": path.stat().st_size,
     "licence": about.licence,
-    "trained": "{steps} steps in {minutes:.0f} minutes".format(**training),
+    "trained": trained(about.training),
 }
 print("[[checkpoint]]")
 for key, value in entry.items():

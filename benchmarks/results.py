@@ -26,6 +26,7 @@ from magn_cli.errors import MagnError
 from magn_cli.evaluation import benchmarks
 from magn_cli.model import PRESETS
 from magn_cli.version import __version__
+from magn_cli.weights.card import trained
 from magn_cli.weights.checkpoint import Checkpoint, load_checkpoint
 from magn_cli.weights.registry import find, verified
 
@@ -161,8 +162,7 @@ def document(given: argparse.Namespace) -> Iterator[str]:
             if isinstance(weights, tuple):
                 yield f"| {weights[0]} {task} | not yet |"
             else:
-                made = weights.about.training
-                yield f"| {weights.preset} {task} | {made['steps']:,} steps, {made['minutes']:.0f} minutes |"
+                yield f"| {weights.preset} {task} | {trained(weights.about.training)} |"
     for table, title in TITLES.items():
         yield f"\n## {title}"
         for benchmark in benchmarks.table(table):

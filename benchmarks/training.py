@@ -15,6 +15,7 @@ from pathlib import Path
 import measuring
 import torch
 
+from magn_cli.allocator import keep_freed_memory
 from magn_cli.training import likeness, photos, recipe
 from magn_cli.training.engine import Engine
 from magn_cli.training.loop import Trainer, loss_of
@@ -73,6 +74,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of a turn; 40 on a CPU, 400 elsewhere")
     given = parser.parse_args()
     device = measuring.prepare(given)
+    keep_freed_memory()  # as magn train does
     given.steps = given.steps or (40 if device.type == "cpu" else 400)
     training = {"batch": given.batch, "precision": given.precision, "save_every": 10**9, "validate_every": 10**9}
     values = {"task": given.task, "data": [str(given.data)], "preset": given.preset, "training": training}

@@ -1,0 +1,137 @@
+"""The model card of a checkpoint, in the form of the Hugging Face Hub: a YAML header, then Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from magn_cli.tasks import LevelScale
+from magn_cli.weights.checkpoint import Checkpoint
+
+WORDS = {
+    "denoise": "removes noise from photographs",
+    "jpeg": "removes JPEG artifacts from photographs",
+    "demosaic": "turns Bayer mosaics into colour photographs",
+}
+IDENTIFIERS = {"CC BY-SA 4.0": "cc-by-sa-4.0"}
+"""The Hub's names of licences."""
+
+
+def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: str, limits: str) -> str:
+    """Write a card.
+
+    Args:
+        about: what the checkpoint says of itself.
+        file: its name.
+        figures: measured PSNR in dB by test set and level, such as ``{"Set12 sigma 25": 30.11}``.
+        data: what it was trained on, a paragraph.
+        limits: what it does badly, Markdown.
+    """
+    name = f"{about.preset}-{about.task}"
+    header = ModelCardData(
+        license=IDENTIFIERS.get(about.licence, "other"),
+        license_name=None if about.licence in IDENTIFIERS else about.licence or "not stated",
+        library_name="magn",
+        pipeline_tag="image-to-image",
+        tags=["image-restoration", about.task, "graph-neural-network"],
+        datasets=[str(folder) for folder in about.training.get("data", [])],
+        metrics=["psnr"],
+        model_name=name,
+        eval_results=[_result(where, value) for where, value in figures.items()] or None,
+    )
+    recipe = about.training.get("recipe", {})
+    options = recipe.get("training") or about.training.get("options", {})
+    rows = {
+        "network": _network(about),
+        "level": _level(about.scale),
+        "trained": trained(about.training),
+        "optimizer": f"{options.get('optimizer', 'adamw')}, learning rate {options.get('learning_rate', 0):g}, "
+        f"{options.get('batch', 0)} crops of {about.config.window}x{about.config.window} a step, "
+        f"seed {options.get('seed', 0)}, {options.get('precision', 'fp32')}",
+        "command": f"`{about.training.get('command', 'not recorded')}`",
+        "licence": about.licence,
+    }
+    table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
+    measured = "\n".join(f"| {where} | {value:.2f} |" for where, value in figures.items())
+    return f"""---
+{header.to_yaml()}
+---
+
+# {name}
+
+MAGN, a multi-level attention-guided graph network, in its form `{about.preset}`: {WORDS[about.task]}.
+
+```sh
+magn restore photo.png --task {about.task} --weights {file}
+```
+
+## How it was made
+
+{data}
+
+| | |
+|---|---|
+{table}
+
+The file's metadata holds every setting of the last run, and what it started from.
+
+## What was measured
+
+Mean PSNR in dB, by `magn eval` under protocol `paper`, level given:
+
+| test set | PSNR |
+|---|---|
+{measured or "| none yet | |"}
+
+## What it does badly
+
+{limits.strip()}
+"""
+
+
+def trained(training: dict[str, Any]) -> str:
+    """Return how far a checkpoint was trained: ``16,000 steps in 125 minutes, then 7,000 in 60``."""
+    runs = []
+    run: dict[str, Any] | None = training
+    while run:
+        runs.append((run.get("steps", 0), run.get("minutes", 0.0), run.get("task")))
+        run = run.get("init")
+    runs.reverse()
+    parts = []
+    for number, (steps, minutes, task) in enumerate(runs):
+        words = ("{:,} steps in {:.0f} minutes", "{:,} in {:.0f}")[number > 0].format(steps, minutes)
+        own = training.get("recipe", {}).get("task")
+        parts.append(words + (f" of {task}" if task not in (None, own) else ""))
+    return ", then ".join(parts)
+
+
+def _result(where: str, value: float) -> EvalResult:
+    dataset, _, level = where.partition(" ")
+    return EvalResult(
+        task_type="image-to-image",
+        dataset_type=dataset.lower(),
+        dataset_name=dataset,
+        dataset_config=level or None,
+        metric_type="psnr",
+        metric_name="PSNR (dB)",
+        metric_value=value,
+    )
+
+
+def _network(about: Checkpoint) -> str:
+    from magn_cli.model import Magn
+
+    config = about.config
+    count = sum(parameter.numel() for parameter in Magn(config).parameters())
+    stem = f"pixel-unshuffle {config.stem}, " if config.stem > 1 else ""
+    return (
+        f"{count:,} parameters: {stem}{config.blocks_before} + {config.blocks_after} residual blocks of "
+        f"{config.features} channels, {config.graph_blocks} graph block(s) ({' and '.join(config.graphs)} graph, "
+        f"{config.heads} heads, patches of {config.patch_size}x{config.patch_size} nodes), graphs on windows of "
+        f"{config.window}x{config.window} pixels"
+    )
+
+
+def _level(scale: LevelScale | None) -> str:
+    return "none" if scale is None else f"{scale.name} {scale.low:g}-{scale.high:g}, given or unknown"

@@ -1,0 +1,28 @@
+"""Model cards: what the Hub reads of them, and that they tell how a checkpoint was made."""
+
+import yaml
+
+from magn_cli.weights.card import model_card, trained
+from magn_cli.weights.checkpoint import load_checkpoint
+from magn_cli.weights.registry import entries
+
+
+def test_every_checkpoint_of_the_registry_has_a_card_the_hub_can_read():
+    assert len(entries()) >= 3
+    for entry in entries():
+        about = load_checkpoint(entry.path)[1]
+        card = model_card(about, entry.file, entry.figures, "Some photographs.", "Much.")
+        _, header, text = card.split("---\n", 2)
+        values = yaml.safe_load(header)
+        assert values["license"] == "cc-by-sa-4.0" and values["metrics"] == ["psnr"] and values["datasets"]
+        results = values["model-index"][0]["results"]
+        assert {r["metrics"][0]["value"] for r in results} == set(entry.figures.values())
+        assert about.training["command"] in text and f"--weights {entry.file}" in text
+        assert trained(about.training) == entry.trained
+
+
+def test_how_far_it_was_trained_names_every_run():
+    first = {"steps": 16000, "minutes": 125.0, "task": "denoise"}
+    second = {"steps": 500, "minutes": 4.2, "task": "jpeg", "init": first}
+    last = {"steps": 7000, "minutes": 61.0, "recipe": {"task": "jpeg"}, "init": second}
+    assert trained(last) == "16,000 steps in 125 minutes of denoise, then 500 in 4, then 7,000 in 61"
