@@ -16,7 +16,8 @@ from magn_cli.images import from_float, read
 from magn_cli.tasks import get_task
 from magn_cli.weights.card import model_card
 from magn_cli.weights.checkpoint import load_checkpoint
-from magn_cli.weights.registry import entries, verified
+from magn_cli.weights.registry import entries
+from magn_cli.weights.sources import here
 
 ROOT = Path(__file__).parents[1]
 CARDS = ROOT / "docs" / "cards"
@@ -46,9 +47,9 @@ def worst(task: str, preset: str) -> Image.Image:
     return Image.fromarray(side_by_side).resize((3 * SIDE * ZOOM, SIDE * ZOOM), Image.Resampling.NEAREST)
 
 
-for entry in entries():
+for entry in (entry for entry in entries() if not entry.missing):
     folder = CARDS / f"{entry.preset}-{entry.task}"
-    path = verified(entry)
+    path, _ = here(entry)
     about = load_checkpoint(path)[1]
     limits = (folder / "limits.md").read_text(encoding="utf-8").strip()
     photo, at = SHOWN[entry.task]
@@ -56,7 +57,7 @@ for entry in entries():
     limits += (
         f"\n\n![clean, degraded, restored](limits.png)\n\n{named}, the worst square: clean, degraded, restored."
     )
-    card = model_card(about, entry.file, entry.figures, DATA, limits)
+    card = model_card(about, path.name, entry.figures, DATA, limits)
     (folder / "README.md").write_text(card, encoding="utf-8")
     worst(entry.task, entry.preset).save(folder / "limits.png")
     print(folder / "README.md")

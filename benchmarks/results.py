@@ -28,7 +28,7 @@ from magn_cli.model import PRESETS
 from magn_cli.version import __version__
 from magn_cli.weights.card import trained
 from magn_cli.weights.checkpoint import Checkpoint, load_checkpoint
-from magn_cli.weights.registry import find, verified
+from magn_cli.weights.sources import locate
 
 TITLES = {
     "II": "Table II: gray denoising",
@@ -95,7 +95,7 @@ def available(task: str) -> Iterator[Weights | tuple[str, str]]:
     """Checkpoints of a task by preset, or the preset and why there is none."""
     for preset in PRESETS:
         try:
-            path = verified(find(task, preset))
+            path = locate(task, preset)
             yield Weights(preset, path, load_checkpoint(path)[1])
         except MagnError:
             yield preset, f"{preset}: no weights for {task} yet"

@@ -17,7 +17,8 @@ from magn_cli.restoration.picture import Level, PhotoRestorer, check_strength, p
 from magn_cli.restoration.restorer import Restorer
 from magn_cli.tasks import get_task
 from magn_cli.weights.checkpoint import load_checkpoint
-from magn_cli.weights.registry import find, verified
+from magn_cli.weights.registry import entries
+from magn_cli.weights.sources import locate
 
 
 def load(
@@ -38,8 +39,9 @@ def load(
 
     Args:
         task: ``denoise``, ``jpeg`` or ``demosaic``.
-        preset: which of the registry's checkpoints; ignored where ``weights`` names a file.
-        weights: a ``.safetensors`` file made by ``magn train``.
+        preset: which of the registry's checkpoints (docs/weights.md); ignored where ``weights`` is given.
+        weights: a ``.safetensors`` file made by ``magn train``, or one on the Hugging Face Hub:
+            ``hf://user/repo/file.safetensors@revision``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; auto: bf16 where the processor computes in it.
         threads: of the CPU; None: all.
@@ -58,13 +60,14 @@ def load(
     chosen = get_task(task)
     for name in options.keys() - chosen.options:
         raise UsageError(f"there is no setting {name!r} for {task}; check its spelling.")
-    if preset not in PRESETS:
-        raise UsageError(f"there is no preset {preset!r}; use one of {', '.join(PRESETS)}.")
+    known = dict.fromkeys([*PRESETS, *(entry.preset for entry in entries())])
+    if preset not in known:
+        raise UsageError(f"there is no preset {preset!r}; use one of {', '.join(known)}.")
     check_strength(chosen, strength)
     use_threads(threads)
     where = choose_device(device)
     dtype = choose_type(precision, where)
-    path = Path(weights) if weights is not None else verified(find(task, preset))
+    path = locate(task, preset, weights)
     model, about = load_checkpoint(path)
     if about.task != task:
         raise WeightsError(f"{path} is a checkpoint for {about.task}, not for {task}; use --task {about.task}.")

@@ -30,5 +30,9 @@ class NoSuchWeightsError(WeightsError):
     """The registry knows no checkpoint for a task and preset (yet)."""
 
 
+class NotHereError(WeightsError):
+    """A checkpoint is on the Hub but not on this machine."""
+
+
 class TrainingError(MagnError):
     """Training cannot start or go on: no usable data, a diverged loss, a state of another run."""

@@ -8,8 +8,9 @@ from magn_cli.weights.registry import entries
 
 
 def test_every_checkpoint_of_the_registry_has_a_card_the_hub_can_read():
-    assert len(entries()) >= 3
-    for entry in entries():
+    there = [entry for entry in entries() if entry.path]
+    assert len(there) >= 3
+    for entry in there:
         about = load_checkpoint(entry.path)[1]
         card = model_card(about, entry.file, entry.figures, "Some photographs.", "Much.")
         _, header, text = card.split("---\n", 2)

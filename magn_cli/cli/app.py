@@ -11,6 +11,7 @@ from magn_cli.cli.degrade import degrade
 from magn_cli.cli.evaluate import evaluate
 from magn_cli.cli.restore import restore
 from magn_cli.cli.train import train
+from magn_cli.cli.weights import app as weights
 from magn_cli.version import __version__
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -18,6 +19,7 @@ app.command()(restore)
 app.command()(degrade)
 app.command("eval")(evaluate)
 app.command()(train)
+app.add_typer(weights, name="weights", help="See, download, check and publish checkpoints.")
 
 
 def _version(wanted: bool) -> None:

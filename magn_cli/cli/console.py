@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
@@ -13,13 +14,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from magn_cli.errors import MagnError
+from magn_cli import atomic
+from magn_cli.errors import ImageError, MagnError, UsageError
 
 messages = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 """For people: progress, sentences, errors."""
 
 results = Console(soft_wrap=True, highlight=False, emoji=False)
 """What was asked for, to be piped on."""
+
+STANDARD_OUTPUT = Path("-")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,6 +48,27 @@ def bar(quiet: bool) -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=messages, transient=True, disable=quiet or not messages.is_terminal)
+
+
+def check_report(path: Path, overwrite: bool) -> None:
+    """Raise a :class:`MagnError` where a report cannot go to ``path``; ``-`` is standard output."""
+    if path == STANDARD_OUTPUT:
+        return
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists; give another name, or --overwrite to replace it.")
+    if not path.absolute().parent.is_dir():
+        raise ImageError(f"there is no folder {path.parent} for {path.name}; make it first.")
+
+
+def write_report(text: str, path: Path) -> None:
+    """Write a report to a file, whole or not at all, or to standard output. Raises :class:`ImageError`."""
+    if path == STANDARD_OUTPUT:
+        results.print(text, end="", markup=False)
+        return
+    try:
+        atomic.write_bytes(path, text.encode())
+    except OSError as error:
+        raise ImageError(f"{path} cannot be written ({error.strerror}); give another name.") from error
 
 
 def complain(text: str) -> None:
@@ -85,7 +110,10 @@ def sentences(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def show_log(verbose: bool, quiet: bool) -> None:
-    """Send what the library logs to stderr, as sentences."""
+    """Send what the library logs to stderr, as sentences, and the progress of downloads to terminals only."""
+    if quiet or not messages.is_terminal:
+        # Read when the Hub's client is imported, which only a download does.
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
     handler = logging.Handler()
     handler.emit = lambda record: say(record.getMessage())  # type: ignore[method-assign]

@@ -202,12 +202,7 @@ def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:
     if given.count(Path("-")) > 1:
         raise UsageError("only one report can go to standard output; give the others a file name.")
     for path in given:
-        if path == Path("-"):
-            continue
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path} exists; give another name, or --overwrite to replace it.")
-        if not path.absolute().parent.is_dir():
-            raise ImageError(f"there is no folder {path.parent} for {path.name}; make it first.")
+        console.check_report(path, overwrite)
 
 
 def _write(results: list[Result], outputs: dict[str, Path | None]) -> None:
@@ -215,7 +210,6 @@ def _write(results: list[Result], outputs: dict[str, Path | None]) -> None:
     import io
     import json
 
-    from magn_cli import atomic
     from magn_cli.evaluation.report import as_csv, as_document, as_markdown
 
     lines = io.StringIO()
@@ -226,10 +220,5 @@ def _write(results: list[Result], outputs: dict[str, Path | None]) -> None:
         "markdown": as_markdown(results),
     }
     for kind, path in outputs.items():
-        if path == Path("-"):
-            console.results.print(texts[kind], end="", markup=False)
-        elif path is not None:
-            try:
-                atomic.write_bytes(path, texts[kind].encode())
-            except OSError as error:
-                raise ImageError(f"{path} cannot be written ({error.strerror}); give another name.") from error
+        if path is not None:
+            console.write_report(texts[kind], path)

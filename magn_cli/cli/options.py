@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,7 +30,13 @@ Ensemble = Annotated[
         "--ensemble", help="Mean over the picture turned and mirrored: a little better, 8 times as slow."
     ),
 ]
-Weights = Annotated[Path | None, typer.Option(help="A .safetensors checkpoint of your own.", show_default=False)]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="A .safetensors checkpoint of your own, or hf://user/repo/file.safetensors@revision.",
+        show_default=False,
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Say more.")]

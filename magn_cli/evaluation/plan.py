@@ -17,6 +17,7 @@ from magn_cli.evaluation import baselines, pairs
 from magn_cli.evaluation.benchmarks import Benchmark, benchmark, table
 from magn_cli.evaluation.run import Pair, Protocol
 from magn_cli.tasks import Task, get_task
+from magn_cli.weights import hub
 
 Float = NDArray[np.float32]
 
@@ -116,7 +117,7 @@ def _network(job: Job, settings: dict[str, Any], blind: bool) -> Method:
     from magn_cli.api import load
 
     restorer = load(job.task.name, **settings, **job.options)
-    name = settings["preset"] if settings["weights"] is None else Path(settings["weights"]).stem
+    name = settings["preset"] if settings["weights"] is None else hub.stem(str(settings["weights"]))
     name += ", ensemble" if settings.get("ensemble") else ""
     told = "-" if restorer.scale is None else "unknown" if blind else "given"
     return Method(name, told, lambda degraded, level: restorer.restore_values(degraded, None if blind else level))

@@ -2,93 +2,160 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import tomllib
-from dataclasses import dataclass, fields
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from magn_cli.errors import NoSuchWeightsError, WeightsError
+import tomli_w
 
-PACKAGED = Path(__file__).with_name("weights.toml")
-IN_REPOSITORY = Path(__file__).parents[2] / "weights.toml"
-BUNDLED = Path(__file__).with_name("bundled")
+from magn_cli.errors import NoSuchWeightsError, WeightsError
+from magn_cli.weights import places
+
+REQUIRED = {"task": str, "preset": str}
+OPTIONAL = {
+    "licence": str,
+    "trained": str,
+    "figures": dict,
+    "sha256": str,
+    "size": int,
+    "file": str,
+    "repo_id": str,
+    "revision": str,
+    "filename": str,
+    "missing": str,
+}
+SOURCES = ("file", "repo_id", "missing")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One checkpoint of the registry."""
+    """One checkpoint of a registry. It has a ``file``, or a ``repo_id``, or says why it is ``missing``."""
 
     task: str
     preset: str
-    file: str
-    """Name of the safetensors file in the package."""
+    folder: Path
+    """What ``file`` is relative to."""
 
-    sha256: str
-    size: int
-    """Bytes."""
-
-    licence: str
-    trained: str
+    licence: str = ""
+    trained: str = ""
     """How far it was trained, in words."""
 
-    figures: dict[str, Any]
-    """Measured figures: name to dB."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """Measured figures: test set and level to dB."""
+
+    sha256: str = ""
+    size: int = 0
+    """Bytes."""
+
+    file: str = ""
+    """Name of a file in :attr:`folder`."""
+
+    repo_id: str = ""
+    """``user/name`` on the Hugging Face Hub."""
+
+    revision: str = ""
+    """The commit that is meant, whatever is pushed there later."""
+
+    filename: str = ""
+    """Name of the file in that repository."""
+
+    missing: str = ""
+    """Why it is nowhere yet, and how to get it: the end of a sentence."""
 
     @property
-    def path(self) -> Path:
-        """Where the bundled file lies."""
-        return BUNDLED / self.file
+    def path(self) -> Path | None:
+        """Where a file lies that is not on the Hub."""
+        return self.folder / self.file if self.file else None
+
+    @property
+    def name(self) -> str:
+        """For sentences."""
+        return f"the {self.preset} weights for {self.task}"
 
 
-@cache
 def entries() -> tuple[Entry, ...]:
-    """Read the registry. Raises :class:`WeightsError` naming file, line or key where it is broken."""
-    path = PACKAGED if PACKAGED.is_file() else IN_REPOSITORY
+    """Read the registries; the user's adds to the shipped one and overrides it, by task and preset.
+
+    Raises :class:`WeightsError` naming file, line or key where one is broken.
+    """
+    shipped, own = places.shipped_registry(), places.own_registry()
+    found = {(e.task, e.preset): e for e in read(shipped, places.BUNDLED)}
+    if own.is_file():
+        found.update({(e.task, e.preset): e for e in read(own, own.parent)})
+    return tuple(found.values())
+
+
+def read(path: Path, folder: Path) -> Iterator[Entry]:
+    """Yield the entries of one registry, whose files lie in ``folder``; errors as for :func:`entries`."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise WeightsError(
-            f"the registry {path} cannot be read ({error.strerror}); install magn again."
+            f"the registry {path} cannot be read ({error.strerror}); check it, or install magn again."
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WeightsError(f"the registry {path} is broken: {error}; mend that line.") from error
-    return tuple(_entry(path, number, values) for number, values in enumerate(document.get("checkpoint", []), 1))
+    for key in document.keys() - {"checkpoint"}:
+        raise WeightsError(f"the registry {path} has an unknown key {key!r}; it holds [[checkpoint]] tables only.")
+    tables = document.get("checkpoint", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise WeightsError(f"the registry {path} has a wrong 'checkpoint'; write [[checkpoint]] above each entry.")
+    for number, values in enumerate(tables, 1):
+        yield _entry(f"the registry {path}", f"checkpoint {number}", values, folder)
 
 
-def _entry(path: Path, number: int, values: dict[str, Any]) -> Entry:
-    types = {field.name: field.type for field in fields(Entry)}
-    for key in types.keys() - values.keys():
-        raise WeightsError(f"the registry {path} lacks the key {key!r} in checkpoint {number}; add it.")
-    for key in values.keys() - types.keys():
-        raise WeightsError(f"the registry {path} has an unknown key {key!r} in checkpoint {number}; remove it.")
-    return Entry(**values)
+def _entry(where: str, which: str, values: dict[str, Any], folder: Path) -> Entry:
+    kinds = REQUIRED | OPTIONAL
+    for key in values.keys() - kinds.keys():
+        raise WeightsError(f"{where} has an unknown key {key!r} in {which}; remove it.")
+    for key, value in values.items():
+        if not isinstance(value, kinds[key]) or isinstance(value, bool):
+            raise WeightsError(f"{where} has a wrong {key!r} in {which}: {value!r}; see weights.toml of magn.")
+    sources = [key for key in SOURCES if values.get(key)]
+    if len(sources) != 1:
+        raise WeightsError(f"{where} must have one of 'file', 'repo_id' and 'missing' in {which}; mend it.")
+    needed = {"file": ("sha256", "size"), "repo_id": ("sha256", "size", "revision", "filename"), "missing": ()}
+    for key in (*REQUIRED, *needed[sources[0]]):
+        if not values.get(key):
+            raise WeightsError(f"{where} lacks the key {key!r} in {which}; add it.")
+    for key in ("file", "filename"):
+        check_inside(values.get(key, ""), f"{where}, {key!r} in {which}")
+    return Entry(folder=folder, **values)
+
+
+def check_inside(name: str, where: str) -> None:
+    """Raise :class:`WeightsError` where a file's name leads out of the folder that it should lie in."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if ".." in parts or name.startswith(("/", "\\", "~")) or ":" in name:
+        raise WeightsError(f"{where}: {name} leads out of its folder; give the name of a file inside of it.")
+    if name and not name.endswith(".safetensors"):
+        raise WeightsError(f"{where}: {name} is no safetensors file; other formats are not read.")
 
 
 def find(task: str, preset: str) -> Entry:
-    """Return the entry for a task and preset. Raises :class:`NoSuchWeightsError` where there is none (yet)."""
-    for entry in entries():
+    """Return the entry for a task and preset.
+
+    Raises :class:`NoSuchWeightsError` where there is none, or where it says that there is none yet.
+    """
+    known = entries()
+    for entry in known:
         if (entry.task, entry.preset) == (task, preset):
+            if entry.missing:
+                raise NoSuchWeightsError(f"{entry.name} {entry.missing.rstrip('.')}.")
             return entry
-    there = ", ".join(f"{e.task} with {e.preset}" for e in entries()) or "none"
+    there = ", ".join(f"{e.task} with {e.preset}" for e in known if not e.missing) or "none"
     raise NoSuchWeightsError(
-        f"there are no {preset} weights for {task} yet (there are: {there}); "
+        f"there are no {preset} weights for {task} (there are: {there}); "
         f"give your own with --weights FILE, made by magn train --task {task}."
     )
 
 
-def verified(entry: Entry) -> Path:
-    """Return the path of a bundled checkpoint after comparing its sha256 with the registry's.
-
-    Raises :class:`WeightsError` where the file is missing or another.
-    """
-    if not entry.path.is_file():
-        raise WeightsError(f"the bundled weights {entry.path} are missing; install magn again.")
-    with entry.path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != entry.sha256:
-        raise WeightsError(
-            f"the weights {entry.path} are damaged: sha256 {found} instead of {entry.sha256}; install magn again."
-        )
-    return entry.path
+def as_toml(values: dict[str, Any]) -> str:
+    """Return a ``[[checkpoint]]`` table to be put into a registry."""
+    figures = values.get("figures") or {}
+    lines = tomli_w.dumps({key: value for key, value in values.items() if key != "figures"})
+    inner = ", ".join(f"{json.dumps(where)} = {value:.2f}" for where, value in figures.items())
+    return f"[[checkpoint]]\n{lines}figures = {{ {inner} }}\n" if inner else f"[[checkpoint]]\n{lines}"

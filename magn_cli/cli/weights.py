@@ -1,0 +1,214 @@
+"""``magn weights``."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from magn_cli.cli import console, options
+from magn_cli.errors import NotHereError, UsageError, WeightsError
+
+if TYPE_CHECKING:
+    from magn_cli.weights.registry import Entry
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+
+SCHEMA = 1
+
+Task = Annotated[str | None, typer.Option(help="denoise, jpeg or demosaic.", show_default=False)]
+
+
+@app.command("list")
+@console.sentences
+def list_(
+    json: Annotated[
+        Path | None, typer.Option(help="Write everything as JSON; - for standard output.", show_default=False)
+    ] = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Show which checkpoints there are, where they lie, and what they reach."""
+    from magn_cli.weights.registry import entries
+
+    if json is not None:
+        console.check_report(json, overwrite)
+    rows = [_row(entry) for entry in entries()]
+    if json is not None:
+        document = {"schema": SCHEMA, "weights": rows}
+        console.write_report(json_module.dumps(document, indent=1) + "\n", json)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("task", "preset", "state", "MB", "trained", "PSNR in dB"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        figures = ", ".join(f"{where} {value:.2f}" for where, value in row["figures"].items())
+        size = f"{row['size'] / 1e6:.1f}" if row["size"] else ""
+        words = [row["task"], row["preset"], row["state"], size, row["trained"], figures]
+        table.add_row(*map(escape, words))
+    console.results.print(table)
+    for row in rows:
+        if row["missing"]:
+            console.say(f"The {row['preset']} weights for {row['task']} {row['missing']}.")
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    from magn_cli.weights.sources import here
+
+    path = None
+    if entry.missing:
+        state = "none yet"
+    else:
+        try:
+            path, state = here(entry)
+        except NotHereError:
+            state = "on the Hub, not here"
+        except WeightsError as error:
+            state = f"damaged: {error}"
+    return {
+        "task": entry.task,
+        "preset": entry.preset,
+        "state": state,
+        "path": str(path) if path else None,
+        "repo_id": entry.repo_id or None,
+        "revision": entry.revision or None,
+        "size": entry.size or None,
+        "sha256": entry.sha256 or None,
+        "licence": entry.licence,
+        "trained": entry.trained,
+        "figures": entry.figures,
+        "missing": entry.missing or None,
+    }
+
+
+@app.command()
+@console.sentences
+def pull(
+    task: Task = None,
+    preset: options.Preset = "magn-s",
+    all_: Annotated[bool, typer.Option("--all", help="Everything that the registry has.")] = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Download checkpoints, for a machine that will be offline.
+
+    Examples:
+
+      magn weights pull --all
+
+      magn weights pull --task denoise --preset magn
+    """
+    console.show_log(verbose, quiet)
+    from magn_cli.weights import sources
+
+    for entry in _chosen(task, preset, all_):
+        console.results.print(escape(str(sources.pull(entry))))
+
+
+def _chosen(task: str | None, preset: str, everything: bool) -> list[Entry]:
+    from magn_cli.weights.registry import entries, find
+
+    if everything == (task is not None):
+        raise UsageError("say what to get: --task with a task, or --all.")
+    if task is not None:
+        return [find(task, preset)]
+    return [entry for entry in entries() if not entry.missing]
+
+
+@app.command()
+@console.sentences
+def verify(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Checkpoints; all of the registry that are here if not given.", show_default=False),
+    ] = None,
+) -> None:
+    """Read checkpoints again and compare them with what the registry expects."""
+    from magn_cli.weights.checkpoint import load_checkpoint
+    from magn_cli.weights.registry import entries
+    from magn_cli.weights.sources import here
+
+    wrong = 0
+    checks: list[tuple[Path | None, Entry | None]] = [(path, None) for path in files or []]
+    checks = checks or [(None, entry) for entry in entries() if not entry.missing]
+    for given, entry in checks:
+        try:
+            path = given if entry is None else here(entry, again=True)[0]
+            assert path is not None
+            about = load_checkpoint(path)[1]
+            if entry is not None and about.task != entry.task:
+                raise WeightsError(
+                    f"{path} is a checkpoint for {about.task}, not for {entry.task}; mend the registry."
+                )
+        except NotHereError:
+            continue
+        except WeightsError as error:
+            wrong += 1
+            console.complain(str(error))
+        else:
+            console.results.print(escape(f"{path}: {about.preset} for {about.task}, {_known(path)}"))
+    if wrong:
+        raise typer.Exit(WeightsError.exit_code)
+
+
+def _known(path: Path) -> str:
+    from magn_cli.weights import integrity
+    from magn_cli.weights.registry import entries
+
+    found = integrity.of(path)
+    known = any(entry.sha256.lower() == found for entry in entries())
+    return f"sha256 {found}" + ("" if known else ", whole, not in the registry")
+
+
+@app.command()
+@console.sentences
+def path(
+    task: Annotated[str, typer.Option(help="denoise, jpeg or demosaic.", show_default=False)],
+    preset: options.Preset = "magn-s",
+) -> None:
+    """Print where a checkpoint lies; nothing is downloaded."""
+    from magn_cli.weights.registry import find
+    from magn_cli.weights.sources import here
+
+    console.results.print(escape(str(here(find(task, preset))[0])))
+
+
+@app.command()
+@console.sentences
+def push(
+    file: Annotated[Path, typer.Argument(help="A checkpoint made by magn train.", show_default=False)],
+    repo: Annotated[str, typer.Argument(help="Your repository on the Hub: user/name.", show_default=False)],
+    card: Annotated[
+        Path | None,
+        typer.Option(
+            help="A model card of your own; else one is written from the checkpoint.", show_default=False
+        ),
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Upload a checkpoint with its model card to the Hugging Face Hub, and print its entry for weights.toml.
+
+    Log in first with hf auth login, or set HF_TOKEN.
+
+    Example:
+
+      magn weights push run/magn-s-jpeg.safetensors me/magn-s-jpeg >> weights.toml
+    """
+    console.show_log(verbose, quiet)
+    from magn_cli.weights import publishing
+
+    text = None
+    if card is not None:
+        try:
+            text = card.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"the card {card} cannot be read; give a Markdown file.") from error
+    entry = publishing.push(file, repo, text, private)
+    console.results.print(escape(entry), end="")
+    if not quiet:
+        console.say(f"{file.name} is in {repo} now.")

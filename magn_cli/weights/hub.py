@@ -1,0 +1,159 @@
+"""The Hugging Face Hub through its own client: cache, resuming, tokens, mirrors, offline mode are its own."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from magn_cli.errors import WeightsError
+from magn_cli.weights.registry import check_inside
+
+SCHEME = "hf://"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One file on the Hub."""
+
+    repo_id: str
+    """``user/name``."""
+
+    filename: str
+    revision: str | None
+    """A commit, tag or branch; None: the newest on the main branch."""
+
+    def __str__(self) -> str:
+        return f"{SCHEME}{self.repo_id}/{self.filename}" + (f"@{self.revision}" if self.revision else "")
+
+
+def is_reference(text: str) -> bool:
+    """Whether ``text`` names something on the Hub and not a file here."""
+    return text.startswith(SCHEME)
+
+
+def parse(text: str) -> Reference:
+    """Read ``hf://user/repo/file.safetensors@revision``. Raises :class:`WeightsError` for anything else."""
+    match = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)/([^@]+?)(?:@([^@]+))?", text)
+    if match is None:
+        raise WeightsError(f"{text} names no file on the Hub; write hf://user/repo/file.safetensors@revision.")
+    check_inside(match[2], text)
+    return Reference(*match.groups())
+
+
+def stem(weights: str) -> str:
+    """Return the name of a weights file or reference without folders and suffix."""
+    return Path(parse(weights).filename if is_reference(weights) else weights).stem
+
+
+def cached(repo_id: str, filename: str, revision: str | None) -> Path | None:
+    """Return where a file lies in the Hub's cache on this machine; None where it does not. Uses no network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repo_id, filename, revision=revision)
+    return Path(found) if isinstance(found, str) and Path(found).is_file() else None
+
+
+def get(reference: Reference, force: bool = False) -> Path:
+    """Return a file of the Hub, from its cache or downloaded; ``force``: downloaded in any case.
+
+    Raises :class:`WeightsError` where it cannot be had, saying what to do.
+    """
+    from huggingface_hub import hf_hub_download
+
+    with _sentences(str(reference), reference.repo_id):
+        return Path(
+            hf_hub_download(
+                reference.repo_id,
+                reference.filename,
+                revision=reference.revision,
+                force_download=force,
+                library_name="magn",
+            )
+        )
+
+
+def push(path: Path, repo_id: str, card: str, private: bool) -> str:
+    """Upload a checkpoint and its card to a repository, made if there is none; return the new commit.
+
+    Raises :class:`WeightsError` where that is refused or fails.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    operations = [
+        CommitOperationAdd(path.name, path),
+        CommitOperationAdd("README.md", card.encode()),
+    ]
+    with _sentences(repo_id, repo_id):
+        hub = HfApi(library_name="magn")
+        hub.create_repo(repo_id, private=private, exist_ok=True)
+        commit = hub.create_commit(repo_id, operations, commit_message=f"Add {path.name}")
+        return str(commit.oid)
+
+
+@contextmanager
+def _sentences(what: str, repo_id: str) -> Iterator[None]:
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.HFValidationError as error:
+        raise WeightsError(f"{repo_id!r} is no name of a repository; write user/name.") from error
+    except errors.GatedRepoError as error:
+        raise WeightsError(
+            f"{what} asks for consent; give it on the repository's page, then log in by hf auth login."
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise WeightsError(
+            f"there is no repository {repo_id}, or you may not see it; check the name, or log in by hf auth login "
+            "or the variable HF_TOKEN."
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise WeightsError(f"{what} has no such revision; check what stands behind the @.") from error
+    except errors.LocalEntryNotFoundError as error:
+        raise WeightsError(_out_of_reach(what, error)) from error
+    except errors.EntryNotFoundError as error:
+        raise WeightsError(f"{what} is not in that repository; check the name of the file.") from error
+    except errors.HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", None)
+        raise WeightsError(f"{what}: {_refusal(status)}.") from error
+    except errors.OfflineModeIsEnabled as error:
+        raise WeightsError(_out_of_reach(what, error)) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise WeightsError(f"{what}: the disk is full; free some space, or set HF_HOME to another.") from error
+        raise WeightsError(f"{what} cannot be had ({_words(error)}); try again.") from error
+    except Exception as error:
+        # The client's network errors have no common parent over its versions.
+        raise WeightsError(
+            f"{what} cannot be had ({_words(error)}); check the connection and HF_ENDPOINT, then try again."
+        ) from error
+
+
+def _out_of_reach(what: str, error: BaseException) -> str:
+    from huggingface_hub import constants
+
+    copy = "or copy the file from another machine and give it by --weights"
+    if constants.HF_HUB_OFFLINE:
+        return f"{what} is not on this machine and HF_HUB_OFFLINE is set; unset it, {copy}."
+    status = getattr(getattr(error.__cause__, "response", None), "status_code", None)
+    if status is not None:
+        return f"{what}: {_refusal(status)}."
+    return f"{what} is not on this machine and the Hub cannot be reached; check the connection, {copy}."
+
+
+def _refusal(status: int | None) -> str:
+    if status in (401, 403):
+        return "the Hub does not let you; log in by hf auth login, or set HF_TOKEN to a token that may do it"
+    if status == 429:
+        return "the Hub has had too many requests from here; wait some minutes, then try again"
+    if status is not None and status >= 500:
+        return f"the Hub has trouble of its own (status {status}); try again later"
+    return f"the Hub refuses (status {status}); try again later"
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

@@ -1,0 +1,43 @@
+"""From a checkpoint to a repository of the user's own on the Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from magn_cli.weights import hub, integrity
+from magn_cli.weights.card import model_card, trained
+from magn_cli.weights.checkpoint import load_checkpoint
+from magn_cli.weights.registry import as_toml, entries
+
+DATA = "Photographs in: {folders}."
+
+
+def push(path: Path, repo_id: str, card: str | None, private: bool) -> str:
+    """Upload a checkpoint and its model card; return its entry for a registry, as TOML.
+
+    ``card``: the user's own; None: one is written from what the checkpoint says of itself. Raises
+    :class:`WeightsError` where the file is no checkpoint, or the upload is refused.
+    """
+    about = load_checkpoint(path)[1]
+    sha256 = integrity.of(path)
+    figures = next((e.figures for e in entries() if e.sha256 == sha256), {})
+    if card is None:
+        folders = ", ".join(map(str, about.training.get("data", []))) or "not recorded"
+        card = model_card(
+            about, path.name, figures, DATA.format(folders=folders), "Nobody has written that down yet."
+        )
+    commit = hub.push(path, repo_id, card, private)
+    return as_toml(
+        {
+            "task": about.task,
+            "preset": about.preset,
+            "repo_id": repo_id,
+            "revision": commit,
+            "filename": path.name,
+            "sha256": sha256,
+            "size": path.stat().st_size,
+            "licence": about.licence,
+            "trained": trained(about.training),
+            "figures": figures,
+        }
+    )
