@@ -34,5 +34,9 @@ class NotHereError(WeightsError):
     """A checkpoint is on the Hub but not on this machine."""
 
 
+class DamagedError(WeightsError):
+    """A checkpoint is not the file that the registry means."""
+
+
 class TrainingError(MagnError):
     """Training cannot start or go on: no usable data, a diverged loss, a state of another run."""

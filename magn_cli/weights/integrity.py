@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from magn_cli import atomic
-from magn_cli.errors import WeightsError
+from magn_cli.errors import DamagedError, WeightsError
 from magn_cli.weights import places
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ def check(path: Path, sha256: str, mend: str, again: bool = False) -> Path:
         again: read the file even where its hash is remembered.
 
     Raises:
-        WeightsError: it is missing, cannot be read, or has another hash.
+        WeightsError: it is missing or cannot be read.
+        DamagedError: it has another hash.
     """
     try:
         found = of(path, again)
@@ -34,7 +35,7 @@ def check(path: Path, sha256: str, mend: str, again: bool = False) -> Path:
     except OSError as error:
         raise WeightsError(f"the weights {path} cannot be read ({error.strerror}); {mend}.") from error
     if found != sha256.lower():
-        raise WeightsError(f"the weights {path} have sha256 {found}, not {sha256}; {mend}.")
+        raise DamagedError(f"the weights {path} have sha256 {found}, not {sha256}; {mend}.")
     return path
 
 

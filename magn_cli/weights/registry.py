@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ OPTIONAL = {
     "filename": str,
     "missing": str,
 }
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 SOURCES = ("file", "repo_id", "missing")
 
 
@@ -121,6 +123,8 @@ def _entry(where: str, which: str, values: dict[str, Any], folder: Path) -> Entr
     for key in (*REQUIRED, *needed[sources[0]]):
         if not values.get(key):
             raise WeightsError(f"{where} lacks the key {key!r} in {which}; add it.")
+    if values.get("repo_id") and not REPOSITORY.fullmatch(values["repo_id"]):
+        raise WeightsError(f"{where} has a wrong 'repo_id' in {which}: {values['repo_id']!r}; write user/name.")
     for key in ("file", "filename"):
         check_inside(values.get(key, ""), f"{where}, {key!r} in {which}")
     return Entry(folder=folder, **values)
