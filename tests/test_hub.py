@@ -153,11 +153,12 @@ def test_what_is_not_there(user, hub, change, words):
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(403, ["log in", "HF_TOKEN"]), (500, ["trouble of its own", "500"])]
+    ("status", "where", "words"),
+    [(403, "", ["log in", "HF_TOKEN"]), (503, "/cdn/", ["trouble of its own", "503"])],
 )
-def test_a_hub_that_refuses(user, hub, status, words):
+def test_a_hub_that_refuses(user, hub, status, where, words):
     user.knows(hub.add(REPO, FILE, JPEG))
-    hub.fail_next(99, status)
+    hub.fail_next(99, status, where)
     refused(user.pulls(), *words)
 
 
