@@ -43,7 +43,7 @@ def load(
         weights: a ``.safetensors`` file made by ``magn train``, or one on the Hugging Face Hub:
             ``hf://user/repo/file.safetensors@revision``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; auto: bf16 where the processor computes in it.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; auto: bf16 where it is faster.
         threads: of the CPU; None: all.
         tile: pixels a side that are worked on at once; decides the memory, not the result; None: by the
             memory that is free.
@@ -60,8 +60,7 @@ def load(
     chosen = get_task(task)
     for name in options.keys() - chosen.options:
         raise UsageError(f"there is no setting {name!r} for {task}; check its spelling.")
-    known = dict.fromkeys([*PRESETS, *(entry.preset for entry in entries())])
-    if preset not in known:
+    if weights is None and preset not in (known := dict.fromkeys([*PRESETS, *(e.preset for e in entries())])):
         raise UsageError(f"there is no preset {preset!r}; use one of {', '.join(known)}.")
     check_strength(chosen, strength)
     use_threads(threads)
@@ -70,7 +69,8 @@ def load(
     path = locate(task, preset, weights)
     model, about = load_checkpoint(path)
     if about.task != task:
-        raise WeightsError(f"{path} is a checkpoint for {about.task}, not for {task}; use --task {about.task}.")
+        mend = f"use --task {about.task}" if weights is not None else "mend the registry that names it"
+        raise WeightsError(f"{path} is a checkpoint for {about.task}, not for {task}; {mend}.")
     if about.config.channels != 3:
         raise WeightsError(f"{path} is a network for {about.config.channels} channel; use one trained for 3.")
     if where.type == "cuda":

@@ -15,6 +15,14 @@ settings.load_profile("calm")
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def nobody(tmp_path_factory):
+    """What the person who runs the tests has registered shall not matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAGN_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def otter() -> np.ndarray:
     """A piece of a clean photo: ``(144, 200, 3)``, uint8."""

@@ -1,23 +1,27 @@
 """The registry, where files are looked for, and that no wrong file is used."""
 
 import json
+import os
 import pickle
 import shutil
 
 import pytest
 from commands import magn, refused
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 import magn_cli
 from magn_cli.errors import NoSuchWeightsError, WeightsError
 from magn_cli.weights import integrity, places, registry, sources
 
+SHA = "ab" * 32
 JPEG = registry.find("jpeg", "magn-s").path
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """An empty home, and the user's registry in it."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(places, "user_cache_path", lambda *_, **__: tmp_path / "cache" / "magn")
     monkeypatch.setenv("MAGN_WEIGHTS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
     return tmp_path
@@ -71,10 +75,23 @@ class TestRegistry:
             ("[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nmissing = 'x'\nsize = '3'\n", ["'size'", "'3'"]),
             ("[[checkpoint]]\npreset = 'a'\nmissing = 'x'\n", ["'task'"]),
             ("checkpoint = 3\n", ["[[checkpoint]]"]),
+            ("[[checkpoint]]\ntask = 'sharpen'\npreset = 'a'\nmissing = 'x'\n", ["'task'", "'sharpen'"]),
+            ("[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nmissing = 'x'\nfigures = {a = 'b'}\n", ["no number"]),
+            (2 * "[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nmissing = 'x'\n", ["twice", "checkpoint 2"]),
+            (
+                "[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nrepo_id = 'a/b'\nfilename = 'a.safetensors'\n"
+                f"sha256 = '{SHA}'\nsize = 1\nrevision = 'main'\n",
+                ["'revision'", "40 digits"],
+            ),
+            (
+                "[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nrepo_id = '../..'\nfilename = 'a.safetensors'\n"
+                f"sha256 = '{SHA}'\nsize = 1\nrevision = '{40 * '0'}'\n",
+                ["'repo_id'", "user/name"],
+            ),
             ("[[checkpoints]]\ntask = 'a'\n", ["'checkpoints'"]),
             (
                 "[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nrepo_id = 'a/b'\nfilename = 'a.safetensors'\n"
-                "sha256 = 'a'\nsize = 1\n",
+                f"sha256 = '{SHA}'\nsize = 1\n",
                 ["'revision'"],
             ),
         ],
@@ -87,8 +104,40 @@ class TestRegistry:
         "name", ["../a.safetensors", "/a.safetensors", "a/../../b.safetensors", "C:\\\\a.safetensors"]
     )
     def test_a_path_that_climbs_out_is_refused(self, own, name):
-        own(f"[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nfile = \"{name}\"\nsha256 = 'a'\nsize = 1\n")
+        own(f"[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nfile = \"{name}\"\nsha256 = '{SHA}'\nsize = 1\n")
         refused(magn("weights", "list"), 3, "leads out")
+
+    def test_a_byte_order_mark_is_no_harm_and_other_encodings_are_told(self, home, own):
+        path, entry = copied(home)
+        own(None, **entry)
+        text = (home / "own" / "weights.toml").read_text()
+        (home / "own" / "weights.toml").write_text(text, encoding="utf-8-sig")
+        assert sources.locate("jpeg", "mine") == path
+        (home / "own" / "weights.toml").write_text(text, encoding="utf-16")
+        refused(magn("weights", "list"), 3, "UTF-8")
+
+    @pytest.mark.parametrize("named", ["nowhere", "~nobody-of-that-name/x", "a\0b"])
+    def test_a_variable_that_names_nothing(self, named, monkeypatch):
+        if "\0" in named:
+            monkeypatch.setattr(places.os, "environ", {"MAGN_WEIGHTS": named})
+        else:
+            monkeypatch.setenv("MAGN_WEIGHTS", named)
+        with pytest.raises(WeightsError, match="MAGN_WEIGHTS"):
+            registry.entries()
+
+    def test_without_a_home_there_is_no_own_registry(self, monkeypatch):
+        def homeless(*_, **__):
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.delenv("MAGN_WEIGHTS")
+        monkeypatch.setattr(places, "user_config_path", homeless)
+        assert places.own_registry() is None and len(registry.entries()) >= 3
+
+    def test_a_broken_registry_does_not_stop_weights_of_ones_own(self, own, otter_jpeg):
+        own("broken")
+        refused(magn("restore", otter_jpeg, "--task", "jpeg"), 3, "broken")
+        done = magn("restore", otter_jpeg, "--task", "jpeg", "--weights", JPEG)
+        assert done.exit_code == 0
 
     def test_what_is_not_there_yet_says_how_to_get_it(self):
         with pytest.raises(NoSuchWeightsError, match=r"train them .* recipes/magn\.toml .*--weights FILE\.$"):
@@ -113,6 +162,31 @@ class TestIntegrity:
         for word in (str(path), "0" * 64, entry["sha256"], "weights.toml"):
             assert word in str(caught.value)
 
+    def test_another_size_is_refused(self, home, own):
+        _, entry = copied(home)
+        own(None, **{**entry, "size": 5})
+        with pytest.raises(WeightsError, match=r"2,862,\d+ bytes, not 5"):
+            sources.locate("jpeg", "mine")
+
+    def test_the_metadata_of_a_newer_format_or_of_an_impossible_network(self, home, otter_jpeg):
+        with safe_open(JPEG, "pt") as file:
+            metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        config = {**json.loads(metadata["config"]), "features": 10**7}
+        for change, words in (
+            ({"format_version": "2"}, ["format 2", "update magn"]),
+            ({"config": json.dumps(config)}, ["network"]),
+            ({"training": "3"}, ["metadata", "training"]),
+        ):
+            save_file(tensors, home / "a.safetensors", {**metadata, **change})
+            result = magn("restore", otter_jpeg, "--task", "jpeg", "--weights", home / "a.safetensors")
+            refused(result, 3, "a.safetensors", *words)
+
+    def test_a_checkpoint_for_another_task_is_not_used(self, home, own, otter_jpeg):
+        refused(magn("restore", otter_jpeg, "--task", "denoise", "--weights", JPEG), 3, "use --task jpeg")
+        _, entry = copied(home)
+        own(None, **{**entry, "task": "denoise"})
+        refused(magn("restore", otter_jpeg, "--task", "denoise", "--preset", "mine"), 3, "mend the registry")
+
     def test_a_hash_is_remembered_until_the_file_changes(self, home, monkeypatch):
         path, _ = copied(home)
         first = integrity.of(path)
@@ -132,10 +206,11 @@ class TestIntegrity:
         path, entry = copied(home)
         assert integrity.of(path) == entry["sha256"]
 
-    def test_a_memory_that_cannot_be_written_does_no_harm(self, home, monkeypatch):
+    def test_a_memory_that_cannot_be_written_does_no_harm(self, home):
         path, entry = copied(home)
-        (home / "file").write_text("")
-        monkeypatch.setenv("XDG_CACHE_HOME", str(home / "file"))
+        places.hashes_file().parent.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(places.hashes_file().parent, ignore_errors=True)
+        places.hashes_file().parent.write_text("a file in the way")
         assert integrity.of(path, again=True) == entry["sha256"]
 
     def test_what_is_no_safetensors_file_is_refused(self, home, otter_jpeg):
@@ -177,12 +252,30 @@ class TestCommands:
         data[-5] ^= 1
         path.write_bytes(data)
         # Same size and time: only reading it again can tell.
-        import os
-
         os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
         done = magn("weights", "verify")
         assert done.exit_code == 3 and "mine.safetensors" in done.stderr and entry["sha256"] in done.stderr
         assert "magn-s-jpeg.safetensors" in done.stdout.replace("\n", "")
+        given = magn("weights", "verify", path)
+        assert entry["sha256"] not in given.stdout and "not in the registry" in given.stdout
+        pulled = magn("weights", "pull", "--all")
+        assert pulled.exit_code == 3 and pulled.stdout.count("magn-s-") == 3 and "weights.toml" in pulled.stderr
+
+    def test_verbose_tells_which_it_was(self, home, own, otter_jpeg):
+        path, entry = copied(home)
+        own(None, **entry)
+        for words, where in (
+            (["--preset", "mine"], "local"),
+            (["--preset", "magn-s"], "bundled"),
+            (["--weights", path], "as given"),
+        ):
+            done = magn("restore", otter_jpeg, "--task", "jpeg", "--verbose", "--overwrite", *words)
+            assert done.exit_code == 0 and where in done.stderr
+
+    def test_nothing_in_a_file_commands_the_terminal(self, own):
+        own("[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nmissing = \"\\u001b[2Jx [bold]y\"\n")
+        done = magn("weights", "list")
+        assert "\x1b" not in done.output and "[bold]y" in done.output
 
     def test_verify_takes_files(self, home):
         done = magn("weights", "verify", JPEG)
@@ -197,7 +290,16 @@ class TestCommands:
 
     @pytest.mark.parametrize(
         "reference",
-        ["hf://", "hf://user", "hf://user/repo", "hf://user/repo/a.bin", "hf://user/repo/../a.safetensors"],
+        [
+            "hf://",
+            "hf://user",
+            "hf://user/repo",
+            "hf://user/repo/a.bin",
+            "hf://user/repo/../a.safetensors",
+            "hf://../../a.safetensors",
+            "hf://a/b/c.safetensors@../../../x",
+            "hf://a/b/c.safetensors@/x",
+        ],
     )
     def test_references_that_make_no_sense(self, reference, otter_jpeg):
         refused(magn("restore", otter_jpeg, "--task", "jpeg", "--weights", reference), 3, reference)

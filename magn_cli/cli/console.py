@@ -34,9 +34,14 @@ def debugging() -> bool:
     return os.environ.get("MAGN_DEBUG") == "1"
 
 
+def visible(text: str) -> str:
+    """Return text that came from a file without what would command a terminal."""
+    return "".join(character for character in text if character.isprintable() or character in "\n\t")
+
+
 def say(text: str) -> None:
     """Tell the user something, on stderr."""
-    messages.print(escape(text))
+    messages.print(escape(visible(text)))
 
 
 def bar(quiet: bool) -> Progress:
@@ -73,7 +78,7 @@ def write_report(text: str, path: Path) -> None:
 
 def complain(text: str) -> None:
     """Tell the user what went wrong, on stderr."""
-    messages.print(f"[bold red]magn:[/] {escape(text)}")
+    messages.print(f"[bold red]magn:[/] {escape(visible(text))}")
 
 
 def fail(text: str, code: int) -> NoReturn:

@@ -16,7 +16,7 @@ Level = Annotated[
 Pattern = Annotated[str, typer.Option(help="Bayer pattern for demosaic: grbg, rggb, gbrg or bggr.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[
-    str, typer.Option(help="auto, fp32, bf16 or fp16; auto: bf16 where the processor has it, else fp32.")
+    str, typer.Option(help="auto, fp32, bf16 or fp16; auto: bf16 where it is faster, else fp32.")
 ]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; all cores if not given.", show_default=False)]
 Tile = Annotated[

@@ -48,7 +48,7 @@ def list_(
         figures = ", ".join(f"{where} {value:.2f}" for where, value in row["figures"].items())
         size = f"{row['size'] / 1e6:.1f}" if row["size"] else ""
         words = [row["task"], row["preset"], row["state"], size, row["trained"], figures]
-        table.add_row(*map(escape, words))
+        table.add_row(*(escape(console.visible(word)) for word in words))
     console.results.print(table)
     for row in rows:
         if row["missing"]:
@@ -67,7 +67,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         except NotHereError:
             state = "on the Hub, not here"
         except WeightsError as error:
-            state = f"damaged: {error}"
+            state = f"not usable: {error}"
     return {
         "task": entry.task,
         "preset": entry.preset,
@@ -104,8 +104,15 @@ def pull(
     console.show_log(verbose, quiet)
     from magn_cli.weights import sources
 
+    failed = 0
     for entry in _chosen(task, preset, all_):
-        console.results.print(escape(str(sources.pull(entry))))
+        try:
+            console.results.print(escape(str(sources.pull(entry))))
+        except WeightsError as error:
+            failed += 1
+            console.complain(str(error))
+    if failed:
+        raise typer.Exit(WeightsError.exit_code)
 
 
 def _chosen(task: str | None, preset: str, everything: bool) -> list[Entry]:
@@ -149,7 +156,9 @@ def verify(
             wrong += 1
             console.complain(str(error))
         else:
-            console.results.print(escape(f"{path}: {about.preset} for {about.task}, {_known(path)}"))
+            console.results.print(
+                escape(console.visible(f"{path}: {about.preset} for {about.task}, {_known(path)}"))
+            )
     if wrong:
         raise typer.Exit(WeightsError.exit_code)
 
@@ -158,7 +167,7 @@ def _known(path: Path) -> str:
     from magn_cli.weights import integrity
     from magn_cli.weights.registry import entries
 
-    found = integrity.of(path)
+    found = integrity.of(path, again=True)
     known = any(entry.sha256.lower() == found for entry in entries())
     return f"sha256 {found}" + ("" if known else ", whole, not in the registry")
 
@@ -197,7 +206,7 @@ def push(
 
     Example:
 
-      magn weights push run/magn-s-jpeg.safetensors me/magn-s-jpeg >> weights.toml
+      magn weights push run/magn-s-jpeg.safetensors me/sharper-jpeg
     """
     console.show_log(verbose, quiet)
     from magn_cli.weights import publishing

@@ -36,7 +36,7 @@ def mean_masked_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     centred = key - key.mean(dim=1, keepdim=True)
     if flex.takes(query, value):
         return flex.flex_attention(query, centred, value, cutoff)
-    return blocked_attention(query, centred, value.to(wide), cutoff, 2 * float(most.amax())).to(value.dtype)
+    return blocked_attention(query, centred, value.to(wide), cutoff, 2 * most.amax()).to(value.dtype)
 
 
 def largest_products(query: Tensor, key: Tensor) -> Tensor:

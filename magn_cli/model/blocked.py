@@ -31,19 +31,19 @@ ROWS_AT_LEAST = 16
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def blocked_attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, most: float) -> Tensor:
+def blocked_attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, most: Tensor) -> Tensor:
     """Attend with scores ``q k^T`` where they are above ``-cutoff``.
 
     Args:
         query, centred: ``(G, N, d)``; the keys have mean zero over N.
         value: ``(G, N, e)``, of the same type.
         cutoff: ``(G, N, 1)``, one a row.
-        most: no score is above it.
+        most: one number; no score is above it.
 
     Returns:
         ``(G, N, e)``. Differentiable once, with respect to query, centred and value.
     """
-    return _Blocked.apply(query, centred, value.contiguous(), cutoff, most <= BOUNDED)
+    return _Blocked.apply(query, centred, value.contiguous(), cutoff, float(most) <= BOUNDED)
 
 
 class _Blocked(torch.autograd.Function):

@@ -60,7 +60,7 @@ def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: st
 
 # {name}
 
-MAGN, a multi-level attention-guided graph network, in its form `{about.preset}`: {WORDS[about.task]}.
+MAGN, a multi-level attention-guided graph network; its form `{about.preset}` {WORDS.get(about.task, about.task)}.
 
 ```sh
 magn restore photo.png --task {about.task} --weights {file}

@@ -77,8 +77,15 @@ def load_checkpoint(path: Path) -> tuple[Magn, Checkpoint]:
             f"{path} is not a whole safetensors file ({error}); get it again, other formats are not read."
         ) from error
     about = _about(path, metadata)
+    try:
+        with torch.device("meta"):
+            described = Magn(about.config)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} describes a network that cannot be ({error}); get the file again.") from error
+    # Compared before it is made: metadata may describe one that no memory holds.
+    _check(path, described, tensors)
     model = Magn(about.config)
-    _fill(path, model, tensors)
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
     return model.eval().requires_grad_(False), about
 
 
@@ -89,20 +96,22 @@ def _about(path: Path, metadata: dict[str, str]) -> Checkpoint:
     if version != str(FORMAT_VERSION):
         raise WeightsError(f"{path} has format {version}, this magn reads format {FORMAT_VERSION}; update magn.")
     try:
-        scale = json.loads(metadata["level_scale"])
+        scale, training = json.loads(metadata["level_scale"]), json.loads(metadata["training"])
+        if not isinstance(training, dict):
+            raise ValueError("the training record is no table")
         return Checkpoint(
             task=metadata["task"],
             preset=metadata["preset"],
             config=MagnConfig.from_dict(json.loads(metadata["config"])),
             scale=LevelScale.from_dict(scale) if scale else None,
-            training=json.loads(metadata["training"]),
+            training=training,
             licence=metadata["licence"],
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"the metadata of {path} cannot be read ({error}); get the file again.") from error
 
 
-def _fill(path: Path, model: Magn, tensors: dict[str, Tensor]) -> None:
+def _check(path: Path, model: Magn, tensors: dict[str, Tensor]) -> None:
     own = {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}
     wrong = sorted(
         (own.keys() ^ tensors.keys())
@@ -115,4 +124,3 @@ def _fill(path: Path, model: Magn, tensors: dict[str, Tensor]) -> None:
         )
     if broken := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
         raise WeightsError(f"{path} holds values that are not finite in {broken[0]!r}; get the file again.")
-    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magn_cli.errors import WeightsError
-from magn_cli.weights.registry import check_inside
+from magn_cli.weights.registry import REPOSITORY, check_inside
+
+log = logging.getLogger(__name__)
 
 SCHEME = "hf://"
+CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,9 @@ def is_reference(text: str) -> bool:
 
 def parse(text: str) -> Reference:
     """Read ``hf://user/repo/file.safetensors@revision``. Raises :class:`WeightsError` for anything else."""
-    match = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)/([^@]+?)(?:@([^@]+))?", text)
-    if match is None:
+    match = re.fullmatch(r"hf://([^/@]+/[^/@]+)/([^@]+?)(?:@([\w./-]+))?", text, re.ASCII)
+    named = match is not None and REPOSITORY.fullmatch(match[1])
+    if match is None or not named or ".." in (match[3] or "") or (match[3] or "").startswith("/"):
         raise WeightsError(f"{text} names no file on the Hub; write hf://user/repo/file.safetensors@revision.")
     check_inside(match[2], text)
     return Reference(*match.groups())
@@ -49,11 +54,12 @@ def stem(weights: str) -> str:
     return Path(parse(weights).filename if is_reference(weights) else weights).stem
 
 
-def cached(repo_id: str, filename: str, revision: str | None) -> Path | None:
+def cached(reference: Reference) -> Path | None:
     """Return where a file lies in the Hub's cache on this machine; None where it does not. Uses no network."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(repo_id, filename, revision=revision)
+    with _sentences(str(reference), reference.repo_id):
+        found = try_to_load_from_cache(reference.repo_id, reference.filename, revision=reference.revision)
     return Path(found) if isinstance(found, str) and Path(found).is_file() else None
 
 
@@ -62,8 +68,12 @@ def get(reference: Reference, force: bool = False) -> Path:
 
     Raises :class:`WeightsError` where it cannot be had, saying what to do.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download
 
+    if force and constants.HF_HUB_OFFLINE:
+        raise WeightsError(
+            f"{reference} is damaged on this machine and HF_HUB_OFFLINE is set; unset it, and try again."
+        )
     with _sentences(str(reference), reference.repo_id):
         return Path(
             hf_hub_download(
@@ -76,20 +86,26 @@ def get(reference: Reference, force: bool = False) -> Path:
         )
 
 
-def push(path: Path, repo_id: str, card: str, private: bool) -> str:
+def push(path: Path, repo_id: str, card: str, replace: bool, private: bool) -> str:
     """Upload a checkpoint and its card to a repository, made if there is none; return the new commit.
 
-    Raises :class:`WeightsError` where that is refused or fails.
+    A card that is there already stays, unless ``replace`` says otherwise. Raises :class:`WeightsError` where the
+    upload is refused or fails.
     """
-    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub import CommitOperationAdd, HfApi, constants
 
-    operations = [
-        CommitOperationAdd(path.name, path),
-        CommitOperationAdd("README.md", card.encode()),
-    ]
+    if not REPOSITORY.fullmatch(repo_id):
+        raise WeightsError(f"{repo_id!r} is no name of a repository; write user/name.")
+    if constants.HF_HUB_OFFLINE:
+        raise WeightsError(f"{path} cannot be uploaded while HF_HUB_OFFLINE is set; unset it.")
     with _sentences(repo_id, repo_id):
         hub = HfApi(library_name="magn")
         hub.create_repo(repo_id, private=private, exist_ok=True)
+        operations = [CommitOperationAdd(path.name, path)]
+        if replace or not hub.file_exists(repo_id, CARD):
+            operations.append(CommitOperationAdd(CARD, card.encode()))
+        else:
+            log.warning("%s has a %s already, which stays; --card replaces it", repo_id, CARD)
         commit = hub.create_commit(repo_id, operations, commit_message=f"Add {path.name}")
         return str(commit.oid)
 

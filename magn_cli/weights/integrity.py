@@ -15,25 +15,29 @@ from magn_cli.weights import places
 log = logging.getLogger(__name__)
 
 
-def check(path: Path, sha256: str, mend: str, again: bool = False) -> Path:
-    """Return ``path`` if the file has that hash.
+def check(path: Path, sha256: str, size: int, mend: str, again: bool = False) -> Path:
+    """Return ``path`` if the file has that size and hash.
 
     Args:
         path: the file.
         sha256: what is expected, in hexadecimal digits.
+        size: what is expected, in bytes.
         mend: what to do otherwise: the end of a sentence.
         again: read the file even where its hash is remembered.
 
     Raises:
         WeightsError: it is missing or cannot be read.
-        DamagedError: it has another hash.
+        DamagedError: it has another size or hash.
     """
     try:
-        found = of(path, again)
+        bytes_found = path.stat().st_size
+        found = of(path, again) if bytes_found == size else ""
     except FileNotFoundError as error:
         raise WeightsError(f"the weights {path} are missing; {mend}.") from error
     except OSError as error:
         raise WeightsError(f"the weights {path} cannot be read ({error.strerror}); {mend}.") from error
+    if bytes_found != size:
+        raise DamagedError(f"the weights {path} have {bytes_found:,} bytes, not {size:,}; {mend}.")
     if found != sha256.lower():
         raise DamagedError(f"the weights {path} have sha256 {found}, not {sha256}; {mend}.")
     return path
@@ -46,29 +50,29 @@ def of(path: Path, again: bool = False) -> str:
     """
     about, key = path.stat(), str(path.resolve())
     stamp = [about.st_size, about.st_mtime_ns]
-    known = _remembered()
-    before = known.get(key)
+    before = _remembered().get(key)
     if not again and isinstance(before, list) and before[:2] == stamp and len(before) == 3:
         return str(before[2])
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    _remember({**known, key: [*stamp, found]})
+    # Read again: another process may have remembered something meanwhile.
+    _remember({**_remembered(), key: [*stamp, found]})
     return found
 
 
 def _remembered() -> dict[str, Any]:
     try:
         values = json.loads(places.hashes_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, RuntimeError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}
 
 
 def _remember(known: dict[str, Any]) -> None:
-    path = places.hashes_file()
     try:
+        path = places.hashes_file()
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(path, json.dumps(known, indent=0).encode())
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         # A home that cannot be written to is no reason not to restore a photo.
         log.debug("hashes are not remembered: %s", error)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path, user_config_path
 
+from magn_cli.errors import WeightsError
+
 BUNDLED = Path(__file__).with_name("bundled")
 """Checkpoints that came with the package."""
 
@@ -19,17 +21,27 @@ def shipped_registry() -> Path:
     return packaged if packaged.is_file() else Path(__file__).parents[2] / REGISTRY
 
 
-def own_registry() -> Path:
-    """Return where the user's registry is looked for: ``MAGN_WEIGHTS`` (a file, or its folder), else the
-    platform's folder for settings. It may not exist."""
+def own_registry() -> Path | None:
+    """Return the user's registry: what ``MAGN_WEIGHTS`` names (a file, or its folder), else the platform's folder
+    for settings.
+
+    It may not exist. None: there is no such folder, or it may not be entered. Raises :class:`WeightsError` where
+    ``MAGN_WEIGHTS`` names nothing that can be used.
+    """
     named = os.environ.get("MAGN_WEIGHTS")
-    path = Path(named).expanduser() if named else user_config_path("magn", appauthor=False)
-    return path if path.suffix == ".toml" else path / REGISTRY
-
-
-def own_folder() -> Path:
-    """Return the folder beside the user's registry, in which files of the registry are looked for."""
-    return own_registry().parent
+    try:
+        path = Path(named).expanduser() if named else user_config_path("magn", appauthor=False)
+        there = path.exists()
+        registry = path if path.suffix == ".toml" else path / REGISTRY
+        registry.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        if named:
+            raise WeightsError(f"MAGN_WEIGHTS={named} cannot be used ({error}); name a file or folder.") from error
+        # Somebody without a home of their own has no registry.
+        return None
+    if named and not there:
+        raise WeightsError(f"MAGN_WEIGHTS={named} does not exist; name a weights.toml or its folder, or unset it.")
+    return registry
 
 
 def hashes_file() -> Path:

@@ -7,9 +7,10 @@ from pathlib import Path
 from magn_cli.weights import hub, integrity
 from magn_cli.weights.card import model_card, trained
 from magn_cli.weights.checkpoint import load_checkpoint
-from magn_cli.weights.registry import as_toml, entries
+from magn_cli.weights.registry import as_toml, check_inside, entries
 
 DATA = "Photographs in: {folders}."
+LIMITS = "Nobody has written that down yet."
 
 
 def push(path: Path, repo_id: str, card: str | None, private: bool) -> str:
@@ -18,19 +19,20 @@ def push(path: Path, repo_id: str, card: str | None, private: bool) -> str:
     ``card``: the user's own; None: one is written from what the checkpoint says of itself. Raises
     :class:`WeightsError` where the file is no checkpoint, or the upload is refused.
     """
+    check_inside(path.name, "the upload")
     about = load_checkpoint(path)[1]
-    sha256 = integrity.of(path)
-    figures = next((e.figures for e in entries() if e.sha256 == sha256), {})
-    if card is None:
+    sha256 = integrity.of(path, again=True)
+    figures = next((e.figures for e in entries() if e.sha256.lower() == sha256), {})
+    text = card
+    if text is None:
         folders = ", ".join(map(str, about.training.get("data", []))) or "not recorded"
-        card = model_card(
-            about, path.name, figures, DATA.format(folders=folders), "Nobody has written that down yet."
-        )
-    commit = hub.push(path, repo_id, card, private)
+        text = model_card(about, path.name, figures, DATA.format(folders=folders), LIMITS)
+    commit = hub.push(path, repo_id, text, replace=card is not None, private=private)
     return as_toml(
         {
             "task": about.task,
-            "preset": about.preset,
+            # Not that of the checkpoint: it would take the place of magn's own.
+            "preset": repo_id.rpartition("/")[2],
             "repo_id": repo_id,
             "revision": commit,
             "filename": path.name,

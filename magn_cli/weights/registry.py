@@ -13,6 +13,7 @@ from typing import Any
 import tomli_w
 
 from magn_cli.errors import NoSuchWeightsError, WeightsError
+from magn_cli.tasks import TASKS
 from magn_cli.weights import places
 
 REQUIRED = {"task": str, "preset": str}
@@ -28,7 +29,10 @@ OPTIONAL = {
     "filename": str,
     "missing": str,
 }
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+REPOSITORY = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*(?<![.-])", re.ASCII)
+COMMIT = re.compile("[0-9a-f]{40}")
+SHA256 = re.compile("[0-9a-fA-F]{64}")
+TASK = re.compile("|".join(TASKS))
 SOURCES = ("file", "repo_id", "missing")
 
 
@@ -85,7 +89,7 @@ def entries() -> tuple[Entry, ...]:
     """
     shipped, own = places.shipped_registry(), places.own_registry()
     found = {(e.task, e.preset): e for e in read(shipped, places.BUNDLED)}
-    if own.is_file():
+    if own is not None and own.is_file():
         found.update({(e.task, e.preset): e for e in read(own, own.parent)})
     return tuple(found.values())
 
@@ -93,20 +97,29 @@ def entries() -> tuple[Entry, ...]:
 def read(path: Path, folder: Path) -> Iterator[Entry]:
     """Yield the entries of one registry, whose files lie in ``folder``; errors as for :func:`entries`."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise WeightsError(
             f"the registry {path} cannot be read ({error.strerror}); check it, or install magn again."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"the registry {path} is no UTF-8 text; save it as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
         raise WeightsError(f"the registry {path} is broken: {error}; mend that line.") from error
     for key in document.keys() - {"checkpoint"}:
         raise WeightsError(f"the registry {path} has an unknown key {key!r}; it holds [[checkpoint]] tables only.")
     tables = document.get("checkpoint", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise WeightsError(f"the registry {path} has a wrong 'checkpoint'; write [[checkpoint]] above each entry.")
+    seen: set[tuple[str, str]] = set()
     for number, values in enumerate(tables, 1):
-        yield _entry(f"the registry {path}", f"checkpoint {number}", values, folder)
+        entry = _entry(f"the registry {path}", f"checkpoint {number}", values, folder)
+        if (entry.task, entry.preset) in seen:
+            raise WeightsError(
+                f"the registry {path} has {entry.name} twice, again in checkpoint {number}; drop one."
+            )
+        seen.add((entry.task, entry.preset))
+        yield entry
 
 
 def _entry(where: str, which: str, values: dict[str, Any], folder: Path) -> Entry:
@@ -123,8 +136,13 @@ def _entry(where: str, which: str, values: dict[str, Any], folder: Path) -> Entr
     for key in (*REQUIRED, *needed[sources[0]]):
         if not values.get(key):
             raise WeightsError(f"{where} lacks the key {key!r} in {which}; add it.")
-    if values.get("repo_id") and not REPOSITORY.fullmatch(values["repo_id"]):
-        raise WeightsError(f"{where} has a wrong 'repo_id' in {which}: {values['repo_id']!r}; write user/name.")
+    patterns = {"repo_id": (REPOSITORY, "user/name"), "revision": (COMMIT, "the 40 digits of a commit"),
+                "sha256": (SHA256, "its 64 digits"), "task": (TASK, " or ".join(TASKS))}  # fmt: skip
+    for key, (pattern, meant) in patterns.items():
+        if values.get(key) and not pattern.fullmatch(values[key]):
+            raise WeightsError(f"{where} has a wrong {key!r} in {which}: {values[key]!r}; write {meant}.")
+    if any(type(value) not in (int, float) for value in values.get("figures", {}).values()):
+        raise WeightsError(f"{where} has a figure in {which} that is no number; write dB.")
     for key in ("file", "filename"):
         check_inside(values.get(key, ""), f"{where}, {key!r} in {which}")
     return Entry(folder=folder, **values)
@@ -133,7 +151,7 @@ def _entry(where: str, which: str, values: dict[str, Any], folder: Path) -> Entr
 def check_inside(name: str, where: str) -> None:
     """Raise :class:`WeightsError` where a file's name leads out of the folder that it should lie in."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    if ".." in parts or name.startswith(("/", "\\", "~")) or ":" in name:
+    if ".." in parts or name.startswith(("/", "\\", "~")) or ":" in name or not name.isprintable():
         raise WeightsError(f"{where}: {name} leads out of its folder; give the name of a file inside of it.")
     if name and not name.endswith(".safetensors"):
         raise WeightsError(f"{where}: {name} is no safetensors file; other formats are not read.")

@@ -26,21 +26,23 @@ def locate(task: str, preset: str, weights: str | PathLike[str] | None = None) -
     if weights is not None:
         named = fspath(weights)
         if not hub.is_reference(named):
+            log.info("weights: %s, as given", named)
             return Path(named)
-        path = hub.get(hub.parse(named))
-        log.info("weights: %s from the Hub, in %s", named, path)
-        return path
-    entry = find(task, preset)
-    try:
-        path, where = here(entry)
-    except NotHereError:
-        path, where = pull(entry), "from the Hub"
+        reference = hub.parse(named)
+        where = "cached" if hub.cached(reference) else "from the Hub"
+        path = hub.get(reference)
+    else:
+        entry = find(task, preset)
+        try:
+            path, where = here(entry)
+        except NotHereError:
+            path, where = pull(entry), "from the Hub"
     log.info("weights: %s, %s, %s", path.name, where, path)
     return path
 
 
 def here(entry: Entry, again: bool = False) -> tuple[Path, str]:
-    """Return a checkpoint's file without any network, and in words where it lies; its hash is compared.
+    """Return a checkpoint's file without any network, and in words where it lies; size and hash are compared.
 
     ``again``: read the file even where its hash is remembered. Raises :class:`NotHereError` where it would have
     to be downloaded, :class:`WeightsError` where what is here is not what the registry means.
@@ -49,38 +51,53 @@ def here(entry: Entry, again: bool = False) -> tuple[Path, str]:
     if own is not None:
         bundled = entry.folder == places.BUNDLED
         mend = "install magn again" if bundled else f"put the right file there, or mend {places.own_registry()}"
-        return integrity.check(own, entry.sha256, mend, again), "bundled" if bundled else "local"
-    local = places.own_folder() / Path(entry.filename).name
-    if local.is_file():
-        return integrity.check(local, entry.sha256, "remove it, or put the right file there", again), "local"
-    cached = hub.cached(entry.repo_id, entry.filename, entry.revision)
+        return integrity.check(own, entry.sha256, entry.size, mend, again), "bundled" if bundled else "local"
+    local = _beside_registry(entry)
+    if local is not None and local.is_file():
+        try:
+            return integrity.check(local, entry.sha256, entry.size, "another file is looked for", again), "local"
+        except WeightsError as error:
+            # Two repositories may each have a file of that name.
+            log.warning("%s", str(error).rstrip("."))
+    cached = hub.cached(_reference(entry))
     if cached is None:
-        raise NotHereError(
-            f"{entry.name} are not on this machine; get them by {_pulling(entry)}, or put "
-            f"{local.name} into {local.parent}."
-        )
-    return integrity.check(cached, entry.sha256, f"get them again by {_pulling(entry)}", again), "cached"
+        by_hand = f", or put {local.name} into {local.parent}" if local is not None else ""
+        raise NotHereError(f"{entry.name} are not on this machine; get them by {_pulling(entry)}{by_hand}.")
+    mend = f"get them again by {_pulling(entry)}"
+    return integrity.check(cached, entry.sha256, entry.size, mend, again), "cached"
 
 
 def pull(entry: Entry) -> Path:
-    """Download a checkpoint, or find that it is here; a damaged one is replaced.
+    """Download a checkpoint, or find that it is here; a damaged one in the Hub's cache is replaced.
 
     Raises :class:`WeightsError` where that is not possible.
     """
+    force = False
     try:
         return here(entry)[0]
     except NotHereError:
         pass
-    except WeightsError:
-        if hub.cached(entry.repo_id, entry.filename, entry.revision) is None:
-            raise
-    reference = hub.Reference(entry.repo_id, entry.filename, entry.revision)
-    mend = f"the repository {entry.repo_id} does not hold what was registered, so do not use it"
-    try:
-        return integrity.check(hub.get(reference), entry.sha256, mend, again=True)
     except DamagedError:
-        # The Hub's cache compares no hashes: what lies there may be what is wrong.
-        return integrity.check(hub.get(reference, force=True), entry.sha256, mend, again=True)
+        if entry.file:
+            raise
+        force = True
+    mend = f"the repository {entry.repo_id} does not hold what was registered, so do not use it"
+    if not force:
+        try:
+            return integrity.check(hub.get(_reference(entry)), entry.sha256, entry.size, mend, again=True)
+        except DamagedError:
+            # The cache compares no hashes: the same content under another name may be what is damaged.
+            pass
+    return integrity.check(hub.get(_reference(entry), force=True), entry.sha256, entry.size, mend, again=True)
+
+
+def _reference(entry: Entry) -> hub.Reference:
+    return hub.Reference(entry.repo_id, entry.filename, entry.revision)
+
+
+def _beside_registry(entry: Entry) -> Path | None:
+    registry = places.own_registry()
+    return None if registry is None else registry.parent / Path(entry.filename).name
 
 
 def _pulling(entry: Entry) -> str:
