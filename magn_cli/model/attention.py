@@ -31,25 +31,23 @@ def mean_masked_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """
     wide = torch.float64 if query.dtype == torch.float64 else torch.float32
     query, key = query.to(wide), key.to(wide)
-    most = largest_products(query.detach(), key.detach())
-    cutoff = cut_off(most)
     centred = key - key.mean(dim=1, keepdim=True)
+    with torch.no_grad():
+        lengths = query.norm(dim=-1, keepdim=True)
+        cutoff = cut_off(lengths, key)
     if flex.takes(query, value):
         return flex.flex_attention(query, centred, value, cutoff)
-    return blocked_attention(query, centred, value.to(wide), cutoff, 2 * most.amax()).to(value.dtype)
+    with torch.no_grad():
+        most = lengths.amax() * centred.norm(dim=-1).amax()
+    return blocked_attention(query, centred, value.to(wide), cutoff, most).to(value.dtype)
 
 
-def largest_products(query: Tensor, key: Tensor) -> Tensor:
-    """Return what no score of a row is above, ``|q|`` times the largest ``|k|``: ``(G, N, 1)``.
+def cut_off(lengths: Tensor, key: Tensor) -> Tensor:
+    """Return how far below the mean rounding can bring a score that equals it: ``(G, N, 1)``, not negative.
 
-    Scores with keys whose mean was taken away are at most twice as large.
+    ``lengths``: of the queries, ``(G, N, 1)``.
     """
-    return query.norm(dim=-1, keepdim=True) * key.norm(dim=-1).amax(dim=-1)[:, None, None]
-
-
-def cut_off(most: Tensor) -> Tensor:
-    """Return how far below the mean rounding can bring a score that equals it, from :func:`largest_products`."""
-    return 4 * torch.finfo(most.dtype).eps * most
+    return 4 * torch.finfo(key.dtype).eps * lengths * key.norm(dim=-1).amax(dim=-1)[:, None, None]
 
 
 def mean_masked_attention_reference(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

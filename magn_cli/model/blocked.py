@@ -23,11 +23,15 @@ MASKED_BOUNDED = -40.0
 the least of them: nothing, in float32. Exponentials that underflow are slow, and so is what denormal ones are
 multiplied with."""
 
-SCORES_AT_ONCE = 1 << 19
-"""Scores in one block, over all its groups: 2 MiB in float32, which a processor's cache still holds."""
+SCORES_AT_ONCE = 5 << 17
+"""Scores in one block, over all its groups: 2.5 MiB in float32, which the caches of two cores hold; four graphs
+of 400 nodes are one block."""
 
 ROWS_AT_LEAST = 16
 """Fewer rows would make the matrix products inefficient, however many nodes there are."""
+
+COLUMNS_AT_ONCE = 1024
+"""Longer rows are cut where the scores are bounded: sums over parts of a row need no maximum of the whole."""
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -53,10 +57,10 @@ class _Blocked(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, bounded: bool) -> Tensor:
         edges = _Edges.of(query, centred, cutoff, bounded)
         out, total = torch.empty_like(value), torch.empty_like(cutoff)
-        for at, space in _blocks(query):
-            weights = edges.weights(at, space)
-            total[at] = weights.sum(dim=-1, keepdim=True)
-            out[at] = torch.bmm(weights, value[at[0]])
+        for block in _blocks(query, bounded):
+            weights = edges.weights(block)
+            block.put(total, weights.sum(dim=-1, keepdim=True))
+            block.put(out, torch.bmm(weights, value[block.columns]))
         out /= total
         ctx.save_for_backward(query, centred, value, cutoff, out, total)
         ctx.bounded = bounded
@@ -66,7 +70,11 @@ class _Blocked(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         query, centred, value, cutoff, out, total = ctx.saved_tensors
-        to_query, to_centred, to_value = (torch.zeros_like(t) for t in (query, centred, value))
+        to_query, to_centred, to_value = (
+            torch.empty_like(query),
+            torch.zeros_like(centred),
+            torch.zeros_like(value),
+        )
         edges = _Edges.of(query, centred, cutoff, ctx.bounded)
         # Row i of the softmax takes back P_ij (dP_ij - sum_j P_ij dP_ij), and the sum is grad_i . out_i. With
         # P_ij = weights_ij / total_i, the division is done on what has no columns j.
@@ -74,17 +82,43 @@ class _Blocked(torch.autograd.Function):
         taken = -(grad * out).sum(dim=-1, keepdim=True)
         grad_and_taken, value_and_one = torch.cat([grad, taken], dim=-1), _with_one_below(value)
         second: Tensor | None = None
-        for at, space in _blocks(query):
-            groups = at[0]
-            weights = edges.weights(at, space)
-            to_value[groups].baddbmm_(weights.transpose(1, 2), grad[at])
-            second = torch.empty_like(space) if second is None else second
+        for block in _blocks(query, ctx.bounded):
+            rows, columns = block.rows, block.columns
+            weights = edges.weights(block)
+            _add_product(to_value[columns], weights.transpose(1, 2), grad[rows])
+            second = torch.empty_like(block.space) if second is None else second
             scores = second[: weights.numel()].view_as(weights)
-            torch.bmm(grad_and_taken[at], value_and_one[groups], out=scores)
+            torch.bmm(grad_and_taken[rows], value_and_one[block.below], out=scores)
             scores.mul_(weights)
-            to_query[at] = torch.bmm(scores, centred[groups])
-            to_centred[groups].baddbmm_(scores.transpose(1, 2), query[at])
+            block.put(to_query, torch.bmm(scores, centred[columns]))
+            _add_product(to_centred[columns], scores.transpose(1, 2), query[rows])
         return to_query, to_centred, to_value, None, None
+
+
+@dataclass(frozen=True)
+class _Block:
+    """What is worked on at once: some groups, some rows of their scores, some columns."""
+
+    rows: tuple[slice, slice]
+    """Of ``(G, N, ...)``, groups and rows."""
+
+    columns: tuple[slice, slice]
+    """Of ``(G, N, ...)``, groups and columns."""
+
+    space: Tensor
+    """Memory for the scores, the same for all blocks."""
+
+    @property
+    def below(self) -> tuple[slice, slice, slice]:
+        """Of ``(G, ..., N)``, groups and columns."""
+        return self.columns[0], slice(None), self.columns[1]
+
+    def put(self, whole: Tensor, part: Tensor) -> None:
+        """Add what the columns of this block give its rows; the first columns begin the sum."""
+        if self.columns[1].start == 0:
+            whole[self.rows] = part
+        else:
+            whole[self.rows] += part
 
 
 @dataclass(frozen=True)
@@ -105,11 +139,11 @@ class _Edges:
     def of(query: Tensor, centred: Tensor, cutoff: Tensor, bounded: bool) -> _Edges:
         return _Edges(torch.cat([query, cutoff], dim=-1), _with_one_below(centred), bounded)
 
-    def weights(self, at: tuple[slice, slice], space: Tensor) -> Tensor:
-        """Return some rows of some groups, ``(groups, rows, N)``, written into ``space``."""
-        query, keys = self.query[at], self.keys[at[0]]
+    def weights(self, block: _Block) -> Tensor:
+        """Return the weights of a block, ``(groups, rows, columns)``, written into its space."""
+        query, keys = self.query[block.rows], self.keys[block.below]
         shape = *query.shape[:2], keys.shape[2]
-        scores = space[: shape[0] * shape[1] * shape[2]].view(shape)
+        scores = block.space[: shape[0] * shape[1] * shape[2]].view(shape)
         torch.bmm(query, keys, out=scores)
         masked = MASKED_BOUNDED if self.bounded else MASKED
         F.threshold(scores, -torch.finfo(scores.dtype).tiny, masked, inplace=True)
@@ -117,17 +151,28 @@ class _Edges:
         return scores.exp_() if self.bounded else torch.softmax(scores, dim=-1, out=scores)
 
 
+def _add_product(to: Tensor, a: Tensor, b: Tensor) -> None:
+    """``to += a @ b``; in one operation where ``to`` lies in one piece, which is slow for others."""
+    if to.is_contiguous():
+        to.baddbmm_(a, b)
+    else:
+        to += torch.bmm(a, b)
+
+
 def _with_one_below(x: Tensor) -> Tensor:
     """``(G, N, d)`` to ``(G, d + 1, N)``, ones in the last row."""
     return F.pad(x, (0, 1), value=1.0).transpose(1, 2).contiguous()
 
 
-def _blocks(query: Tensor) -> Iterator[tuple[tuple[slice, slice], Tensor]]:
-    """Yield which groups and rows are next, and memory for their scores, the same for all blocks."""
+def _blocks(query: Tensor, bounded: bool) -> Iterator[_Block]:
     groups, nodes, _ = query.shape
-    rows = min(nodes, max(ROWS_AT_LEAST, SCORES_AT_ONCE // (nodes * min(groups, 4))))
-    together = max(1, min(groups, SCORES_AT_ONCE // (nodes * rows)))
-    space = query.new_empty(together * rows * nodes)
+    columns = min(nodes, COLUMNS_AT_ONCE) if bounded else nodes
+    rows = min(nodes, max(ROWS_AT_LEAST, SCORES_AT_ONCE // (columns * min(groups, 4))))
+    rows = -(-nodes // -(-nodes // rows))
+    together = max(1, min(groups, SCORES_AT_ONCE // (columns * rows)))
+    space = query.new_empty(together * rows * columns)
     for group in range(0, groups, together):
+        which = slice(group, group + together)
         for row in range(0, nodes, rows):
-            yield (slice(group, group + together), slice(row, row + rows)), space
+            for column in range(0, nodes, columns):
+                yield _Block((which, slice(row, row + rows)), (which, slice(column, column + columns)), space)
