@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from magn_cli.allocator import keep_freed_memory
 from magn_cli.restoration.device import choose_device, compute_exactly, has_bf16
 
 
@@ -32,6 +33,7 @@ def options(description: str | None) -> argparse.ArgumentParser:
 def prepare(given: argparse.Namespace) -> torch.device:
     if given.threads:
         torch.set_num_threads(given.threads)
+    keep_freed_memory()  # as the commands do
     device = choose_device(given.device)
     if device.type == "cuda":
         compute_exactly()

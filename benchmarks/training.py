@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of a turn; 40 on a CPU, 400 elsewhere")
     given = parser.parse_args()
     device = measuring.prepare(given)
-    keep_freed_memory()  # as magn train does
+    keep_freed_memory(1 << 30)  # as magn train does
     given.steps = given.steps or (40 if device.type == "cpu" else 400)
     training = {"batch": given.batch, "precision": given.precision, "save_every": 10**9, "validate_every": 10**9}
     values = {"task": given.task, "data": [str(given.data)], "preset": given.preset, "training": training}

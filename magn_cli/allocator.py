@@ -13,12 +13,12 @@ LARGEST_MMAP_THRESHOLD = 32 << 20
 """glibc takes no higher one."""
 
 
-def keep_freed_memory(most: int = 1 << 30) -> None:
+def keep_freed_memory(most: int = 128 << 20) -> None:
     """Let glibc keep up to ``most`` freed bytes for the next tensor; nothing happens where it is not used.
 
     As it comes, it gives large blocks back to the kernel at once, and the kernel clears each page again for the
-    next tensor of that size: half of the time of a forward pass in training. For programs, not for libraries:
-    it changes the whole process.
+    next tensor of that size: half of the time of a forward pass in training, hardly any of restoring. For
+    programs, not for libraries: it changes the whole process.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -92,8 +92,10 @@ def evaluate(
     console.show_log(verbose, quiet)
     outputs = {"json": json, "csv": csv, "markdown": markdown}
     _check_outputs(outputs, overwrite)
+    from magn_cli.allocator import keep_freed_memory
     from magn_cli.evaluation import plan
 
+    keep_freed_memory()
     if protocol not in ("paper", "modern"):
         raise UsageError(f"there is no protocol {protocol!r}; use paper or modern.")
     named: Protocol = "paper" if protocol == "paper" else "modern"

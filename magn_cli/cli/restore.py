@@ -58,6 +58,7 @@ def restore(
       magn restore photos/ --task jpeg --out clean/
     """
     console.show_log(verbose, quiet)
+    from magn_cli.allocator import keep_freed_memory
     from magn_cli.api import load
     from magn_cli.restoration import batch
     from magn_cli.restoration.picture import check_level, check_strength
@@ -81,6 +82,7 @@ def restore(
         ensemble=ensemble,
         **own,
     )
+    keep_freed_memory()
     batch.make_folders(jobs)
     failed = 0
     with _bar(quiet) as bar:

@@ -145,7 +145,7 @@ def train(
     values = recipes.merge({}, *(recipes.check(recipes.read(file), str(file)) for file in files), _given(given))
     chosen = recipes.resolve(values)
     use_threads(threads)
-    keep_freed_memory()
+    keep_freed_memory(1 << 30)
     engine = Engine(device)
     if not engine.first:
         console.show_log(False, True)
