@@ -14,8 +14,16 @@ from magn_cli.errors import ImageError, UsageError
 from magn_cli.restoration.picture import PhotoRestorer, photo_of
 from magn_cli.restoration.windows import Span
 from magn_cli.tasks import get_task
+from magn_cli.tasks.blocks import find_grid
 from magn_cli.tasks.demosaic import PATTERNS
 from magn_cli.tasks.denoise import estimate_sigma
+
+
+def encode(pixels, quality):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
 
 RNG = np.random.default_rng(0)
 
@@ -74,6 +82,38 @@ def test_a_quality_above_the_range_is_told_as_the_nearest(tmp_path, otter):
     task = get_task("jpeg")
     level = PhotoRestorer(task, task.scale, Identity()).resolve(images.read(tmp_path / "a.jpg"), "auto")
     assert level.level == 95 and "98" in level.how
+
+
+@pytest.mark.parametrize("name", ["otter", "osprey", "skyline"])
+def test_a_clean_picture_that_is_no_jpeg_is_left_as_it_is(name):
+    clean = np.asarray(Image.open(EXAMPLES / f"{name}.png").convert("RGB"))
+    task = get_task("jpeg")
+    restored = PhotoRestorer(task, task.scale, None).restore(photo_of(clean))  # a network would be missed
+    assert restored.pixels is clean and "left as it is" in restored.told()
+    # Resized after compression: there are no blocks any more.
+    small = Image.open(io.BytesIO(encode(clean, 60))).resize((500, 300))
+    assert task.find_level(photo_of(np.asarray(small))).strength == 0
+
+
+@pytest.mark.parametrize("name", ["otter", "osprey", "skyline"])
+@pytest.mark.parametrize("quality", [30, 60, 85])
+def test_a_picture_that_was_a_jpeg_once_is_known_by_its_blocks(name, quality):
+    clean = np.asarray(Image.open(EXAMPLES / f"{name}.png").convert("RGB"))
+    once = np.asarray(Image.open(io.BytesIO(encode(clean, quality))))
+    for pixels, corner in ((once, (0, 0)), (once[3:, 5:], (5, 3)), (once.astype(np.uint16) * 257, (0, 0))):
+        assert find_grid(pixels).corner == corner
+        found = get_task("jpeg").find_level(photo_of(pixels))
+        assert found.level is None and found.strength == 1 and "shows the blocks" in found.how
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((63, 200), np.uint8), np.zeros((1, 1, 3), np.uint8)])
+def test_of_small_pictures_nothing_is_said(pixels):
+    assert find_grid(pixels) is None
+    assert get_task("jpeg").find_level(photo_of(pixels)).strength == 1
+
+
+def test_a_flat_picture_has_no_blocks():
+    assert find_grid(np.full((100, 100, 3), 7, np.uint8)).contrast == 1
 
 
 def test_jpeg_is_what_pillow_makes(otter):

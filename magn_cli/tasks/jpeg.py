@@ -12,10 +12,14 @@ from PIL import Image
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.images import Photo, from_float, to_float
 from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Task
+from magn_cli.tasks.blocks import find_grid
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 DEFAULT_SUBSAMPLING = "4:2:0"
 """Pillow's and libjpeg's own, and what most files have."""
+
+NO_BLOCKS, BLOCKS = 1.035, 1.07
+"""Contrast of the 8x8 grid up to which a picture counts as clean, and from which on it surely was a JPEG."""
 
 MAX_SIDE = 65_500
 """Pixels a side; libjpeg stops a little below the 65,535 that the format could say."""
@@ -45,9 +49,12 @@ class Jpeg(Task):
         return _compressed(clean, level, subsampling)
 
     def find_level(self, photo: Photo) -> FoundLevel:
-        """Quality from the file's quantization tables; unknown where the file is no JPEG."""
+        """Quality from the file's quantization tables; unknown where the file is no JPEG.
+
+        Then a picture in which no 8x8 blocks are seen is left as it is: it never was one, or was resized since.
+        """
         if photo.quantization is None:
-            return FoundLevel(None, "the file is not a JPEG")
+            return _unknown(photo)
         chroma = photo.quantization.chroma
         quality, exact = nearest_quality(photo.quantization.luma, chroma)
         how = "from the file's quantization tables" if exact else "nearest to the file's own quantization tables"
@@ -68,6 +75,20 @@ class Jpeg(Task):
             shift = tuple(int(n) for n in rng.integers(0, 8, 2)) if rng.random() < 0.5 else (0, 0)
             drawn["before"] = (self.training_level(rng, PairOptions()), *shift)
         return drawn
+
+
+def _unknown(photo: Photo) -> FoundLevel:
+    how, grid = "the file is not a JPEG", find_grid(photo.pixels)
+    if grid is None:
+        return FoundLevel(None, how)
+    strength = min(1.0, max(0.0, (grid.contrast - NO_BLOCKS) / (BLOCKS - NO_BLOCKS)))
+    if strength == 0:
+        how += " and shows no blocks of one, so it is left as it is; --level unknown restores it all the same"
+    elif strength < 1:
+        how += f" and hardly shows blocks of one; {strength:.0%} of the change applied"
+    else:
+        how += " but shows the blocks of one"
+    return FoundLevel(None, how, strength)
 
 
 def encode(pixels: Pixels, quality: float, subsampling: str = DEFAULT_SUBSAMPLING) -> bytes:
