@@ -1,6 +1,7 @@
 """Training: resumed runs are the same runs, faults are told, and what comes out restores a photo."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -375,6 +376,9 @@ def test_from_photos_to_a_restored_photo(tmp_path, photos, otter_jpeg, config):
     done = magn("train", "--out", out, "--resume", "--max-steps", 62)
     assert done.exit_code == 0 and "max_steps is 62 now, it was 60" in done.stderr
     assert load_state(out / "state.pt")["stand"]["step"] == 62
+    with safe_open(out / "magn-s-jpeg.safetensors", "pt") as file:
+        told = json.loads(file.metadata()["training"])
+    assert told["command"] == json.loads(metadata["training"])["command"] and "magn" in told["resumed"]
 
     before = np.asarray(Image.open(otter_jpeg))
     done = magn("restore", otter_jpeg, "--task", "jpeg", "--weights", out / "magn-s-jpeg.safetensors")

@@ -149,6 +149,8 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         self.stand, self.origin = Stand(**state["stand"]), state["origin"]
+        if state.get("command"):
+            self.about = {**self.about, "command": state["command"], "resumed": self.about.get("command")}
         for name, generator in _generators(self.engine.device):
             if name in state["random"]:
                 generator.set_state(state["random"][name])
@@ -256,6 +258,7 @@ class Trainer:
             "recipe": self._recipe_values(),
             "fingerprints": list(self.fingerprints),
             "origin": self.origin,
+            "command": self.about.get("command"),
             "stand": vars(self.stand).copy(),
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),

@@ -50,6 +50,7 @@ def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: st
         f"{options.get('batch', 0)} crops of {about.config.window}x{about.config.window} a step, "
         f"seed {options.get('seed', 0)}, {options.get('precision', 'fp32')}",
         "command": f"`{about.training.get('command', 'not recorded')}`",
+        **({"resumed by": f"`{about.training['resumed']}`"} if about.training.get("resumed") else {}),
         "licence": about.licence,
     }
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
