@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -155,7 +154,7 @@ def document(given: argparse.Namespace) -> Iterator[str]:
     measured = Measurements(given)
     about = measuring.machine(torch.device("cpu"))
     yield "# Results"
-    yield INTRODUCTION.format(version=__version__, python=platform.python_version(), **about)
+    yield INTRODUCTION.format(version=__version__, **about)
     yield "How far each checkpoint was trained:\n\n| checkpoint | trained |\n|---|---|"
     for task in ("denoise", "jpeg", "demosaic"):
         for weights in available(task):
