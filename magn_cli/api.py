@@ -43,7 +43,8 @@ def load(
         weights: a ``.safetensors`` file made by ``magn train``, or one on the Hugging Face Hub:
             ``hf://user/repo/file.safetensors@revision``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; auto: bf16 where it is faster.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; auto: bf16 where it is faster
+            and the task bears it (not demosaic).
         threads: of the CPU; None: all.
         tile: pixels a side that are worked on at once; decides the memory, not the result; None: by the
             memory that is free.
@@ -65,7 +66,7 @@ def load(
     check_strength(chosen, strength)
     use_threads(threads)
     where = choose_device(device)
-    dtype = choose_type(precision, where)
+    dtype = choose_type("fp32" if precision == "auto" and not chosen.bf16 else precision, where)
     path = locate(task, preset, weights)
     model, about = load_checkpoint(path)
     if about.task != task:

@@ -47,3 +47,14 @@ def test_bf16_moves_the_result_by_less_than_a_hundredth_of_a_decibel(otter, tmp_
     ]
     assert results[0] > psnr(picture, clean) + 0.3
     assert abs(results[0] - results[1]) < 0.01
+
+
+def test_demosaicing_is_computed_in_fp32_unless_asked_otherwise(monkeypatch):
+    monkeypatch.setattr(device, "has_bf16", lambda where: True)
+    chosen = {
+        (task, precision): magn_cli.load(task, precision=precision).restorer.dtype
+        for task in ("jpeg", "demosaic")
+        for precision in ("auto", "bf16")
+    }
+    assert chosen["demosaic", "auto"] == torch.float32
+    assert chosen["demosaic", "bf16"] == chosen["jpeg", "auto"] == torch.bfloat16

@@ -125,6 +125,9 @@ class Task(ABC):
     gray_share: ClassVar[float] = 0.25
     """Share of training pairs that are gray, unless told otherwise."""
 
+    bf16: ClassVar[bool] = True
+    """Whether computing in bf16 moves results by less than 0.01 dB, so that it may be chosen unasked."""
+
     options: ClassVar[frozenset[str]] = frozenset()
     """Names of the options of :meth:`network_input` and :meth:`margin`."""
 

@@ -29,6 +29,9 @@ class Demosaic(Task):
     name: ClassVar[str] = "demosaic"
     alignment: ClassVar[int] = 2
     gray_share: ClassVar[float] = 0.05
+    bf16: ClassVar[bool] = False
+    """It takes 0.02 dB on McMaster18 (38.29) and 0.04 on Kodak24 (41.28): what is left there is hardly error."""
+
     options: ClassVar[frozenset[str]] = frozenset({"pattern"})
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
