@@ -221,6 +221,8 @@ class TestMistakes:
         ["train", "--help"],
         ["degrade", "--help"],
         ["eval", "--help"],
+        ["weights", "--help"],
+        ["weights", "push", "--help"],
     ],
 )
 def test_help_does_not_import_torch(words):

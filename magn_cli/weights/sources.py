@@ -36,7 +36,7 @@ def locate(task: str, preset: str, weights: str | PathLike[str] | None = None) -
         try:
             path, where = here(entry)
         except NotHereError:
-            path, where = pull(entry), "from the Hub"
+            path, where = _downloaded(entry), "from the Hub"
     log.info("weights: %s, %s, %s", path.name, where, path)
     return path
 
@@ -72,23 +72,23 @@ def pull(entry: Entry) -> Path:
 
     Raises :class:`WeightsError` where that is not possible.
     """
-    force = False
     try:
         return here(entry)[0]
     except NotHereError:
-        pass
+        return _downloaded(entry)
     except DamagedError:
         if entry.file:
             raise
-        force = True
+        return _downloaded(entry)
+
+
+def _downloaded(entry: Entry) -> Path:
     mend = f"the repository {entry.repo_id} does not hold what was registered, so do not use it"
-    if not force:
-        try:
-            return integrity.check(hub.get(_reference(entry)), entry.sha256, entry.size, mend, again=True)
-        except DamagedError:
-            # The cache compares no hashes: the same content under another name may be what is damaged.
-            pass
-    return integrity.check(hub.get(_reference(entry), force=True), entry.sha256, entry.size, mend, again=True)
+    try:
+        return integrity.check(hub.get(_reference(entry)), entry.sha256, entry.size, mend, again=True)
+    except DamagedError:
+        # The cache compares no hashes: what lies there, perhaps under another name, may be what is damaged.
+        return integrity.check(hub.get(_reference(entry), force=True), entry.sha256, entry.size, mend, again=True)
 
 
 def _reference(entry: Entry) -> hub.Reference:
