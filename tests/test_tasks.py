@@ -16,7 +16,7 @@ from magn_cli.restoration.windows import Span
 from magn_cli.tasks import get_task
 from magn_cli.tasks.blocks import find_grid
 from magn_cli.tasks.demosaic import PATTERNS
-from magn_cli.tasks.denoise import estimate_sigma
+from magn_cli.tasks.sigma import estimate_sigma
 
 
 def encode(pixels, quality):
@@ -133,7 +133,46 @@ def test_noise_has_the_sigma_asked_for_and_is_not_clipped(otter):
 @pytest.mark.parametrize("sigma", [15, 25, 50])
 def test_sigma_is_estimated(otter, sigma):
     noisy = get_task("denoise").degrade(as_float(otter), sigma, np.random.default_rng(1))
-    assert abs(estimate_sigma(noisy) - sigma) < 0.2 * sigma  # fur all over: texture counts in part
+    assert abs(estimate_sigma(noisy) - sigma) < 0.05 * sigma  # though there is fur all over
+    gray = noisy @ np.array([0.299, 0.587, 0.114], np.float32)
+    assert abs(estimate_sigma(gray) / (0.668 * sigma) - 1) < 0.3  # in gray, texture counts in part
+
+
+@pytest.mark.parametrize("sigma", [2, 5, 10])
+@pytest.mark.parametrize("name", ["otter", "osprey", "skyline"])
+def test_sigma_in_files_of_8_bits(name, sigma):
+    clean = np.asarray(Image.open(EXAMPLES / f"{name}.png").convert("RGB"))
+    noisy = np.clip(np.rint(clean + np.random.default_rng(1).standard_normal(clean.shape) * sigma), 0, 255)
+    for pixels in (noisy.astype(np.uint8), noisy.astype(np.uint16) * 257, noisy.astype(np.float32) / 255):
+        assert abs(estimate_sigma(pixels) - sigma) < 0.05 * sigma + 0.3
+
+
+def test_clipping_does_not_hide_noise():
+    gray = np.tile(np.linspace(0, 1, 400, dtype=np.float32), (400, 1))
+    noisy = gray + np.random.default_rng(1).standard_normal(gray.shape, np.float32) * np.float32(50 / 255)
+    assert abs(estimate_sigma(np.clip(noisy, 0, 1)) - 50) < 3
+
+
+@pytest.mark.parametrize("name", ["otter", "osprey", "skyline"])
+def test_a_clean_photo_is_hardly_taken_for_noisy(name):
+    assert estimate_sigma(np.asarray(Image.open(EXAMPLES / f"{name}.png").convert("RGB"))) < 1.2
+
+
+@pytest.mark.parametrize("name", ["otter", "osprey", "skyline"])
+def test_noise_is_seen_where_chroma_was_stored_at_half_the_size(name, tmp_path):
+    clean = np.asarray(Image.open(EXAMPLES / f"{name}.png").convert("RGB"))
+    noisy = np.clip(clean + np.random.default_rng(1).standard_normal(clean.shape) * 15, 0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(tmp_path / "a.jpg", quality=90)
+    photo = images.read(tmp_path / "a.jpg")
+    assert get_task("denoise").find_level(photo).level > 8
+    assert estimate_sigma(photo.pixels) > 8  # nor where it was saved as a PNG since
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2, 3), (16, 16, 3), (40, 33, 3), (70, 300)])
+def test_sigma_of_small_pictures(shape):
+    assert estimate_sigma(np.full(shape, 90, np.uint8)) == 0
+    noise = 128 + np.random.default_rng(0).standard_normal(shape) * 20
+    assert np.isfinite(estimate_sigma(noise.astype(np.uint8)))
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -216,4 +255,4 @@ def test_denoise_leaves_clean_photos_alone_and_cleans_noisy_ones(otter):
 
 def test_strength_of_denoising_grows_with_the_noise():
     task = get_task("denoise")
-    assert [task.strength(sigma) for sigma in (0, 1, 1.75, 2.5, 75)] == [0, 0, 0.5, 1, 1]
+    assert [task.strength(sigma) for sigma in (0, 1.2, 1.85, 2.5, 75)] == pytest.approx([0, 0, 0.5, 1, 1])

@@ -14,6 +14,9 @@ SIDE = 8
 LEAST = 64
 """Pixels a side below which nothing can be said."""
 
+NO_BLOCKS, BLOCKS = 1.035, 1.07
+"""Contrast of the grid up to which a picture counts as clean, and from which on it surely was a JPEG."""
+
 MOST = 2048
 """Pixels a side that are looked at, in the middle of larger pictures."""
 

@@ -12,14 +12,11 @@ from PIL import Image
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.images import Photo, from_float, to_float
 from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Task
-from magn_cli.tasks.blocks import find_grid
+from magn_cli.tasks.blocks import BLOCKS, NO_BLOCKS, find_grid
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 DEFAULT_SUBSAMPLING = "4:2:0"
 """Pillow's and libjpeg's own, and what most files have."""
-
-NO_BLOCKS, BLOCKS = 1.035, 1.07
-"""Contrast of the 8x8 grid up to which a picture counts as clean, and from which on it surely was a JPEG."""
 
 MAX_SIDE = 65_500
 """Pixels a side; libjpeg stops a little below the 65,535 that the format could say."""
