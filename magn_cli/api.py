@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.errors import UsageError, WeightsError
 from magn_cli.model import PRESETS
+from magn_cli.restoration.auto import CHOICES, AutoRestorer
 from magn_cli.restoration.device import choose_device, choose_type, compute_exactly, use_threads
 from magn_cli.restoration.picture import Level, PhotoRestorer, check_strength, photo_of
 from magn_cli.restoration.restorer import Restorer
@@ -80,6 +81,21 @@ def load(
     return PhotoRestorer(chosen, about.scale, restorer, strength, ensemble, **options)
 
 
+def load_auto(**settings: Any) -> AutoRestorer:
+    """Load what restores each photo by the task that it needs: ``jpeg``, ``denoise``, or nothing.
+
+    Args:
+        settings: as for :func:`load`, but for ``weights``, which are for one task.
+
+    Raises:
+        UsageError: an unknown setting.
+        WeightsError: as for :func:`load`.
+    """
+    if settings.get("weights") is not None:
+        raise UsageError("a checkpoint is for one task; name it, such as --task jpeg, or leave --weights away.")
+    return AutoRestorer({task: load(task, **settings) for task in CHOICES})
+
+
 def restore(
     source: str | PathLike[str] | NDArray[Any], task: str, *, level: Level = "auto", **settings: Any
 ) -> NDArray[Any]:
@@ -88,7 +104,8 @@ def restore(
     Args:
         source: path of a picture; or an array ``(H, W)`` gray or ``(H, W, 3)`` RGB, uint8, uint16, or
             floats 0..1.
-        task: ``denoise``, ``jpeg`` or ``demosaic``.
+        task: ``denoise``, ``jpeg`` or ``demosaic``; ``auto``: ``jpeg``, ``denoise`` or nothing, by what is seen
+            in the picture.
         level: in the task's units (sigma of 255, JPEG quality), ``auto`` or ``unknown``.
         settings: as for :func:`load`.
 
@@ -102,7 +119,8 @@ def restore(
     """
     given = source if isinstance(source, np.ndarray) else None
     photo = images.read(Path(source)) if given is None else photo_of(given)  # type: ignore[arg-type]
-    pixels = load(task, **settings).restore(photo, level).pixels
+    restorer = load_auto(**settings) if task == "auto" else load(task, **settings)
+    pixels = restorer.restore(photo, level).pixels
     if given is None:
         return pixels
     if given.ndim == 3 and pixels.ndim == 2:

@@ -29,6 +29,9 @@ Level = float | str
 class Restored:
     """The result and how it came about."""
 
+    task: str | None
+    """What was done; None: nothing."""
+
     pixels: NDArray[Any]
     """``(H, W)`` or ``(H, W, 3)`` of the input's type."""
 
@@ -40,6 +43,8 @@ class Restored:
 
     def told(self) -> str:
         """Return the level in words: ``quality 20 (from the file's quantization tables)``."""
+        if self.task is None:
+            return self.found.how
         name = self.scale.name if self.scale else "level"
         level = "unknown" if self.found.level is None else f"{self.found.level:g}"
         return f"{name} {level} ({self.found.how})"
@@ -75,13 +80,20 @@ class PhotoRestorer:
         self.strength, self.ensemble = check_strength(task, strength), ensemble
 
     def restore(
-        self, photo: Photo, level: Level = "auto", progress: Callable[[float], None] = lambda done: None
+        self,
+        photo: Photo,
+        level: Level = "auto",
+        progress: Callable[[float], None] = lambda done: None,
+        seen: FoundLevel | None = None,
     ) -> Restored:
-        """Restore one photo. Raises :class:`UsageError` for a level that makes no sense or is out of range."""
-        found = self.resolve(photo, level)
+        """Restore one photo; ``seen``: the level found in it, where that was looked for already.
+
+        Raises :class:`UsageError` for a level that makes no sense or is out of range.
+        """
+        found = self.resolve(photo, level, seen)
         strength = found.strength * self.strength
         if strength == 0:
-            return Restored(photo.pixels, self.scale, found)
+            return Restored(self.task.name, photo.pixels, self.scale, found)
         stored = images.as_stored(photo.pixels, photo.turned)
 
         def rounded(rows: Span, values: NDArray[np.float32]) -> tuple[Span, images.Array]:
@@ -92,7 +104,8 @@ class PhotoRestorer:
 
         bands = self._bands(stored, found.level, progress)
         out = joined((rounded(rows, values) for rows, values in bands), len(stored))
-        return Restored(np.ascontiguousarray(images.as_seen(out, photo.turned)), self.scale, found)
+        pixels = np.ascontiguousarray(images.as_seen(out, photo.turned))
+        return Restored(self.task.name, pixels, self.scale, found)
 
     def restore_values(
         self,
@@ -135,7 +148,7 @@ class PhotoRestorer:
             if len(own) > 0:
                 yield own, self.task.network_output(values[-len(own) :, beside:], gray=pixels.ndim == 2)
 
-    def resolve(self, photo: Photo, level: Level) -> FoundLevel:
+    def resolve(self, photo: Photo, level: Level, seen: FoundLevel | None = None) -> FoundLevel:
         """Return the level for a photo: the one given, or the one found in it moved into the range."""
         wanted = check_level(self.task, level)
         if self.task.scale is None or wanted == "unknown":
@@ -146,7 +159,7 @@ class PhotoRestorer:
             return FoundLevel(None, "this network takes no level")
         if not isinstance(wanted, str):
             return FoundLevel(wanted, "as given")
-        found = self.task.find_level(photo)
+        found = seen or self.task.find_level(photo)
         if found.level is None:
             return found
         nearest, strength = self.task.scale.nearest(found.level), self.task.strength(found.level)

@@ -1,0 +1,40 @@
+"""``--task auto``: the task that each photo needs, by what is seen in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from magn_cli.errors import UsageError
+from magn_cli.images import Photo
+from magn_cli.restoration.picture import Level, PhotoRestorer, Restored
+from magn_cli.tasks.choice import choose
+
+CHOICES = ("jpeg", "denoise")
+"""The tasks that are chosen from."""
+
+
+class AutoRestorer:
+    """Restores a photo by the network that fits it, or leaves it as it is; used like a :class:`PhotoRestorer`."""
+
+    def __init__(self, restorers: Mapping[str, PhotoRestorer]) -> None:
+        """``restorers``: one for each of ``CHOICES``."""
+        self.restorers = restorers
+
+    def restore(
+        self, photo: Photo, level: Level = "auto", progress: Callable[[float], None] = lambda done: None
+    ) -> Restored:
+        """Restore one photo. Raises :class:`UsageError` for a level: which it would be one of is not known."""
+        check_auto_level(level)
+        choice = choose(photo)
+        if choice.task is None:
+            return Restored(None, photo.pixels, None, choice.found)
+        return self.restorers[choice.task].restore(photo, level, progress, choice.found)
+
+
+def check_auto_level(level: Level) -> Level:
+    """Return ``auto``; raises :class:`UsageError` for any other level."""
+    if level != "auto":
+        raise UsageError(
+            f"--level {level} needs a task that it is a level of; give --task jpeg or denoise as well."
+        )
+    return level
