@@ -34,7 +34,5 @@ class AutoRestorer:
 def check_auto_level(level: Level) -> Level:
     """Return ``auto``; raises :class:`UsageError` for any other level."""
     if level != "auto":
-        raise UsageError(
-            f"--level {level} needs a task that it is a level of; give --task jpeg or denoise as well."
-        )
+        raise UsageError(f"--level {level} needs a task that it is one of; give --task jpeg or denoise, too.")
     return level

@@ -16,9 +16,9 @@ NOISY = 3.0
 HIDDEN = 1.05
 """Contrast of JPEG's 8x8 blocks below which noise hides them.
 
-On pieces of five photographs with noise of sigma 0 to 25, then JPEG 4:2:0 of quality 95 to 40, denoising gained more
-than removing artifacts did (0.7 to 4 dB more) wherever blocks showed less than this and there was noise, and less (0.7
-to 1.8 dB) wherever they showed more.
+On pieces of five photographs with noise of sigma 0 to 25, then JPEG 4:2:0 of quality 95 to 40, denoising gained
+more than removing artifacts did (0.7 to 4 dB more) wherever blocks showed less than this and there was noise, and
+less (0.7 to 1.8 dB) wherever they showed more.
 """
 
 

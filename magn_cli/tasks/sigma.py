@@ -13,8 +13,8 @@ BLOCK = 8
 
 QUIET = 0.1, 0.875
 QUIETEST = 0.01, 0.796
-"""A share of the blocks, and below what that share of them lies for pure noise of sigma 1: the root of that quantile
-of chi-squared with 64 degrees of freedom, over 64."""
+"""A share of the blocks, and below what that share of them lies for pure noise of sigma 1: the root of that
+quantile of chi-squared with 64 degrees of freedom, over 64."""
 
 UNEVEN = 0.65
 """Share of the one estimate by detail below which the other, by the quietest blocks, is believed.
@@ -58,7 +58,7 @@ def estimate_sigma(pixels: Array, halved_chroma: bool = False) -> float:
 
     The lower of two estimates, since either takes some texture for noise: by wavelet detail
     (:func:`sigma_of_detail`) and by patches (:func:`sigma_of_patches`). Patches see no noise where chroma was
-    stored at half the size, as in most JPEG files; where this is known, or shows, the quietest blocks of all decide.
+    stored at half the size, as in most JPEG files; where this is known, or shows, the quietest blocks decide.
 
     Args:
         pixels: ``(H, W)`` or ``(H, W, 3)``; uint8, uint16, or floats 0..1.
