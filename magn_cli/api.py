@@ -102,8 +102,8 @@ def restore(
     """Restore one picture.
 
     Args:
-        source: path of a picture; or an array ``(H, W)`` gray or ``(H, W, 3)`` RGB, uint8, uint16, or
-            floats 0..1.
+        source: path of a picture, or for ``demosaic`` of a camera's raw file; or an array ``(H, W)`` gray or
+            ``(H, W, 3)`` RGB, uint8, uint16, or floats 0..1.
         task: ``denoise``, ``jpeg`` or ``demosaic``; ``auto``: ``jpeg``, ``denoise`` or nothing, by what is seen
             in the picture.
         level: in the task's units (sigma of 255, JPEG quality), ``auto`` or ``unknown``.
@@ -111,18 +111,16 @@ def restore(
 
     Returns:
         An array of the same shape and type as the one given (a CFA mosaic ``(H, W)`` gives ``(H, W, 3)``);
-        for a path, an RGB or gray array of the file's depth, the right way up.
+        for a path, an RGB or gray array of the file's depth, the right way up (uint16 for a camera's raw file).
 
     Raises:
         ImageError: the file cannot be read.
         UsageError, WeightsError: as :func:`load`; a level out of range.
     """
-    given = source if isinstance(source, np.ndarray) else None
-    photo = images.read(Path(source)) if given is None else photo_of(given)  # type: ignore[arg-type]
     restorer = load_auto(**settings) if task == "auto" else load(task, **settings)
-    pixels = restorer.restore(photo, level).pixels
-    if given is None:
-        return pixels
-    if given.ndim == 3 and pixels.ndim == 2:
+    if not isinstance(source, np.ndarray):
+        return restorer.restore(images.read(Path(source), mosaics=restorer.mosaics), level).pixels
+    pixels = restorer.restore(photo_of(source), level).pixels
+    if source.ndim == 3 and pixels.ndim == 2:
         pixels = pixels[:, :, None]
-    return pixels.astype(given.dtype)
+    return pixels.astype(source.dtype)

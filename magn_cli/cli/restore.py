@@ -29,7 +29,13 @@ def restore(
         ),
     ] = None,
     level: options.Level = "auto",
-    pattern: options.Pattern = "grbg",
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            help="Bayer pattern for demosaic: grbg, rggb, gbrg or bggr; from the file if it says, else grbg.",
+            show_default=False,
+        ),
+    ] = None,
     strength: Annotated[float, typer.Option(help="Share of the change that is applied, 0 to 1.")] = 1.0,
     ensemble: options.Ensemble = False,
     preset: options.Preset = "magn-s",
@@ -56,6 +62,8 @@ def restore(
       magn restore photo.jpg --task jpeg --out clean.png
 
       magn restore photos/ --task jpeg --out clean/
+
+      magn restore shot.dng --task demosaic
     """
     console.show_log(verbose, quiet)
     from magn_cli.allocator import keep_freed_memory
@@ -67,8 +75,8 @@ def restore(
 
     wanted = check_level(get_task(task), level)
     check_strength(get_task(task), strength)
-    own = {"pattern": check_pattern(pattern)} if task == "demosaic" else {}
-    jobs = batch.plan(source, out, overwrite)
+    own = {"pattern": check_pattern(pattern)} if task == "demosaic" and pattern else {}
+    jobs = batch.plan(source, out, overwrite, mosaics=get_task(task).mosaics)
     restorer = load(
         task,
         preset=preset,

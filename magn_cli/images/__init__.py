@@ -1,8 +1,10 @@
 """Picture files: the only place that knows formats, bit depths, alpha, orientation and metadata."""
 
 from magn_cli.images.depth import change_depth, from_float, full_scale, to_float
+from magn_cli.images.developing import developed
 from magn_cli.images.limits import MAX_PIXELS
-from magn_cli.images.photo import Array, JpegTables, Metadata, Photo
+from magn_cli.images.photo import Array, JpegTables, Metadata, Mosaic, Photo
+from magn_cli.images.raw import NEEDS_DEMOSAIC, RAW_SUFFIXES
 from magn_cli.images.reading import INPUT_SUFFIXES, read
 from magn_cli.images.upright import as_seen, as_stored
 from magn_cli.images.writing import OUTPUT_SUFFIXES, is_supported_output, write
@@ -10,14 +12,18 @@ from magn_cli.images.writing import OUTPUT_SUFFIXES, is_supported_output, write
 __all__ = [
     "INPUT_SUFFIXES",
     "MAX_PIXELS",
+    "NEEDS_DEMOSAIC",
     "OUTPUT_SUFFIXES",
+    "RAW_SUFFIXES",
     "Array",
     "JpegTables",
     "Metadata",
+    "Mosaic",
     "Photo",
     "as_seen",
     "as_stored",
     "change_depth",
+    "developed",
     "from_float",
     "full_scale",
     "is_supported_output",

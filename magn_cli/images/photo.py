@@ -38,14 +38,29 @@ class JpegTables:
 
 
 @dataclass(frozen=True, eq=False)
+class Mosaic:
+    """What a picture with one sample a pixel is, where its file says that a colour filter array made it.
+
+    ``pattern`` names the colours of the first two rows as stored ("rggb"). ``matrix`` is None where the samples
+    are those of a photograph already; else they are a sensor's, white-balanced and on the curve of sRGB, and
+    once they are demosaiced and linear again, ``matrix`` (3, 3) takes camera RGB to sRGB and ``exposure``
+    (1 and above) brightens.
+    """
+
+    pattern: str
+    matrix: Array | None = None
+    exposure: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
 class Photo:
     """A picture, the right way up.
 
     ``pixels`` is (H, W) for gray or (H, W, 3) for RGB, as uint8 (0..255), uint16 (0..65535) or float32
     (0..1 nominal, not clipped), whatever the file holds. ``alpha`` is (H, W) of the same dtype and range,
     or None. ``quantization`` is None unless the file is a JPEG. ``format`` is the format of the file:
-    "JPEG", "PNG", "WEBP", "TIFF", "BMP" or "PNM". ``turned`` is the EXIF orientation (1..8) that the stored
-    picture had and that it was turned by.
+    "JPEG", "PNG", "WEBP", "TIFF", "BMP", "PNM" or "RAW". ``turned`` is the EXIF orientation (1..8) that the stored
+    picture had and that it was turned by. ``mosaic`` is None unless the file says that it holds one.
     """
 
     pixels: Array
@@ -54,3 +69,4 @@ class Photo:
     quantization: JpegTables | None
     format: str
     turned: int = 1
+    mosaic: Mosaic | None = None

@@ -3,10 +3,13 @@
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_lock = threading.Lock()
 
 
 @contextmanager
@@ -22,7 +25,7 @@ def quiet_pillow(*, native: bool) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if native:
-                with _without_stderr():
+                with without_stderr():
                     yield
             else:
                 yield
@@ -31,19 +34,22 @@ def quiet_pillow(*, native: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _without_stderr() -> Iterator[None]:
-    """libtiff has no other way to be silenced from Python than to take its output away."""
-    try:
-        sys.stderr.flush()
-        kept = os.dup(2)
-    except (AttributeError, OSError, ValueError):
-        # A program without a console has no standard error to keep quiet.
-        yield
-        return
-    try:
-        with Path(os.devnull).open("wb") as nothing:
-            os.dup2(nothing.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+def without_stderr() -> Iterator[None]:
+    """Without what C libraries print, libtiff and LibRaw, which have no other way to be silenced from Python.
+    It is taken away from the whole process, one caller at a time.
+    """
+    with _lock:
+        try:
+            sys.stderr.flush()
+            kept = os.dup(2)
+        except (AttributeError, OSError, ValueError):
+            # A program without a console has no standard error to keep quiet.
+            yield
+            return
+        try:
+            with Path(os.devnull).open("wb") as nothing:
+                os.dup2(nothing.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from magn_cli.errors import ImageError
-from magn_cli.images import jpeg, pillow, png, pnm, tiff
+from magn_cli.images import jpeg, pillow, png, pnm, raw, tiff
 from magn_cli.images.limits import RefusedError, at_most
 from magn_cli.images.photo import Photo
 from magn_cli.images.upright import upright
@@ -25,18 +25,21 @@ INPUT_SUFFIXES = frozenset(
 _HEAD = 16
 
 
-def read(path: Path, max_pixels: int | None = None) -> Photo:
+def read(path: Path, max_pixels: int | None = None, *, mosaics: bool = False) -> Photo:
     """The picture in a file, the right way up; of several pages or frames the first, with a warning.
 
-    ``max_pixels``: a larger picture is refused; None: above ``MAX_PIXELS``.
+    ``max_pixels``: a larger picture is refused; None: above ``MAX_PIXELS``. ``mosaics``: raw files of cameras
+    and TIFF files that say to hold a mosaic are read, too; ``Photo.mosaic`` then tells what they hold.
 
     Raises ImageError, one sentence with the name of the file, for whatever cannot be read.
     """
     path = Path(path)
     try:
-        data = _contents(path)
+        data = _contents(path, mosaics)
         with at_most(max_pixels):
-            photo, has_more = _decoder(data[:_HEAD])(data)
+            photo, has_more = _decoder(data[:_HEAD], mosaics)(data)
+        if photo.mosaic and not mosaics:
+            raise RefusedError(f"holds the mosaic of a sensor: {raw.NEEDS_DEMOSAIC}")
         if photo.pixels.dtype.kind == "f":
             _check_finite(photo)
     except RefusedError as refusal:
@@ -52,7 +55,7 @@ def read(path: Path, max_pixels: int | None = None) -> Photo:
     return upright(photo)
 
 
-def _contents(path: Path) -> bytes:
+def _contents(path: Path, mosaics: bool) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -64,7 +67,7 @@ def _contents(path: Path) -> bytes:
             if not head:
                 raise RefusedError("is empty: get an intact copy of it")
             # Before the rest is loaded, which may be gigabytes of something else.
-            _decoder(head)
+            _decoder(head, mosaics)
             return head + file.read()
     except FileNotFoundError:
         raise RefusedError("does not exist: check the name") from None
@@ -77,7 +80,7 @@ def _contents(path: Path) -> bytes:
         raise RefusedError("is not a possible file name: check the name") from None
 
 
-def _decoder(head: bytes) -> Callable[[bytes], tuple[Photo, bool]]:
+def _decoder(head: bytes, mosaics: bool) -> Callable[[bytes], tuple[Photo, bool]]:
     if head.startswith(b"\xff\xd8\xff"):
         return lambda data: (jpeg.read(data), False)
     if head.startswith(png.SIGNATURE):
@@ -85,15 +88,27 @@ def _decoder(head: bytes) -> Callable[[bytes], tuple[Photo, bool]]:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return _read_webp
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return tiff.read
+        return lambda data: _read_tiff(data, mosaics)
     if head.startswith(b"BM"):
         return lambda data: _read_simple(data, "BMP")
     if head[:1] == b"P" and head[1:2] in b"123456" and (head[2:3].isspace() or head[2:3] == b"#"):
         return lambda data: (pnm.read(data), False)
+    if raw.is_raw(head):
+        return lambda data: _read_raw(data, mosaics)
     raise RefusedError(
         "is not a JPEG, PNG, WebP, TIFF, BMP or PNM picture, whatever its name says: "
         "convert it to one of them first"
     )
+
+
+def _read_tiff(data: bytes, mosaics: bool) -> tuple[Photo, bool]:
+    return _read_raw(data, mosaics) if raw.is_raw_tiff(data) else tiff.read(data)
+
+
+def _read_raw(data: bytes, mosaics: bool) -> tuple[Photo, bool]:
+    if not mosaics:
+        raise RefusedError(f"looks like a camera raw file: {raw.NEEDS_DEMOSAIC}")
+    return raw.read(data), False
 
 
 def _read_webp(data: bytes) -> tuple[Photo, bool]:

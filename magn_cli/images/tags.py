@@ -131,19 +131,24 @@ def append_directory(
     return offset
 
 
-def copy_directory(source: Directory, buffer: bytearray, only: frozenset[int] | None = None) -> dict[int, bytes]:
+def copy_directory(
+    source: Directory,
+    buffer: bytearray,
+    only: frozenset[int] | None = None,
+    never: frozenset[int] = frozenset(),
+) -> dict[int, bytes]:
     """Append the values of a directory to ``buffer``, with the EXIF, GPS and interoperability directories
-    below it; returns the records. A value that cannot be read is left out."""
+    below it; returns the records. A value that cannot be read is left out, and ``never`` at any depth."""
     records: dict[int, bytes] = {}
     for tag in source.positions:
-        if only is not None and tag not in only:
+        if tag in never or (only is not None and tag not in only):
             continue
         try:
             if tag in (EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY_DIRECTORY):
                 below = read_directory(source.data, source.integers(tag)[0])
                 # A directory that points back at a parent would never end.
                 tags_below = frozenset(below.positions) - {EXIF_DIRECTORY, GPS_DIRECTORY, tag}
-                copied = copy_directory(below, buffer, tags_below)
+                copied = copy_directory(below, buffer, tags_below, never)
                 offset = append_directory(buffer, source.order, copied)
                 records[tag] = append_value(
                     buffer, source.order, tag, LONG, struct.pack(source.order + "I", offset)

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 
-from magn_cli.images import exif, pillow, tags, tiff_samples
+from magn_cli.images import exif, pillow, sensor_tags, tags, tiff_cfa, tiff_samples
 from magn_cli.images.depth import full_scale
 from magn_cli.images.limits import RefusedError, check_size
 from magn_cli.images.photo import Array, Metadata, Photo
@@ -13,18 +13,19 @@ from magn_cli.images.photo import Array, Metadata, Photo
 logger = logging.getLogger(__name__)
 
 _GRAY_WHITE_FIRST, _GRAY, _RGB = 0, 1, 2
-_READABLE_COLOURS = {_GRAY_WHITE_FIRST, _GRAY, _RGB, 3, 5, 6}
+_READABLE_COLOURS = {_GRAY_WHITE_FIRST, _GRAY, _RGB, 3, 5, 6, sensor_tags.CFA}
 _INTEGER, _FLOAT = 1, 3
 _ASSOCIATED, _STRAIGHT = 1, 2
 _XMP, _ICC = 700, 34675
 _SOFTWARE = tags.SOFTWARE
 # Description, make, model, orientation, software, date, artist, host, copyright, ratings, the Windows
-# texts, and the EXIF and GPS directories: what describes the photograph and not how it is stored.
-_DESCRIPTIVE = frozenset(
+# texts, and the EXIF and GPS directories.
+DESCRIPTIVE = frozenset(
     {270, 271, 272, tags.ORIENTATION, _SOFTWARE, 306, 315, 316, 18246, 18249, 33432}
     | set(range(40091, 40096))
     | {tags.EXIF_DIRECTORY, tags.GPS_DIRECTORY}
 )
+"""The tags that describe the photograph and not how it is stored."""
 _CENTIMETRE = 2.54
 _MAX_BYTES = 2**32 - 1
 
@@ -37,8 +38,6 @@ def read(data: bytes) -> tuple[Photo, bool]:
     if data[:4] in (b"II+\0", b"MM\0+"):
         raise RefusedError("is a BigTIFF file, which is not supported: save it as an ordinary TIFF or a PNG")
     page = tags.read_directory(data)
-    if 50706 in page.positions or page.integers(254, (0,))[0] & 1:
-        raise RefusedError("looks like a camera raw file, of which only a preview could be read: develop it first")
     sizes = page.integers(256) + page.integers(257)
     if len(sizes) != 2:
         raise ValueError("no width and height")
@@ -56,13 +55,16 @@ def read(data: bytes) -> tuple[Photo, bool]:
     else:
         pixels, alpha = _own_pixels(upright, width, height, dtype)
         profile_fits = True
+    mosaic = None
+    if page.integers(262, (_GRAY,))[0] == sensor_tags.CFA:
+        pixels, mosaic = tiff_cfa.prepared(page, pixels)
     metadata = Metadata(
         icc=page.value(_ICC) or None if profile_fits else None,
         exif=_exif(page),
         xmp=page.value(_XMP) or None,
         dpi=_dpi(page),
     )
-    return Photo(pixels, alpha, metadata, None, "TIFF"), page.following != 0
+    return Photo(pixels, alpha, metadata, None, "TIFF", mosaic=mosaic), page.following != 0
 
 
 def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str | None) -> bytes:
@@ -77,7 +79,7 @@ def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str
     buffer = bytearray(metadata.exif or tags.empty())
     page = tags.read_directory(buffer) if metadata.exif else None
     order: tags.ByteOrder = page.order if page else "<"
-    records = {tag: page.record(tag) for tag in _DESCRIPTIVE & set(page.positions)} if page else {}
+    records = {tag: page.record(tag) for tag in DESCRIPTIVE & set(page.positions)} if page else {}
 
     def put(tag: int, kind: int, *numbers: int) -> None:
         code = {tags.SHORT: "H", tags.LONG: "I", tags.RATIONAL: "I"}[kind]
@@ -147,9 +149,9 @@ def _sample_type(page: tags.Directory) -> np.dtype[np.generic] | None:
     }
     dtype = types.get((max(bits), max(kinds))) if len(bits) == len(kinds) == 1 else None
     bytewise = compression in tiff_samples.BYTEWISE_COMPRESSIONS
-    if dtype is not None and bytewise and colour in (_GRAY_WHITE_FIRST, _GRAY, _RGB):
+    if dtype is not None and bytewise and colour in (_GRAY_WHITE_FIRST, _GRAY, _RGB, sensor_tags.CFA):
         return dtype
-    if kinds == {_INTEGER} and bits <= {1, 2, 4, 8}:
+    if kinds == {_INTEGER} and bits <= {1, 2, 4, 8} and colour != sensor_tags.CFA:
         return None
     raise RefusedError(
         "stores its samples in a way that is not supported: save it with 8-bit, 16-bit or 32-bit float "
@@ -192,7 +194,7 @@ def _divided(pixels: Array, alpha: Array, top: int) -> Array:
 def _exif(page: tags.Directory) -> bytes | None:
     """The descriptive tags as a block of their own."""
     buffer = bytearray(tags.empty(page.order))
-    records = tags.copy_directory(page, buffer, _DESCRIPTIVE)
+    records = tags.copy_directory(page, buffer, DESCRIPTIVE)
     if not records:
         return None
     tags.append_directory(buffer, page.order, records, first=True)

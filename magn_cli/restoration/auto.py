@@ -16,6 +16,8 @@ CHOICES = ("jpeg", "denoise")
 class AutoRestorer:
     """Restores a photo by the network that fits it, or leaves it as it is; used like a :class:`PhotoRestorer`."""
 
+    mosaics = False
+
     def __init__(self, restorers: Mapping[str, PhotoRestorer]) -> None:
         """``restorers``: one for each of ``CHOICES``."""
         self.restorers = restorers

@@ -32,11 +32,12 @@ class Done:
     seconds: float
 
 
-def plan(source: Path, out: Path | None, overwrite: bool = False) -> list[Job]:
+def plan(source: Path, out: Path | None, overwrite: bool = False, *, mosaics: bool = False) -> list[Job]:
     """Decide which files are restored and where each result goes. Nothing is read or written yet.
 
     A file goes to ``out``, or to ``<stem>_restored.png`` beside it. A folder's pictures (not its
-    sub-folders') go to the folder ``out`` as PNG, or beside themselves.
+    sub-folders') go to the folder ``out`` as PNG, or beside themselves. With ``mosaics``, a folder that holds raw
+    files of cameras is taken for these alone, as the pictures beside them are no mosaics.
 
     Raises:
         ImageError: the source does not exist or may not be read; a folder holds no picture; the folder of a
@@ -45,7 +46,7 @@ def plan(source: Path, out: Path | None, overwrite: bool = False) -> list[Job]:
             written, or would be made from two inputs.
     """
     try:
-        jobs = _jobs(source, out)
+        jobs = _jobs(source, out, mosaics)
         _check(jobs, overwrite)
     except OSError as error:
         raise ImageError(
@@ -54,7 +55,7 @@ def plan(source: Path, out: Path | None, overwrite: bool = False) -> list[Job]:
     return jobs
 
 
-def _jobs(source: Path, out: Path | None) -> list[Job]:
+def _jobs(source: Path, out: Path | None, mosaics: bool) -> list[Job]:
     if not source.exists():
         raise ImageError(f"there is no file or folder {source}; check the path.")
     if not source.is_dir():
@@ -63,12 +64,17 @@ def _jobs(source: Path, out: Path | None) -> list[Job]:
         return [job]
     if out is not None and out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file, but the results of a folder need a folder; give another --out.")
-    pictures = sorted(p for p in source.iterdir() if p.is_file() and p.suffix.lower() in images.INPUT_SUFFIXES)
+    pictures = _files(source, images.RAW_SUFFIXES) if mosaics else []
+    pictures = pictures or _files(source, images.INPUT_SUFFIXES)
     if out is None:
         pictures = [p for p in pictures if not p.stem.endswith("_restored")]
     if not pictures:
         raise ImageError(f"the folder {source} holds no picture; give a folder of photographs.")
     return [Job(p, out / f"{p.stem}.png" if out else _target(p, None)) for p in pictures]
+
+
+def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in suffixes)
 
 
 def _target(source: Path, out: Path | None) -> Path:
@@ -111,9 +117,11 @@ def restore_file(
         UsageError: the output has come into being since :func:`plan`.
     """
     began = time.perf_counter()
-    photo = images.read(job.source, max_pixels)
+    photo = images.read(job.source, max_pixels, mosaics=restorer.mosaics)
     try:
         restored = restorer.restore(photo, level, progress)
+    except ImageError as error:
+        raise ImageError(f"{job.source}: {error}") from error
     except MemoryError as error:
         raise ImageError(
             f"{job.source} needs more memory than there is; close other programs, or cut it into parts."

@@ -78,6 +78,7 @@ class PhotoRestorer:
         """
         self.task, self.scale, self.restorer, self.options = task, scale, restorer, options
         self.strength, self.ensemble = check_strength(task, strength), ensemble
+        self.mosaics = task.mosaics
 
     def restore(
         self,
@@ -88,9 +89,11 @@ class PhotoRestorer:
     ) -> Restored:
         """Restore one photo; ``seen``: the level found in it, where that was looked for already.
 
-        Raises :class:`UsageError` for a level that makes no sense or is out of range.
+        Raises :class:`UsageError` for a level that makes no sense or is out of range, :class:`ImageError` for a
+        photo that the task cannot be done to.
         """
         found = self.resolve(photo, level, seen)
+        options = self.task.photo_options(photo, **self.options)
         strength = found.strength * self.strength
         if strength == 0:
             return Restored(self.task.name, photo.pixels, self.scale, found)
@@ -100,9 +103,11 @@ class PhotoRestorer:
             if strength < 1:
                 before = to_float(stored[rows.slice])
                 values = before + np.float32(strength) * (values - before)
+            if photo.mosaic:
+                values = images.developed(values, photo.mosaic)
             return rows, from_float(values, stored.dtype)
 
-        bands = self._bands(stored, found.level, progress)
+        bands = self._bands(stored, found.level, progress, options)
         out = joined((rounded(rows, values) for rows, values in bands), len(stored))
         pixels = np.ascontiguousarray(images.as_seen(out, photo.turned))
         return Restored(self.task.name, pixels, self.scale, found)
@@ -114,10 +119,14 @@ class PhotoRestorer:
         progress: Callable[[float], None] = lambda done: None,
     ) -> NDArray[np.float32]:
         """Restore ``(H, W)`` or ``(H, W, 3)``, 0..1, with a level in the task's units; not clipped."""
-        return joined(self._bands(pixels, level, progress), len(pixels))
+        return joined(self._bands(pixels, level, progress, self.options), len(pixels))
 
     def _bands(
-        self, pixels: images.Array, level: float | None, progress: Callable[[float], None]
+        self,
+        pixels: images.Array,
+        level: float | None,
+        progress: Callable[[float], None],
+        options: dict[str, Any],
     ) -> Iterator[tuple[Span, NDArray[np.float32]]]:
         """Yield rows of the restored picture, ``(rows, W)`` or ``(rows, W, 3)``, not clipped.
 
@@ -125,13 +134,13 @@ class PhotoRestorer:
         """
         told = self.scale.to_network(level) if self.scale and level is not None else None
         if not self.ensemble:
-            yield from self._once(pixels, told, self.options, progress)
+            yield from self._once(pixels, told, options, progress)
             return
         cells, every, total = whole_cells(pixels, self.task.alignment), list(turns()), None
         for done, turn in enumerate(every):
-            options = self.task.turned(turn.do, **self.options)
+            turned = self.task.turned(turn.do, **options)
             given = np.ascontiguousarray(turn.do(cells))
-            bands = self._once(given, told, options, partial(_advance, progress, done, len(every)))
+            bands = self._once(given, told, turned, partial(_advance, progress, done, len(every)))
             one = turn.undo(joined(bands, len(given)))
             total = one if total is None else np.add(total, one, out=total)
         assert total is not None

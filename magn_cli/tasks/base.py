@@ -10,8 +10,8 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from magn_cli.errors import UsageError
-from magn_cli.images import Photo
+from magn_cli.errors import ImageError, UsageError
+from magn_cli.images import NEEDS_DEMOSAIC, Photo
 
 Pixels = NDArray[np.float32]
 """``(H, W)`` gray or ``(H, W, 3)`` RGB, 0..1; not clipped where noise was added."""
@@ -128,6 +128,9 @@ class Task(ABC):
     bf16: ClassVar[bool] = True
     """Whether computing in bf16 moves results by less than 0.01 dB, so that it may be chosen unasked."""
 
+    mosaics: ClassVar[bool] = False
+    """Whether it is done to the mosaics of sensors, which others refuse."""
+
     options: ClassVar[frozenset[str]] = frozenset()
     """Names of the options of :meth:`network_input` and :meth:`margin`."""
 
@@ -142,6 +145,16 @@ class Task(ABC):
     @abstractmethod
     def find_level(self, photo: Photo) -> FoundLevel:
         """Read or estimate the level of a picture as it came from its file."""
+
+    def photo_options(self, photo: Photo, **options: Any) -> dict[str, Any]:
+        """Return the options for one photo, with what its file says.
+
+        Raises :class:`ImageError` where it holds the mosaic of a sensor and this task wants a picture, or where
+        an option contradicts it.
+        """
+        if photo.mosaic is not None:
+            raise ImageError(f"the picture is the mosaic of a sensor; {NEEDS_DEMOSAIC}.")
+        return options
 
     def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
         """Return what the network sees, ``(H, W, 3)``, of the same type; gray enters as three equal channels."""

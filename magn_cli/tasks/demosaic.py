@@ -32,6 +32,7 @@ class Demosaic(Task):
     bf16: ClassVar[bool] = False
     """It takes 0.02 dB on McMaster18 (38.27 in place of 38.29): hardly any error is left for it to hide in."""
 
+    mosaics: ClassVar[bool] = True
     options: ClassVar[frozenset[str]] = frozenset({"pattern"})
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
@@ -44,6 +45,18 @@ class Demosaic(Task):
     def find_level(self, photo: Photo) -> FoundLevel:
         """There is no level to be found."""
         return FoundLevel(None, "no level needed")
+
+    def photo_options(self, photo: Photo, **options: Any) -> dict[str, Any]:
+        """Return the pattern that the file of a mosaic tells, if it does, in place of the default.
+
+        Raises :class:`ImageError` where another one is given: levels and white balance went by the file's.
+        """
+        if photo.mosaic is None:
+            return options
+        told, given = photo.mosaic.pattern, options.get("pattern", photo.mosaic.pattern)
+        if given != told:
+            raise ImageError(f"the file says that its pattern is {told}, not {given}; leave --pattern away.")
+        return {**options, "pattern": told}
 
     def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
         """Return the mosaic as three channels in GRBG, from a CFA ``(H, W)`` or a mosaic ``(H, W, 3)``.
