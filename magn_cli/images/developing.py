@@ -13,7 +13,8 @@ _XYZ_OF_SRGB = np.array(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 )
 _BRIGHT_SHARE = 0.01
-_MOST_EXPOSURE = 4.0
+_MOST_EXPOSURE = 8.0
+_SHOULDER = 0.6
 _LEAST_SATURATION = 0.75
 _SOME = 1 << 20
 
@@ -67,7 +68,7 @@ def srgb_of_camera(camera_of_xyz: Array) -> Array:
 
 
 def exposure(mosaic: Array, pattern: str, matrix: Array) -> float:
-    """How much a picture is to be brightened, 1 to 4, for its brightest hundredth to reach white.
+    """How much a picture is to be brightened, 1 to 8, for its brightest hundredth to reach white.
 
     ``mosaic`` as :func:`encoded` gives it, ``matrix`` as :class:`Mosaic` has it.
     """
@@ -92,9 +93,18 @@ def developed(values: npt.NDArray[np.float32], mosaic: Mosaic) -> npt.NDArray[np
         return values
     light = linear_light(np.clip(values, 0, 1)) @ mosaic.matrix.T.astype(np.float32)
     np.clip(light, 0, 1, out=light)
-    # Dark tones are multiplied by the exposure, white stays where it is, and nothing is cut in between.
-    light *= mosaic.exposure / (1 + (mosaic.exposure - 1) * light)
-    return srgb_curve(light).astype(np.float32, copy=False)
+    return srgb_curve(brightened(light, mosaic.exposure)).astype(np.float32, copy=False)
+
+
+def brightened(light: Array, times: float) -> Array:
+    """Linear light, 0..1, multiplied by 1 and more, but that white stays where it is and nothing is cut.
+
+    Above the shoulder it is compressed as by Reinhard et al. (2002, with a white point), with the same slope there.
+    """
+    bright = light * np.float32(times)
+    room = 1 - _SHOULDER
+    over, most = np.maximum(bright - _SHOULDER, 0) / room, (times - _SHOULDER) / room
+    return np.minimum(bright, _SHOULDER) + room * over * (1 + over / most**2) / (1 + over)
 
 
 def srgb_curve(light: Array) -> Array:

@@ -41,6 +41,8 @@ def is_raw(head: bytes) -> bool:
 
 def is_raw_tiff(data: bytes) -> bool:
     """Whether a TIFF file is a raw file; ValueError if it is damaged."""
+    if data[:4] not in (b"II*\0", b"MM\0*"):
+        return False
     if data[8:10] == b"CR" or data[8:12] == b"IIII":
         return True
     page = tags.read_directory(data)
