@@ -14,6 +14,11 @@ XYZ_OF_SRGB = np.array(
 CAMERA_OF_XYZ = np.array([[0.9020, -0.2890, -0.0715], [-0.4535, 1.2436, 0.2348], [-0.0934, 0.1919, 0.7086]])
 """A DNG colour matrix (XYZ to camera) of the kind that full-frame cameras have."""
 
+OF_SAMPLES = frozenset({33421, 33422, 50710, 50711, 50713, 50714, 50717, 50719, 50720, 50829})
+"""The tags that stand where the samples do."""
+
+PLAIN = {"metadata": None, "software": False}
+
 
 def linear(srgb: np.ndarray) -> np.ndarray:
     """Undo the sRGB curve; 0..1, any shape."""
@@ -68,14 +73,17 @@ def write_dng(
     crop: tuple[int, int, int, int] | None = None,
     orientation: int = 1,
     photometric: int = 32803,
+    preview: bool = False,
+    cfa: tuple[tuple[int, int], bytes] | None = None,
     extra: tuple = (),
     without: frozenset[int] = frozenset(),
 ) -> Path:
     """Write samples ``(H, W)`` whose pattern starts at the active area's corner; returns the path.
 
     ``active`` is top, left, bottom, right in the samples; ``crop`` left, top, width, height in the active area.
+    ``preview``: that comes first, as in files of cameras, and the samples below it. ``cfa`` is the size of a pattern and its colours, where it is not the sensor's.
     """
-    colours = np.array(["rgb".index(c) for c in sensor.pattern], np.uint8).reshape(2, 2)
+    size, colours = cfa or ((2, 2), bytes("rgb".index(c) for c in sensor.pattern))
     black = np.array(sensor.black)
     entries = [
         (50706, 1, 4, b"\x01\x04\x00\x00", False),
@@ -93,20 +101,19 @@ def write_dng(
         *extra,
     ]
     if photometric == 32803:
-        # The CFA pattern of a DNG starts at the active area's corner.
-        entries += [(33421, 3, 2, (2, 2), False), (33422, 1, 4, colours.tobytes(), False)]
+        entries += [(33421, 3, 2, size, False), (33422, 1, len(colours), colours, False)]
         entries += [(50710, 1, 3, bytes([0, 1, 2]), False), (50711, 3, 1, 1, False)]
     if active:
         entries.append((50829, 4, 4, active, False))
     if crop:
         entries.append((50719, 4, 2, crop[:2], False))
         entries.append((50720, 4, 2, crop[2:], False))
-    tifffile.imwrite(
-        path,
-        samples,
-        photometric=photometric,
-        metadata=None,
-        software=False,
-        extratags=[entry for entry in entries if entry[0] not in without],
-    )
+    entries = [entry for entry in entries if entry[0] not in without]
+    with tifffile.TiffWriter(path) as file:
+        if preview:
+            small = np.zeros((20, 30, 3), np.uint8)
+            first = [entry for entry in entries if entry[0] not in OF_SAMPLES]
+            entries = [entry for entry in entries if entry[0] in OF_SAMPLES]
+            file.write(small, photometric="rgb", subfiletype=1, subifds=1, extratags=first, **PLAIN)
+        file.write(samples, photometric=photometric, subfiletype=0, extratags=entries, **PLAIN)
     return path

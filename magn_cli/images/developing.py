@@ -99,7 +99,7 @@ def developed(values: npt.NDArray[np.float32], mosaic: Mosaic) -> npt.NDArray[np
 def brightened(light: Array, times: float) -> Array:
     """Linear light, 0..1, multiplied by 1 and more, but that white stays where it is and nothing is cut.
 
-    Above the shoulder it is compressed as by Reinhard et al. (2002, with a white point), with the same slope there.
+    Above the shoulder it is compressed as by Reinhard et al. (2002, with a white point), without a bend.
     """
     bright = light * np.float32(times)
     room = 1 - _SHOULDER

@@ -80,19 +80,17 @@ def read(data: bytes) -> Photo:
 
 
 def _photo(raw: "RawPy", data: bytes) -> Photo:
-    _check_bayer(raw)
+    _check_flat(raw)
     page = _dng_page(data)
     top, left, height, width = _shown(raw, page)
     indices = np.array([[raw.raw_color(top + y, left + x) for x in (0, 1)] for y in (0, 1)])
     pattern = "".join("rgbg"[i] for i in indices.flatten())
+    if pattern not in sensor_tags.PATTERNS:
+        raise _of_another_kind("is from a sensor that has no Bayer pattern of red, green and blue")
     blacks = _blacks(raw, page, indices, (top, left))
-    gains = np.array([gain or raw.camera_whitebalance[1] for gain in raw.camera_whitebalance])[:3]
-    if not gains.min() > 0:
-        logger.warning("The raw file does not say its white balance; that for daylight is used.")
-        gains = np.array(raw.daylight_whitebalance[:3])
     samples = raw.raw_image[top : top + height, left : left + width]
+    mosaic = encoded(samples, pattern, blacks, saturation(samples, blacks, raw.white_level), _gains(raw))
     matrix = _matrix(raw)
-    mosaic = encoded(samples, pattern, blacks, saturation(samples, blacks, raw.white_level), gains)
     return Photo(
         mosaic,
         None,
@@ -103,18 +101,24 @@ def _photo(raw: "RawPy", data: bytes) -> Photo:
     )
 
 
-def _check_bayer(raw: "RawPy") -> None:
-    kind = None
+def _of_another_kind(what: str) -> RefusedError:
+    return RefusedError(f"is a raw file that {what}: develop it with a raw converter first")
+
+
+def _check_flat(raw: "RawPy") -> None:
+    """Refuse what is not one sample a pixel in a pattern of 2 x 2."""
     if raw.num_colors == 1:
-        kind = "is from a monochrome camera, which has no mosaic to be made a picture of"
-    elif raw.raw_type.name != "Flat" or raw.raw_pattern is None:
-        kind = "has all colours at each pixel already (linear DNG, Foveon or small raw)"
-    elif raw.raw_pattern.shape == (6, 6):
-        kind = "is from an X-Trans sensor, and the network knows only Bayer patterns"
-    elif raw.raw_pattern.shape != (2, 2) or raw.color_desc != b"RGBG" or raw.sizes.pixel_aspect != 1:
-        kind = "is from a sensor that has no Bayer pattern of red, green and blue"
-    if kind:
-        raise RefusedError(f"is a raw file that {kind}: develop it with a raw converter first")
+        raise _of_another_kind("is from a monochrome camera, which has no mosaic to be made a picture of")
+    if raw.raw_type.name != "Flat" or raw.raw_pattern is None:
+        raise _of_another_kind("has all colours at each pixel already (linear DNG, Foveon or small raw)")
+    if raw.raw_pattern.shape == (6, 6):
+        raise _of_another_kind("is from an X-Trans sensor, and the network knows only Bayer patterns")
+    sizes = raw.sizes
+    # Fujifilm's sensors that stand on a corner come with the sizes of the turned picture.
+    height, width = raw.raw_image.shape
+    fits = sizes.top_margin + sizes.height <= height and sizes.left_margin + sizes.width <= width
+    if raw.raw_pattern.shape != (2, 2) or raw.color_desc != b"RGBG" or sizes.pixel_aspect != 1 or not fits:
+        raise _of_another_kind("is from a sensor that has no Bayer pattern of red, green and blue")
 
 
 def _dng_page(data: bytes) -> tags.Directory | None:
@@ -129,10 +133,12 @@ def _shown(raw: "RawPy", page: tags.Directory | None) -> tuple[int, int, int, in
     """Top, left, height and width of what the camera means to be shown, without the dark border."""
     sizes = raw.sizes
     whole = (sizes.left_margin, sizes.top_margin, sizes.width, sizes.height)
-    told = (sizes.crop_left_margin, sizes.crop_top_margin, sizes.crop_width, sizes.crop_height)
-    crop = (sensor_tags.crop(page) if page else told) or whole
+    crop = (sizes.crop_left_margin, sizes.crop_top_margin, sizes.crop_width, sizes.crop_height)
+    if page and (told := sensor_tags.crop(page)):
+        top, left = _active_corner(page)
+        crop = (left + told[0], top + told[1], told[2], told[3])
     (x, width), (y, height) = (_overlap(crop[i], crop[i + 2], whole[i], whole[i + 2]) for i in (0, 1))
-    # Some files tell a crop in other units, or none.
+    # Some files tell no crop, or one in other units.
     if 4 * width * height < whole[2] * whole[3]:
         x, y, width, height = whole
     return y, x, height, width
@@ -143,14 +149,28 @@ def _overlap(start: int, length: int, other: int, other_length: int) -> tuple[in
     return first, max(last - first, 0)
 
 
+def _active_corner(page: tags.Directory) -> tuple[int, int]:
+    top, left, *_ = sensor_tags.active_area(page) or (0, 0)
+    return top, left
+
+
 def _blacks(raw: "RawPy", page: tags.Directory | None, indices: Array, corner: tuple[int, int]) -> Array:
     """Those of the four places of the pattern at a corner of all samples."""
     told = sensor_tags.blacks(page) if page else None
     if page is None or told is None:
         return np.array(raw.black_level_per_channel, np.float64)[indices]
     # LibRaw counts from another corner where the active area starts at an odd row or column.
-    start = sensor_tags.active_corner(page)
+    start = _active_corner(page)
     return np.roll(told, [(s - c) % 2 for s, c in zip(start, corner, strict=True)], axis=(0, 1))
+
+
+def _gains(raw: "RawPy") -> Array:
+    """What R, G and B have to be multiplied by for white to be neutral, as shot."""
+    gains = np.array(raw.camera_whitebalance[:3])
+    if gains.min() > 0:
+        return gains
+    logger.warning("The raw file does not say its white balance; that for daylight is used.")
+    return np.array(raw.daylight_whitebalance[:3])
 
 
 def _matrix(raw: "RawPy") -> Array:

@@ -7,13 +7,13 @@ from magn_cli.images.limits import RefusedError
 from magn_cli.images.photo import Array
 from magn_cli.images.tags import Directory, read_directory
 
-CFA, LINEAR_RAW = 32803, 34892
-"""Photometric interpretations: one sample a pixel, and several that are still a sensor's."""
+CFA = 32803
+"""The photometric interpretation of one sample a pixel, behind a colour filter array."""
 
 PATTERNS = frozenset({"rggb", "bggr", "grbg", "gbrg"})
 """The Bayer patterns, by the colours of their first two rows."""
 
-_COLOUR, _BELOW = 262, 330
+_WIDTH, _COLOUR, _BELOW = 256, 262, 330
 _PATTERN_SIZE, _PATTERN, _PLANE_COLOURS, _LAYOUT = 33421, 33422, 50710, 50711
 _BLACK_SIZE, _BLACK, _WHITE, _NEUTRAL = 50713, 50714, 50717, 50728
 _ACTIVE_AREA, _CROP_ORIGIN, _CROP_SIZE = 50829, 50719, 50720
@@ -22,14 +22,10 @@ _DAYLIGHT = 21
 
 
 def of_sensor(page: Directory) -> Directory | None:
-    """The directory, this one or one below it, that describes one sample a pixel; None without one."""
-    if page.integers(_COLOUR, (0,))[0] == CFA:
-        return page
-    for offset in page.integers(_BELOW):
-        below = read_directory(page.data, offset)
-        if below.integers(_COLOUR, (0,))[0] == CFA:
-            return below
-    return None
+    """The widest directory, this one or one below it, that describes one sample a pixel; None without one."""
+    every = [page, *(read_directory(page.data, offset) for offset in page.integers(_BELOW))]
+    mosaics = [one for one in every if one.integers(_COLOUR, (0,))[0] == CFA]
+    return max(mosaics, key=lambda one: one.integers(_WIDTH, (0,))[0], default=None)
 
 
 def pattern(page: Directory) -> str:
@@ -86,16 +82,13 @@ def matrix(page: Directory) -> Array:
     return srgb_of_camera(np.reshape(max(usable, key=lambda one: one[0])[1], (3, 3)))
 
 
-def active_corner(page: Directory) -> tuple[int, int]:
-    """Row and column where the active area, and with it the pattern, starts."""
+def active_area(page: Directory) -> tuple[int, int, int, int] | None:
+    """Top, left, bottom and right of what is no dark border; the pattern starts there. None without it."""
     area = page.integers(_ACTIVE_AREA)
-    return (area[0], area[1]) if len(area) == 4 else (0, 0)
+    return (area[0], area[1], area[2], area[3]) if len(area) == 4 else None
 
 
 def crop(page: Directory) -> tuple[int, int, int, int] | None:
-    """Left, top, width and height of what is to be shown of all samples; None without a word on it."""
+    """Left, top, width and height, in the active area, of what is to be shown; None without a word on it."""
     origin, size = page.integers(_CROP_ORIGIN), page.integers(_CROP_SIZE)
-    if len(origin) != 2 or len(size) != 2:
-        return None
-    top, left = active_corner(page)
-    return left + origin[0], top + origin[1], size[0], size[1]
+    return (origin[0], origin[1], size[0], size[1]) if len(origin) == len(size) == 2 else None
