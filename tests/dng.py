@@ -81,7 +81,8 @@ def write_dng(
     """Write samples ``(H, W)`` whose pattern starts at the active area's corner; returns the path.
 
     ``active`` is top, left, bottom, right in the samples; ``crop`` left, top, width, height in the active area.
-    ``preview``: that comes first, as in files of cameras, and the samples below it. ``cfa`` is the size of a pattern and its colours, where it is not the sensor's.
+    ``preview``: one comes first, as in files of cameras, and the samples below it.
+    ``cfa`` is the size of a pattern and its colours, where it is not the sensor's.
     """
     size, colours = cfa or ((2, 2), bytes("rgb".index(c) for c in sensor.pattern))
     black = np.array(sensor.black)

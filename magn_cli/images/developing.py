@@ -4,6 +4,8 @@ A network that was trained on photographs expects what photographs are: white is
 their share of the scale. So it sees the mosaic balanced and on the curve of sRGB (docs/raw.md has the figures).
 """
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -91,9 +93,25 @@ def developed(values: npt.NDArray[np.float32], mosaic: Mosaic) -> npt.NDArray[np
     """The picture in sRGB, (rows, W, 3), 0..1, of a demosaiced one that :func:`encoded` had prepared."""
     if mosaic.matrix is None:
         return values
-    light = linear_light(np.clip(values, 0, 1)) @ mosaic.matrix.T.astype(np.float32)
+    light = _light_table()[_steps(np.clip(values, 0, 1))].reshape(-1, 3) @ mosaic.matrix.T.astype(np.float32)
     np.clip(light, 0, 1, out=light)
-    return srgb_curve(brightened(light, mosaic.exposure)).astype(np.float32, copy=False)
+    return _tone_table(mosaic.exposure)[_steps(np.sqrt(light, out=light))].reshape(values.shape)
+
+
+def _steps(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+    """0..1 in steps of 16 bits: powers of single values would take longer than a GPU takes for the network."""
+    return np.rint(values * np.float32(65535)).astype(np.uint16)
+
+
+@lru_cache(maxsize=1)
+def _light_table() -> npt.NDArray[np.float32]:
+    return linear_light(np.arange(65536) / 65535).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _tone_table(exposure: float) -> npt.NDArray[np.float32]:
+    """The curve of the finished picture for the square root of light, which has steps enough in the shadows."""
+    return srgb_curve(brightened((np.arange(65536) / 65535) ** 2, exposure)).astype(np.float32)
 
 
 def brightened(light: Array, times: float) -> Array:
@@ -101,7 +119,7 @@ def brightened(light: Array, times: float) -> Array:
 
     Above the shoulder it is compressed as by Reinhard et al. (2002, with a white point), without a bend.
     """
-    bright = light * np.float32(times)
+    bright = light * times
     room = 1 - _SHOULDER
     over, most = np.maximum(bright - _SHOULDER, 0) / room, (times - _SHOULDER) / room
     return np.minimum(bright, _SHOULDER) + room * over * (1 + over / most**2) / (1 + over)
