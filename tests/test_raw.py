@@ -150,6 +150,23 @@ def test_brightening_keeps_order_black_and_white(times, light):
     assert np.allclose(brightened(before, 1), before)
 
 
+@pytest.mark.parametrize(("missing", "words"), [({50721, 50778}, "colours"), ({50728}, "white balance")])
+def test_what_the_file_does_not_say_is_told(tmp_path, otter, caplog, missing, words):
+    path = write_dng(tmp_path / "a.dng", Sensor().mosaic(otter / 255), Sensor(), without=frozenset(missing))
+    images.read(path, mosaics=True)
+    assert [words in record.message for record in caplog.records] == [True]
+
+
+def test_ensemble(tmp_path, chart, network):
+    sensor = Sensor(pattern="bggr")
+    samples = sensor.mosaic(chart)[:, :-1]
+    photo = images.read(write_dng(tmp_path / "a.dng", samples, sensor, orientation=5), mosaics=True)
+    one = network.restore(photo).pixels / 65535
+    mean = magn_cli.load("demosaic", ensemble=True).restore(photo).pixels / 65535
+    assert one.shape == mean.shape == (95, 72, 3)
+    assert abs(one - mean).mean() < 0.005
+
+
 def test_command(tmp_path, otter):
     sensor = Sensor(pattern="gbrg")
     exif = [(33434, 5, 1, (1, 250), False), (37500, 7, 4, b"note", False)]
