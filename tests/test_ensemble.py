@@ -6,6 +6,7 @@ from commands import magn, refused
 from PIL import Image
 
 import magn_cli
+from magn_cli import images
 from magn_cli.errors import UsageError
 from magn_cli.restoration.ensemble import turns, whole_cells
 from magn_cli.restoration.picture import PhotoRestorer, photo_of
@@ -61,6 +62,32 @@ def test_every_turn_of_a_mosaic_reaches_the_network_as_grbg(pattern, channels):
     restorer = PhotoRestorer(DEMOSAIC, None, Looking(), ensemble=True, pattern=pattern)
     np.testing.assert_allclose(restorer.restore_values(mosaic, None), clean, atol=1e-6)
     assert len(calls) == 8
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (3, 5), (7, 1)])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_every_turn_of_a_cut_jpeg_reaches_the_network_with_whole_blocks(corner, colours):
+    rows, columns = (np.arange(side) for side in (32, 40))
+    inside = (((rows - corner[0]) % 8)[:, None] + 8 * ((columns - corner[1]) % 8)[None, :]) / 64
+    # The same in every turn: how far from the middle of its block a pixel lies.
+    far = np.abs((inside * 64) % 8 - 3.5) + np.abs(np.floor(inside * 8) - 3.5)
+    picture = np.squeeze(np.repeat(far[..., None], colours, -1).astype(np.float32))
+    calls = []
+
+    class Looking:
+        def bands(self, seen, level=None, keeps_bayer=False, progress=None):
+            middle = np.abs(np.arange(seen.shape[0]) % 8 - 3.5)[:, None]
+            middle = middle + np.abs(np.arange(seen.shape[1]) % 8 - 3.5)[None, :]
+            # In front lies what was reflected.
+            expected = np.broadcast_to(middle[..., None], seen.shape)
+            np.testing.assert_array_equal(seen[8:, 8:], expected[8:, 8:])
+            calls.append(seen.shape)
+            yield Span(0, len(seen)), images.to_float(np.ascontiguousarray(seen))
+
+    for ensemble in (False, True):
+        restorer = PhotoRestorer(JPEG, JPEG.scale, Looking(), ensemble=ensemble, corner=corner)
+        np.testing.assert_allclose(restorer.restore_values(picture, 20), picture, atol=1e-6)
+    assert len(calls) == 9
 
 
 def test_cells_are_filled_up_by_reflection():

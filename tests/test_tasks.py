@@ -106,6 +106,24 @@ def test_a_picture_that_was_a_jpeg_once_is_known_by_its_blocks(name, quality):
         assert found.level is None and found.strength == 1 and "shows the blocks" in found.how
 
 
+def test_blocks_that_begin_elsewhere_are_restored_as_well_as_others(otter):
+    once = np.asarray(Image.open(io.BytesIO(encode(otter, 20))))
+    restorer = magn_cli.load("jpeg")
+
+    def error(rows, columns, known=True):
+        cut = photo_of(np.ascontiguousarray(once[rows:, columns:]))
+        if known:
+            assert restorer.task.photo_options(cut).get("corner", (0, 0)) == (-rows % 8, -columns % 8)
+            restored = restorer.restore(cut, 20).pixels
+        else:
+            restored = images.from_float(restorer.restore_values(images.to_float(cut.pixels), 20), np.uint8)
+        inner = np.s_[24 - rows : 120 - rows, 24 - columns : 176 - columns]
+        return np.square(restored[inner].astype(float) - otter[24:120, 24:176]).mean()
+
+    assert error(3, 5) < 1.02 * error(0, 0)
+    assert error(3, 5) < 0.95 * error(3, 5, known=False)
+
+
 @pytest.mark.parametrize("pixels", [np.zeros((63, 200), np.uint8), np.zeros((1, 1, 3), np.uint8)])
 def test_of_small_pictures_nothing_is_said(pixels):
     assert find_grid(pixels) is None

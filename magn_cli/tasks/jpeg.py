@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.images import Photo, from_float, to_float
-from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Task
-from magn_cli.tasks.blocks import BLOCKS, NO_BLOCKS, find_grid
+from magn_cli.images import Photo, as_stored, from_float, to_float
+from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Sample, Task, as_rgb
+from magn_cli.tasks.blocks import BLOCKS, NO_BLOCKS, SIDE, find_grid
+from magn_cli.tasks.quantization import nearest_quality
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 DEFAULT_SUBSAMPLING = "4:2:0"
@@ -23,12 +25,18 @@ MAX_SIDE = 65_500
 
 
 class Jpeg(Task):
-    """Remove the artifacts of JPEG compression; level: quality 5-95 as Pillow and libjpeg count it."""
+    """Remove the artifacts of JPEG compression; level: quality 5-95 as Pillow and libjpeg count it.
+
+    Option ``corner``: row and column, 0..7, at which the 8x8 blocks of a picture begin that was cut after
+    compression. On pieces of seven photographs, cut by 3 rows and 5 columns, of quality 20 / 50 / 80, the network
+    gains 0.5 / 0.3 / 0.2 dB by knowing it, and 0.9 / 0.8 / 0.3 where it does not know the quality.
+    """
 
     name: ClassVar[str] = "jpeg"
     scale: ClassVar[LevelScale | None] = LevelScale("quality", 5, 95, offset=1.0, factor=-0.01)
-    alignment: ClassVar[int] = 8
+    alignment: ClassVar[int] = SIDE
     paper_levels: ClassVar[tuple[float | None, ...]] = (10, 20, 30, 40)
+    options: ClassVar[frozenset[str]] = frozenset({"corner"})
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
         """Compress and decode through libjpeg at quality ``level`` (rounded to a whole number).
@@ -64,6 +72,36 @@ class Jpeg(Task):
         example photo, the bundled weights at full strength lose up to 0.3 dB at 98 and 1.3 dB at 100.
         """
         return min(1.0, max(0.0, (100 - level) / 5))
+
+    def photo_options(self, photo: Photo, **options: Any) -> dict[str, Any]:
+        """Return the options, with the corner of the blocks where they are seen and the file is no JPEG."""
+        options = super().photo_options(photo, **options)
+        if photo.quantization is not None:
+            return options
+        grid = find_grid(as_stored(photo.pixels, photo.turned))
+        return options if grid is None or grid.contrast < BLOCKS else {"corner": grid.corner, **options}
+
+    def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
+        """Return ``(H, W, 3)``; by reflected rows and columns in front, blocks begin at multiples of 8."""
+        rows, columns = self.margin(**options)
+        if rows == columns == 0:
+            return as_rgb(pixels)
+        return np.pad(as_rgb(pixels), [(rows, 0), (columns, 0), (0, 0)], mode="symmetric")
+
+    def margin(self, **options: Any) -> tuple[int, int]:
+        """Return how many rows and columns come in front."""
+        row, column = options.get("corner", (0, 0))
+        return -row % SIDE, -column % SIDE
+
+    def turned(self, turn: Callable[[NDArray[Any]], NDArray[Any]], **options: Any) -> dict[str, Any]:
+        """Return the corner that the blocks have once the picture is turned."""
+        row, column = options.get("corner", (0, 0))
+        ends = np.zeros((SIDE, SIDE), np.uint8)
+        ends[row, column], ends[row - 1, column - 1] = 1, 2
+        # Which of a block's two ends comes first may have changed.
+        first, last = (np.argwhere(turn(ends) == end)[0] for end in (1, 2))
+        corner = np.where((first - 1) % SIDE == last, first, last)
+        return {**options, "corner": tuple(int(n) for n in corner)}
 
     def training_options(self, rng: np.random.Generator, pairs: PairOptions) -> dict[str, Any]:
         """Draw the subsampling, and what the picture was compressed with before where it was."""
@@ -122,45 +160,3 @@ def check_subsampling(subsampling: str) -> str:
     if subsampling not in SUBSAMPLINGS:
         raise UsageError(f"unknown chroma subsampling {subsampling!r}; use one of {', '.join(SUBSAMPLINGS)}.")
     return subsampling
-
-
-def nearest_quality(luma: NDArray[np.int_], chroma: NDArray[np.int_] | None = None) -> tuple[int, bool]:
-    """Return the libjpeg quality (1-100) whose tables are nearest, and whether they are the same.
-
-    Args:
-        luma, chroma: 8x8 tables in natural order. The distance is that of the logarithms of the steps, so
-            that a table of another encoder gets the quality of about the same coarseness.
-    """
-    tables = [(luma, _LUMA), (chroma, _CHROMA)] if chroma is not None else [(luma, _LUMA)]
-    distances = [
-        sum(
-            float(np.abs(np.log(np.maximum(given, 1)) - np.log(_scaled(base, quality))).sum())
-            for given, base in tables
-        )
-        for quality in range(1, 101)
-    ]
-    best = int(np.argmin(distances))
-    return best + 1, distances[best] == 0
-
-
-def _scaled(base: NDArray[np.int_], quality: int) -> NDArray[np.int_]:
-    """Scale a table of Annex K as libjpeg does (jpeg_quality_scaling, baseline)."""
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return np.clip((base * scale + 50) // 100, 1, 255)
-
-
-# ITU-T T.81, Annex K, tables K.1 and K.2.
-_LUMA = np.array(
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61],
-        [12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56],
-        [14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77],
-        [24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101],
-        [72, 92, 95, 98, 112, 100, 103, 99],
-    ]
-)
-_CHROMA = np.full((8, 8), 99)
-_CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
