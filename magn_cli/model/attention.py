@@ -33,21 +33,22 @@ def mean_masked_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     query, key = query.to(wide), key.to(wide)
     centred = key - key.mean(dim=1, keepdim=True)
     with torch.no_grad():
-        lengths = query.norm(dim=-1, keepdim=True)
-        cutoff = cut_off(lengths, key)
+        lengths, longest = query.norm(dim=-1, keepdim=True), key.norm(dim=-1).amax(dim=-1)
+        cutoff = cut_off(lengths, longest)
     if flex.takes(query, value):
         return flex.flex_attention(query, centred, value, cutoff)
     with torch.no_grad():
-        most = lengths.amax() * centred.norm(dim=-1).amax()
+        # What is left of a key without the mean key is at most twice as long as the longest.
+        most = 2 * lengths.amax() * longest.amax()
     return blocked_attention(query, centred, value.to(wide), cutoff, most).to(value.dtype)
 
 
-def cut_off(lengths: Tensor, key: Tensor) -> Tensor:
+def cut_off(lengths: Tensor, longest: Tensor) -> Tensor:
     """Return how far below the mean rounding can bring a score that equals it: ``(G, N, 1)``, not negative.
 
-    ``lengths``: of the queries, ``(G, N, 1)``.
+    ``lengths``: of the queries, ``(G, N, 1)``; ``longest``: of each group's keys, ``(G)``.
     """
-    return 4 * torch.finfo(key.dtype).eps * lengths * key.norm(dim=-1).amax(dim=-1)[:, None, None]
+    return lengths * (4 * torch.finfo(lengths.dtype).eps * longest)[:, None, None]
 
 
 def mean_masked_attention_reference(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -56,11 +56,18 @@ class _Blocked(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, bounded: bool) -> Tensor:
         edges = _Edges.of(query, centred, cutoff, bounded)
-        out, total = torch.empty_like(value), torch.empty_like(cutoff)
+        out, total = value, cutoff
         for block in _blocks(query, bounded):
             weights = edges.weights(block)
-            block.put(total, weights.sum(dim=-1, keepdim=True))
-            block.put(out, torch.bmm(weights, value[block.columns]))
+            sums, products = weights.sum(dim=-1, keepdim=True), torch.bmm(weights, value[block.columns])
+            if block.is_whole:
+                # A small graph: what is left out here would take as long as what is done.
+                out, total = products, sums
+                break
+            if out is value:
+                out, total = torch.empty_like(value), torch.empty_like(cutoff)
+            block.put(total, sums)
+            block.put(out, products)
         out /= total
         ctx.save_for_backward(query, centred, value, cutoff, out, total)
         ctx.bounded = bounded
@@ -107,6 +114,9 @@ class _Block:
 
     space: Tensor
     """Memory for the scores, the same for all blocks."""
+
+    is_whole: bool
+    """Whether there is no other block."""
 
     @property
     def below(self) -> tuple[slice, slice, slice]:
@@ -161,7 +171,7 @@ def _add_product(to: Tensor, a: Tensor, b: Tensor) -> None:
 
 def _with_one_below(x: Tensor) -> Tensor:
     """``(G, N, d)`` to ``(G, d + 1, N)``, ones in the last row."""
-    return F.pad(x, (0, 1), value=1.0).transpose(1, 2).contiguous()
+    return F.pad(x, (0, 1), value=1.0).transpose(1, 2)
 
 
 def _blocks(query: Tensor, bounded: bool) -> Iterator[_Block]:
@@ -171,8 +181,10 @@ def _blocks(query: Tensor, bounded: bool) -> Iterator[_Block]:
     rows = -(-nodes // -(-nodes // rows))
     together = max(1, min(groups, SCORES_AT_ONCE // (columns * rows)))
     space = query.new_empty(together * rows * columns)
+    is_whole = together >= groups and rows == columns == nodes
     for group in range(0, groups, together):
         which = slice(group, group + together)
         for row in range(0, nodes, rows):
             for column in range(0, nodes, columns):
-                yield _Block((which, slice(row, row + rows)), (which, slice(column, column + columns)), space)
+                whose = (which, slice(row, row + rows)), (which, slice(column, column + columns))
+                yield _Block(*whose, space, is_whole)
