@@ -14,7 +14,7 @@ INK, SOFT, RULE, PAPER = "#1f1f1f", "#5c5c5c", "#dcdcdc", "#ffffff"
 OURS, PRINTED, OTHERS = "#0069b4", "#b04a00", ("#00785a", "#8c4a85", "#6b6300")
 """Blue, vermilion, then green, purple and olive: Okabe and Ito's, darkened until text in them can be read."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "text.color": INK,
@@ -75,7 +75,7 @@ def label_lines(axes: Axes, labels: Sequence[tuple[float, float, str, str]]) -> 
     """
     low, high = axes.get_ylim()
     # The height of a line of text in the axes' own units.
-    step = (high - low) * 13 / 72 / (axes.get_position().height * axes.figure.get_figheight())
+    step = (high - low) * 13 / 72 * axes.figure.dpi / axes.get_window_extent().height
     placed: list[float] = []
     for x, y, name, colour in sorted(labels, key=lambda label: label[1]):
         height = max([y, *(p + step for p in placed[-1:])])

@@ -71,7 +71,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Write a page to look at: figures, plots, pictures with a slider.", show_default=False),
     ] = None,
-    html_limit: Annotated[float, typer.Option(min=0.1, help="Of the page's size in megabytes.")] = 25,
+    html_limit: options.HtmlLimit = 25,
     link_images: Annotated[
         bool,
         typer.Option("--link-images", help="Put the page's pictures, lossless, into a folder beside it."),

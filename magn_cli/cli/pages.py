@@ -1,4 +1,4 @@
-"""What ``--html`` and ``--compare`` do beside the command's own work."""
+"""What ``magn eval --html`` does beside measuring."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from magn_cli.images import preview
 from magn_cli.report.gallery import Picture
 from magn_cli.report.regions import Region
 
-# Picture sides and WebP qualities to try in turn. Cut before it is compressed hard: what is shown is judged by eye.
+# Picture sides and WebP qualities to try in turn. Cut before compressed hard: what is shown is judged by eye.
 _STEPS = ((preview.LONGEST_SIDE, 92), (preview.LONGEST_SIDE, 80), (1024, 80), (640, 80), (384, 75), (256, 70))
 _LAST_STEP = (128, 60)
 
@@ -58,8 +57,7 @@ def embedded(pictures: Sequence[Picture], room: int) -> tuple[list[Shown], str]:
     size = sum(_address_length(state.file.stat().st_size) for p in pictures for state in p.states)
     if size <= room:
         shown = [
-            Shown.whole(p, tuple(_address("png", state.file.read_bytes()) for state in p.states))
-            for p in pictures
+            Shown.whole(p, tuple(_address("png", state.file.read_bytes()) for state in p.states)) for p in pictures
         ]
         return shown, "Pictures are embedded in 8 bits, without loss."
     for side, quality in _STEPS:
@@ -86,7 +84,7 @@ def linked(pictures: Sequence[Picture], page: Path) -> tuple[list[Shown], str]:
         folder.mkdir(exist_ok=True)
         for picture in pictures:
             for state in picture.states:
-                os.replace(state.file, folder / state.file.name)
+                state.file.replace(folder / state.file.name)
             sources = tuple(f"{quote(folder.name)}/{quote(s.file.name)}" for s in picture.states)
             shown.append(Shown.whole(picture, sources))
     except OSError as error:
@@ -123,7 +121,7 @@ def _within(shown: Iterator[Shown], room: int) -> list[Shown]:
 
 
 def _sentence(shown: list[Shown], side: int, quality: int) -> str:
-    text = f"Pictures are recompressed for this page (WebP, quality {quality}); all figures are those of the originals."
+    text = f"Pictures are recompressed for this page (WebP, quality {quality}); figures are of the originals."
     if cut := sum(s.is_cut for s in shown):
         text += f" {cut} are cut to {side} pixels a side, around the region that differs most."
     return text

@@ -49,16 +49,20 @@ def render(
 def _rendered(template: str, shown: Sequence[Shown], fitted: str, values: dict[str, Any]) -> str:
     script = _text("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return _environment().get_template(template).render(
-        shown=shown,
-        shown_numbers={one.picture.number for one in shown},
-        fitted=fitted,
-        style=Markup(_text("style.css")),
-        script=Markup(script),
-        script_hash=f"sha256-{digest}",
-        version=__version__,
-        date=today(),
-        **values,
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            shown=shown,
+            shown_numbers={one.picture.number for one in shown},
+            fitted=fitted,
+            style=Markup(_text("style.css")),
+            script=Markup(script),
+            script_hash=f"sha256-{digest}",
+            version=__version__,
+            date=today(),
+            **values,
+        )
     )
 
 

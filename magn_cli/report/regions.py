@@ -34,10 +34,6 @@ class Region:
         y = min(max(self.y + (self.height - high) // 2, 0), height - high)
         return Region(x, y, wide, high)
 
-    def told(self) -> str:
-        """Return it in words."""
-        return f"{self.width} × {self.height} at x {self.x}, y {self.y}"
-
 
 def most_different(a: Array, b: Array, side: int, count: int = 1) -> list[Region]:
     """Return the windows with the largest mean squared difference, the largest first; none overlap.

@@ -14,7 +14,11 @@ from magn_cli.weights.sources import locate
 
 
 def settings(
-    command: str, request: Request, work: Sequence[Job], methods: Mapping[str, Sequence[Method]], network: dict[str, Any]
+    command: str,
+    request: Request,
+    work: Sequence[Job],
+    methods: Mapping[str, Sequence[Method]],
+    network: dict[str, Any],
 ) -> dict[str, str]:
     """Return names and values.
 
@@ -70,4 +74,3 @@ def _network(task: str, method: Method, given: dict[str, Any]) -> dict[str, str]
         "device": f"{describe(runner.device)}{threads}",
         "precision": str(runner.dtype).removeprefix("torch."),
     }
-

@@ -32,8 +32,9 @@ def draw(log_file: Path, target: Path) -> bool:
                 axes.set_yscale("log")
             else:
                 axes.plot(steps, values, color=plotting.OURS, marker="o")
-                plotting.label_lines(axes, [(steps[-1], values[-1], f"{values[-1]:.{4 if name == 'ssim' else 2}f}",
-                                             plotting.OURS)])
+                plotting.label_lines(
+                    axes, [(steps[-1], values[-1], f"{values[-1]:.{4 if name == 'ssim' else 2}f}", plotting.OURS)]
+                )
             axes.set_title(title)
             axes.set_xlabel("step")
         figure.savefig(drawn, format="png")
