@@ -70,12 +70,15 @@ def label_lines(axes: Axes, labels: Sequence[tuple[float, float, str, str]]) -> 
     """Write names beside the ends of lines, moved apart where they would lie on each other.
 
     Args:
-        axes: whose limits are set already; there has to be room to the right of the ends.
+        axes: whose limits are set already; it becomes narrower by the names.
         labels: x and y of the end, the name, the colour.
     """
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
     low, high = axes.get_ylim()
     # The height of a line of text in the axes' own units.
-    step = (high - low) * 13 / 72 * axes.figure.dpi / axes.get_window_extent().height
+    step = (high - low) * 13 / 72 * figure.dpi / axes.get_window_extent().height
     placed: list[float] = []
     for x, y, name, colour in sorted(labels, key=lambda label: label[1]):
         height = max([y, *(p + step for p in placed[-1:])])

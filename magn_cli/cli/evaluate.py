@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from magn_cli.cli import console, options
@@ -233,7 +234,8 @@ def _print(results: list[Result]) -> None:
             shown.add_row(*(line[i] for i in used))
         # Squeezed into 80 columns the table would lose its digits; a long line only wraps.
         natural = console.results.measure(shown, options=console.results.options.update(max_width=1000)).maximum
-        console.results.print(shown, width=max(natural, 1), crop=False, soft_wrap=False)
+        wide = Console(file=console.results.file, width=max(natural, 1), highlight=False, emoji=False)
+        wide.print(shown, crop=False)
 
 
 def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:

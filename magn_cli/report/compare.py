@@ -16,7 +16,7 @@ from magn_cli.report.regions import most_different
 from magn_cli.report.side_by_side import side_by_side
 
 PAGES = frozenset({".html", ".htm"})
-REGIONS = 3
+REGIONS = 2
 
 
 class Comparison:

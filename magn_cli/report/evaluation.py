@@ -16,6 +16,7 @@ from magn_cli.images import Array
 from magn_cli.report import figures, page, plots, tables
 from magn_cli.report.gallery import REGION_SIDE, Gallery, State
 from magn_cli.report.regions import most_different
+from magn_cli.tasks import Task
 
 
 class Report:
@@ -37,8 +38,7 @@ class Report:
         rows = {r.method: r.rows[-1] for r in results if r.method in shown}
         if not rows:
             return
-        # What is judged: the network, else the last baseline.
-        judged = self._network if self._network in rows else list(rows)[-1]
+        judged = self._judged(list(rows))
         regions = most_different(shown[judged], clean, REGION_SIDE)
 
         def state(label: str, method: str) -> State:
@@ -73,7 +73,8 @@ class Report:
         Raises :class:`ImageError` where the pictures cannot be written.
         """
         sets = list(dict.fromkeys(r.dataset for r in results))
-        tasks = list(dict.fromkeys(r.task.name for r in results))
+        tasks = list(dict.fromkeys(r.task for r in results))
+        judged = self._judged([r.method for r in results])
         headings = dict.fromkeys(title(r.protocol, r.task) for r in results)
         failures = dict.fromkeys(sentence for r in results for sentence in r.failures)
         return page.render(
@@ -83,7 +84,8 @@ class Report:
             beside=beside,
             title=f"magn eval: {', '.join(sets)}",
             heading=", ".join(sets),
-            subtitle=f"Evaluation of {' and '.join(tasks)}, {page.today()}",
+            subtitle=f"Evaluation of {', '.join(f'{t.name}{_levels(t, results)}' for t in tasks)}; {page.today()}",
+            judged=self._label(judged),
             lead=[sentence for group in self._of_networks(results) if (sentence := tables.gains(group))],
             tables=[tables.means(results, heading, self._network) for heading in headings],
             plots=[Markup(plots.svg(p, i)) for i, p in enumerate(tables.plots_of(results, self._network), 1)],
@@ -91,6 +93,10 @@ class Report:
             settings=list(settings.items()),
             each=tables.each_picture(results, self._numbers),
         )
+
+    def _judged(self, methods: Sequence[str]) -> str:
+        """Return whose result is looked at: the network's, else that of the last baseline."""
+        return self._network if self._network is not None and self._network in methods else methods[-1]
 
     def _label(self, method: str) -> str:
         return {tables.INPUT: "degraded", self._network: "restored"}.get(method, method)
@@ -105,3 +111,8 @@ class Report:
 def _level(result: Result, row: Row) -> str:
     scale = result.task.scale
     return "" if scale is None or row.level is None else f"{scale.name} {row.level:g}"
+
+
+def _levels(task: Task, results: Sequence[Result]) -> str:
+    levels = dict.fromkeys(r.level for r in results if r.task is task and r.level is not None)
+    return f" at {task.scale.name} {', '.join(f'{level:g}' for level in levels)}" if task.scale and levels else ""

@@ -62,11 +62,6 @@ def svg(plot: Plot, number: int) -> str:
         axes.set_xlabel(plot.level)
         axes.set_title(f"PSNR in dB, {plot.title}")
         axes.margins(x=0.03, y=0.08)
-        # The names at the ends of the lines need a column of their own.
-        left, right = axes.get_xlim()
-        longest = max(len(line.name) for line in plot.lines)
-        axes.set_xlim(left, right + (right - left) * 0.022 * longest)
-        figure.draw_without_rendering()
         plotting.label_lines(axes, labels)
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
     return _for_page(drawn.getvalue(), plot, number)

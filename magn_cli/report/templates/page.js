@@ -32,7 +32,6 @@ if (toolbar) {
   const [left, right] = ["left", "right"].map((id) => document.getElementById(id));
   const cards = [...document.querySelectorAll(".picture")].map(build);
   const choose = () => cards.forEach((show) => show(left.value, right.value));
-  right.selectedIndex = Math.min(1, right.options.length - 1);
   toolbar.hidden = false;
   toolbar.addEventListener("submit", (event) => event.preventDefault());
   left.addEventListener("change", choose);
@@ -52,7 +51,9 @@ function build(card) {
   const part = (selector) => viewer.querySelector(selector);
   const [stage, frame, range, spoken] = [".stage", ".frame", "input", ".unseen"].map(part);
   part(".layers").append(...images);
-  card.querySelectorAll(".region").forEach((region) => enlarge(region, images, part(".layers")));
+  card.querySelectorAll(".region").forEach((region, i, all) => {
+    enlarge(region, images, part(".layers"), all.length > 1 ? i + 1 : null);
+  });
   card.querySelector(".states").replaceWith(viewer);
 
   let between = ["", ""];
@@ -100,12 +101,13 @@ function build(card) {
 }
 
 /* A region becomes a mark on the picture and the same part of each state, enlarged. */
-function enlarge(region, images, layers) {
+function enlarge(region, images, layers, number) {
   const { x, y, width, height } = region.dataset;
   const place = { "--x": x, "--y": y, "--cw": width, "--ch": height };
   const put = (element) => Object.entries(place).forEach(([name, value]) => element.style.setProperty(name, value));
   const mark = document.createElement("div");
   mark.className = "mark";
+  if (number) mark.dataset.number = number;
   put(mark);
   layers.append(mark);
   for (const item of region.querySelectorAll("li")) {
