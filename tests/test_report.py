@@ -240,6 +240,7 @@ class TestEvaluation:
 
     def test_requests_that_make_no_sense(self, words, tmp_path):
         refused(magn(*words[:-2], "--link-images"), 2, "--html")
+        refused(magn(*words, "--json", words[-1]), 2, "one file")
         refused(magn(*words[:-1], "-", "--link-images"), 2, "--link-images")
         (tmp_path / "r.html").write_text("mine")
         refused(magn(*words), 2, "r.html")
@@ -332,6 +333,24 @@ class TestCompare:
         assert (tmp_path / "seen" / "a_compare.png").is_file() and (tmp_path / "seen/sub/b_compare.png").is_file()
         with pytest.raises(UsageError, match=r"b_compare\.png exists"):
             comparison(tmp_path / "seen", ["sub/b.jpg"])
+
+    @pytest.mark.parametrize("name", ["otter.jpg", "otter_restored.png"])
+    def test_neither_the_photo_nor_its_result_is_replaced(self, otter_jpeg, name):
+        words = ("restore", otter_jpeg, "--task", "jpeg", "--overwrite", "--compare", otter_jpeg.with_name(name))
+        before = otter_jpeg.read_bytes()
+        refused(magn(*words), 2, name, "another name")
+        assert [p.name for p in otter_jpeg.parent.iterdir()] == ["otter.jpg"] and otter_jpeg.read_bytes() == before
+
+    def test_a_photo_that_fails_leaves_the_page_of_the_others(self, tmp_path, otter):
+        photos = tmp_path / "photos"
+        photos.mkdir()
+        Image.fromarray(otter[:40, :48]).save(photos / "a.jpg")
+        (photos / "b.jpg").write_text("not a picture")
+        done = magn(
+            "restore", photos, "--task", "jpeg", "--out", tmp_path / "out", "--compare", tmp_path / "c.html"
+        )
+        assert done.exit_code == 1 and "b.jpg" in done.stderr
+        assert len(Reader((tmp_path / "c.html").read_text()).of("article")) == 1
 
     def test_what_a_path_asks_for(self, tmp_path):
         with comparison(tmp_path / "a.HTML", ["a", "b"]) as page:

@@ -231,6 +231,18 @@ def test_every_text_can_be_read(report, opened, scheme):
     assert bad == []
 
 
+def test_linked_pictures_are_loaded(tmp_path, otter, opened):
+    (tmp_path / "clean").mkdir()
+    Image.fromarray(otter).save(tmp_path / "clean" / "a picture, 100 %.png")
+    words = ("eval", tmp_path / "clean", "--task", "jpeg", "--level", 10, "--baselines-only", "--link-images")
+    assert magn(*words, "--html", tmp_path / "r & s.html").exit_code == 0
+    page = opened(tmp_path / "r & s.html")
+    loaded = page.locator(".layers img").evaluate_all(
+        "all => Promise.all(all.map((e) => e.decode().then(() => e.naturalWidth)))"
+    )
+    assert loaded == [200, 200]
+
+
 def test_without_script_the_pictures_lie_side_by_side(report, opened):
     page = opened(report, java_script_enabled=False)
     assert page.locator(".states img").count() == 6 * 3

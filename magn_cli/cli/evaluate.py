@@ -242,6 +242,8 @@ def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:
     given = [path for path in outputs.values() if path is not None]
     if given.count(Path("-")) > 1:
         raise UsageError("only one report can go to standard output; give the others a file name.")
+    if len(set(given)) < len(given):
+        raise UsageError("two reports cannot go to one file; give each a name of its own.")
     for path in given:
         console.check_report(path, overwrite)
 

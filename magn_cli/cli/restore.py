@@ -90,7 +90,13 @@ def restore(
     check_strength(get_task(task), strength)
     own = {"pattern": check_pattern(pattern)} if task == "demosaic" and pattern else {}
     jobs = batch.plan(source, out, overwrite, mosaics=get_task(task).mosaics)
-    compared = comparison(compare, [job.source.name for job in jobs], overwrite=overwrite, limit=html_limit)
+    compared = comparison(
+        compare,
+        [job.source.name for job in jobs],
+        taken=[path for job in jobs for path in (job.source, job.target)],
+        overwrite=overwrite,
+        limit=html_limit,
+    )
     restorer = load(
         task,
         preset=preset,

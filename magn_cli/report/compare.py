@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +49,12 @@ class Comparison:
 
 
 def comparison(
-    path: Path | None, names: Sequence[str], *, overwrite: bool = False, limit: float = page.LIMIT
+    path: Path | None,
+    names: Sequence[str],
+    *,
+    taken: Collection[Path] = (),
+    overwrite: bool = False,
+    limit: float = page.LIMIT,
 ) -> Comparison:
     """Return what a path asks for: by its suffix a page or a picture, else a folder of pictures.
 
@@ -57,6 +62,7 @@ def comparison(
         path: ``.html``; for one photo also a suffix that :func:`magn_cli.images.write` knows; a folder; None for
             nothing.
         names: of the photos that will come.
+        taken: the photos themselves and their results, which a comparison never replaces.
         overwrite: whether what is there may be replaced.
         limit: of a page's size in megabytes.
 
@@ -67,13 +73,14 @@ def comparison(
     if path is None:
         return Comparison()
     suffix = path.suffix.lower()
+    others = {other.resolve() for other in taken}
     if suffix in PAGES:
-        _check(path, overwrite)
+        _check(path, others, overwrite)
         return ComparePage(path, limit)
     if path.is_dir() or not suffix:
         targets = {name: (path / name).with_name(f"{Path(name).stem}_compare.png") for name in names}
         for target in targets.values():
-            _check(target, overwrite, parents=True)
+            _check(target, others, overwrite, parents=True)
         return ComparePictures(targets, overwrite)
     if not images.is_supported_output(path):
         raise UsageError(f"{path} can be no comparison; give a name such as compare.html or compare.png.")
@@ -82,7 +89,7 @@ def comparison(
             f"{path} is one picture, but {len(names)} photos are to be compared; give a page such as "
             f"{path.with_suffix('.html')}, or a folder."
         )
-    _check(path, overwrite)
+    _check(path, others, overwrite)
     return ComparePictures(dict.fromkeys(names, path), overwrite)
 
 
@@ -157,7 +164,9 @@ def _with_profile(photo: Photo, sheet: Array) -> Photo:
     )
 
 
-def _check(path: Path, overwrite: bool, parents: bool = False) -> None:
+def _check(path: Path, others: Collection[Path], overwrite: bool, parents: bool = False) -> None:
+    if path.resolve() in others:
+        raise UsageError(f"{path} is a photo or its result, so no comparison can go there; give another name.")
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists; give another name, or --overwrite to replace it.")
     if path.is_dir():

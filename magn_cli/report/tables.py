@@ -23,11 +23,13 @@ def gains(results: Sequence[Result]) -> str | None:
     found = [r.mean.psnr - inputs[r.level] for r in ours]
     if not found or not all(map(math.isfinite, found)):
         return None
-    low, high = (figures.signed(f(found)) for f in (min, max))
+    form = ".2f" if min(found) > 0 else "+.2f"
+    low, high = (figures.number(f(found), form) for f in (min, max))
     span = low if low == high else f"{low} to {high}"
+    verb = "gains" if min(found) > 0 else "changes PSNR by"
     pictures = max(len(r.rows) for r in ours)
     return (
-        f"{figures.method(ours[0])} changes PSNR by {span} dB on {ours[0].dataset}, the mean over "
+        f"{figures.method(ours[0])} {verb} {span} dB on {ours[0].dataset}, the mean over "
         f"{pictures} picture{'s' if pictures > 1 else ''}{' at each level' if len(found) > 1 else ''}."
     )
 
