@@ -116,6 +116,26 @@ def test_the_slider_by_mouse(report, opened):
     assert card.get_by_role("slider").input_value() == "0"
 
 
+def test_a_finger_moves_the_divider_by_its_grip_and_elsewhere_the_picture(comparison, opened):
+    page = opened(comparison, viewport={"width": 360, "height": 700}, has_touch=True, is_mobile=True)
+    card = cards(page).first
+    card.locator(".frame").scroll_into_view_if_needed()
+    screen = page.context.new_cdp_session(page)
+
+    def drag(start, by):
+        for i, kind in enumerate(["touchStart", *["touchMove"] * 5, "touchEnd"]):
+            points = [] if kind == "touchEnd" else [{"x": start[0] + by * min(i, 5) / 5, "y": start[1]}]
+            screen.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    frame, grip = (card.locator(part).bounding_box() for part in (".frame", ".grip"))
+    drag((grip["x"] + grip["width"] / 2, grip["y"] + grip["height"] / 2), -100)
+    assert revealed(card)[1] == pytest.approx(frame["width"] / 2 - 100, abs=2)
+    before = card.get_by_role("slider").input_value()
+    drag((frame["x"] + 300, frame["y"] + 30), -150)
+    page.wait_for_function("document.querySelector('.stage').scrollLeft > 50")
+    assert card.get_by_role("slider").input_value() == before
+
+
 def test_the_divider_shows_one_picture_on_each_side(report, opened):
     """What is on the screen left of the divider is the degraded picture, right of it the restored one."""
     page = opened(report)

@@ -14,7 +14,8 @@ from magn_cli.report.gallery import Picture
 from magn_cli.report.regions import Region
 
 # Picture sides and WebP qualities to try in turn. Cut before compressed hard: what is shown is judged by eye.
-_STEPS = ((preview.LONGEST_SIDE, 92), (preview.LONGEST_SIDE, 80), (1024, 80), (640, 80), (384, 75), (256, 70))
+_WHOLE = preview.LONGEST_SIDE
+_STEPS = ((_WHOLE, 92), (_WHOLE, 80), (_WHOLE, 70), (1024, 75), (640, 75), (384, 75), (256, 70))
 _LAST_STEP = (128, 60)
 
 
@@ -54,6 +55,8 @@ def embedded(pictures: Sequence[Picture], room: int) -> tuple[list[Shown], str]:
 
     Lossless where they fit so, else recompressed, then cut to their most important region, then left out.
     """
+    if not pictures:
+        return [], ""
     size = sum(_address_length(state.file.stat().st_size) for p in pictures for state in p.states)
     if size <= room:
         shown = [
@@ -61,6 +64,8 @@ def embedded(pictures: Sequence[Picture], room: int) -> tuple[list[Shown], str]:
         ]
         return shown, "Pictures are embedded in 8 bits, without loss."
     for side, quality in _STEPS:
+        if _estimate(pictures, side, quality) > 1.1 * room:
+            continue
         fitting = _within(_encoded(pictures, side, quality), room)
         if len(fitting) == len(pictures):
             return fitting, _sentence(fitting, side, quality)
@@ -105,6 +110,16 @@ def _encoded(pictures: Sequence[Picture], side: int, quality: int) -> Iterator[S
         yield Shown(picture, view, tuple(_address("webp", file) for file in files))
 
 
+def _estimate(pictures: Sequence[Picture], side: int, quality: int) -> float:
+    """Return the characters that the pictures would need, going by some of them."""
+    some = pictures[:: max(len(pictures) // 16, 1)]
+    return sum(_length(one) for one in _encoded(some, side, quality)) / len(some) * len(pictures)
+
+
+def _length(shown: Shown) -> int:
+    return sum(len(source) for source in shown.sources)
+
+
 def _view(picture: Picture, side: int) -> Region:
     middle = picture.regions[0] if picture.regions else Region(0, 0, picture.width, picture.height)
     return middle.around(side, picture.width, picture.height)
@@ -113,7 +128,7 @@ def _view(picture: Picture, side: int) -> Region:
 def _within(shown: Iterator[Shown], room: int) -> list[Shown]:
     found = []
     for one in shown:
-        room -= sum(len(source) for source in one.sources)
+        room -= _length(one)
         if room < 0:
             break
         found.append(one)
