@@ -119,7 +119,9 @@ def restore(
             bar.update(line, description=job.source.name, completed=done)
             try:
                 advance = partial(_advance, bar, line, done)
-                before = images.read(job.source, max_pixels) if compare is not None else None
+                before = None
+                if compare is not None:
+                    before = images.read(job.source, max_pixels, mosaics=restorer.mosaics)
                 result = batch.restore_file(job, restorer, wanted, overwrite, max_pixels, advance)
                 if before is not None:
                     told = _sentence(result).removeprefix(f"{job.source.name}: ")
