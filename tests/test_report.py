@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import magn, refused
+from dng import Sensor, write_dng
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
@@ -360,6 +361,17 @@ class TestCompare:
             comparison(tmp_path / "a.png", ["a", "b"])
         with pytest.raises(UsageError, match=r"compare\.html or compare\.png"):
             comparison(tmp_path / "a.gif", ["a"])
+
+    @pytest.mark.parametrize("kind", ["html", "png"])
+    def test_a_turned_raw_file(self, tmp_path, otter, kind):
+        sensor = Sensor()
+        path = write_dng(tmp_path / "shot.dng", sensor.mosaic(otter / 255), sensor, orientation=6)
+        target = tmp_path / f"c.{kind}"
+        done = magn("restore", path, "--task", "demosaic", "--compare", target)
+        assert done.exit_code == 0, done.output
+        if kind == "html":
+            before, after = (opened(i["src"]) for i in Reader(target.read_text()).of("img"))
+            assert before.size == after.size and before.width < before.height and after.mode == "RGB"
 
     def test_names_are_data(self, tmp_path, otter):
         with comparison(tmp_path / "c.html", [NASTY]) as compared:
