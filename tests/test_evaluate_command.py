@@ -29,6 +29,8 @@ def test_jpeg_cells_of_classic5(data, tmp_path):
         assert measured(result) == (result["paper"]["input"]["psnr"], result["paper"]["input"]["ssim"])
         assert result["protocol"] == "paper" and result["ssim_window"] == "uniform"
     assert done.stdout.count("+0.00") == 4 and "uniform 8x8" in done.stdout
+    # Wider than 80 columns, and yet no figure is cut.
+    assert "27.82" in done.stdout and "JPEG 27.82 / 0.7800" in done.stdout and "\u2026" not in done.stdout
 
 
 @pytest.mark.parametrize(("name", "cell"), [("McMaster18", (9.17, 0.1674)), ("Kodak24", (8.56, 0.0682))])

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from magn_cli.cli import console, options
+from magn_cli.cli.pages import EvaluationPage, command
 from magn_cli.errors import ImageError, NoSuchWeightsError, UsageError
 
 if TYPE_CHECKING:
     from magn_cli.evaluation.plan import Job, Method
     from magn_cli.evaluation.report import Result
     from magn_cli.evaluation.run import Pair, Protocol
+    from magn_cli.images import Array
 
 
 @console.sentences
@@ -64,6 +68,15 @@ def evaluate(
     markdown: Annotated[
         Path | None, typer.Option(help="Write the table as Markdown; - likewise.", show_default=False)
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a page to look at: figures, plots, pictures with a slider.", show_default=False),
+    ] = None,
+    html_limit: options.HtmlLimit = 25,
+    link_images: Annotated[
+        bool,
+        typer.Option("--link-images", help="Put the page's pictures, lossless, into a folder beside it."),
+    ] = False,
     preset: options.Preset = "magn-s",
     weights: options.Weights = None,
     device: options.Device = "auto",
@@ -88,10 +101,15 @@ def evaluate(
       magn eval photos/ --task jpeg --level 10,40
 
       magn eval photos/ --degraded bad/ --task jpeg --level 20
+
+      magn eval --set Classic5 --data testsets/ --html report.html
     """
     console.show_log(verbose, quiet)
     outputs = {"json": json, "csv": csv, "markdown": markdown}
-    _check_outputs(outputs, overwrite)
+    _check_outputs({**outputs, "html": html}, overwrite)
+    if link_images and html is None:
+        raise UsageError("--link-images goes with --html; give a name for the page.")
+    page = EvaluationPage(html, html_limit, link_images, overwrite) if html is not None else None
     from magn_cli.allocator import keep_freed_memory
     from magn_cli.evaluation import plan
 
@@ -131,9 +149,16 @@ def evaluate(
         lacking = error
         console.complain(str(error))
         methods = plan.methods(jobs, baseline or [], None, blind)
-    results = _run(jobs, methods, quiet)
-    _write(results, outputs)
-    if not quiet and Path("-") not in outputs.values():
+    if page is not None:
+        page.prepare(jobs, methods)
+    with page or nullcontext():
+        results = _run(jobs, methods, quiet, page)
+        _write(results, outputs)
+        if page is not None:
+            from magn_cli.report.settings import settings
+
+            page.write(results, settings(command(), wanted, jobs, methods, network))
+    if not quiet and console.STANDARD_OUTPUT not in (*outputs.values(), html):
         _print(results)
     failures = sum(len(result.failures) for result in results)
     if failures:
@@ -142,7 +167,9 @@ def evaluate(
         raise typer.Exit(lacking.exit_code)
 
 
-def _run(jobs: list[Job], methods: dict[str, list[Method]], quiet: bool) -> list[Result]:
+def _run(
+    jobs: list[Job], methods: dict[str, list[Method]], quiet: bool, page: EvaluationPage | None
+) -> list[Result]:
     from magn_cli.evaluation.report import Result
 
     results = []
@@ -156,7 +183,7 @@ def _run(jobs: list[Job], methods: dict[str, list[Method]], quiet: bool) -> list
                 for m in chosen
             ]
             for pair in job.pairs:
-                _measure(job, pair, chosen, found)
+                _measure(job, pair, chosen, found, page)
                 bar.advance(line)
             results += [result for result in found if result.rows]
     if not results:
@@ -164,16 +191,25 @@ def _run(jobs: list[Job], methods: dict[str, list[Method]], quiet: bool) -> list
     return results
 
 
-def _measure(job: Job, pair: Pair, methods: list[Method], results: list[Result]) -> None:
-    """Add what one pair gave, a row or a failure, to each method's result."""
+def _measure(
+    job: Job, pair: Pair, methods: list[Method], results: list[Result], page: EvaluationPage | None
+) -> None:
+    """Add what one pair gave, a row or a failure, to each method's result, and the pictures to the page."""
     from magn_cli.evaluation.run import Row, measure
 
+    latest: list[tuple[Array, Array]] = []
+    shown: dict[str, Array] = {}
+
+    def watch(restored: Array, reference: Array) -> None:
+        latest[:] = [(restored, reference)]
+
     try:
-        for result, row in zip(
-            results, measure(pair, job.task, (m.run for m in methods), job.protocol), strict=True
-        ):
+        rows = measure(pair, job.task, (m.run for m in methods), job.protocol, watch)
+        for result, row in zip(results, rows, strict=True):
             if isinstance(row, Row):
                 result.rows.append(row)
+                if page is not None:
+                    shown[result.method] = latest[0][0]
             else:
                 result.failures.append(str(row))
                 console.complain(f"{result.method}: {row}")
@@ -181,6 +217,8 @@ def _measure(job: Job, pair: Pair, methods: list[Method], results: list[Result])
         console.complain(str(error))
         for result in results:
             result.failures.append(str(error))
+    if page is not None and shown:
+        page.add(results, shown, latest[0][1])
 
 
 def _print(results: list[Result]) -> None:
@@ -196,13 +234,16 @@ def _print(results: list[Result]) -> None:
             shown.add_row(*(line[i] for i in used))
         # Squeezed into 80 columns the table would lose its digits; a long line only wraps.
         natural = console.results.measure(shown, options=console.results.options.update(max_width=1000)).maximum
-        console.results.print(shown, width=max(natural, 1), crop=False, soft_wrap=False)
+        wide = Console(file=console.results.file, width=max(natural, 1), highlight=False, emoji=False)
+        wide.print(shown, crop=False)
 
 
 def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:
     given = [path for path in outputs.values() if path is not None]
     if given.count(Path("-")) > 1:
         raise UsageError("only one report can go to standard output; give the others a file name.")
+    if len(set(given)) < len(given):
+        raise UsageError("two reports cannot go to one file; give each a name of its own.")
     for path in given:
         console.check_report(path, overwrite)
 

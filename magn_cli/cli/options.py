@@ -37,6 +37,7 @@ Weights = Annotated[
         show_default=False,
     ),
 ]
+HtmlLimit = Annotated[float, typer.Option(min=0.1, help="Largest size of a page in megabytes.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Say more.")]

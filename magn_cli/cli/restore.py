@@ -49,6 +49,15 @@ def restore(
         int | None,
         typer.Option(min=1, help="Refuse larger pictures; 500 million if not given.", show_default=False),
     ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            help="Show before and after: a page (.html) with a slider, or a picture (png, jpg, webp, tif); "
+            "for a folder of photos a page, or a folder of pictures.",
+            show_default=False,
+        ),
+    ] = None,
+    html_limit: options.HtmlLimit = 25,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -64,10 +73,14 @@ def restore(
       magn restore photos/ --task jpeg --out clean/
 
       magn restore shot.dng --task demosaic
+
+      magn restore photo.jpg --task jpeg --compare compare.html
     """
     console.show_log(verbose, quiet)
+    from magn_cli import images
     from magn_cli.allocator import keep_freed_memory
     from magn_cli.api import load
+    from magn_cli.report.compare import comparison
     from magn_cli.restoration import batch
     from magn_cli.restoration.picture import check_level, check_strength
     from magn_cli.tasks import get_task
@@ -77,6 +90,13 @@ def restore(
     check_strength(get_task(task), strength)
     own = {"pattern": check_pattern(pattern)} if task == "demosaic" and pattern else {}
     jobs = batch.plan(source, out, overwrite, mosaics=get_task(task).mosaics)
+    compared = comparison(
+        compare,
+        [job.source.name for job in jobs],
+        taken=[path for job in jobs for path in (job.source, job.target)],
+        overwrite=overwrite,
+        limit=html_limit,
+    )
     restorer = load(
         task,
         preset=preset,
@@ -93,19 +113,26 @@ def restore(
     keep_freed_memory()
     batch.make_folders(jobs)
     failed = 0
-    with _bar(quiet) as bar:
+    with compared, _bar(quiet) as bar:
         line = bar.add_task(jobs[0].source.name, total=len(jobs))
         for done, job in enumerate(jobs):
             bar.update(line, description=job.source.name, completed=done)
             try:
                 advance = partial(_advance, bar, line, done)
+                before = None
+                if compare is not None:
+                    before = images.read(job.source, max_pixels, mosaics=restorer.mosaics)
                 result = batch.restore_file(job, restorer, wanted, overwrite, max_pixels, advance)
+                if before is not None:
+                    told = _sentence(result).removeprefix(f"{job.source.name}: ")
+                    compared.add(job.source.name, before, result.restored.pixels, told)
             except (ImageError, UsageError) as error:
                 failed += 1
                 console.complain(str(error))
             else:
                 if not quiet:
                     console.say(_sentence(result))
+        compared.write()
     if failed and len(jobs) > 1:
         console.complain(f"{failed} of {len(jobs)} pictures could not be restored.")
     if failed:

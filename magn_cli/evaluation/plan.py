@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from magn_cli.evaluation.benchmarks import Benchmark, benchmark, table
 from magn_cli.evaluation.run import Pair, Protocol
 from magn_cli.tasks import Task, get_task
 from magn_cli.weights import hub
+
+if TYPE_CHECKING:
+    from magn_cli.restoration.picture import PhotoRestorer
 
 Float = NDArray[np.float32]
 
@@ -64,6 +67,8 @@ class Method:
     """``given`` or ``unknown``: whether a network is told the level; ``-`` for a baseline."""
 
     run: Callable[[Float, float | None], Float]
+    network: PhotoRestorer | None = None
+    """What runs it, where it is no baseline."""
 
 
 def jobs(request: Request) -> tuple[list[Job], list[str]]:
@@ -120,7 +125,11 @@ def _network(job: Job, settings: dict[str, Any], blind: bool) -> Method:
     name = settings["preset"] if settings["weights"] is None else hub.stem(str(settings["weights"]))
     name += ", ensemble" if settings.get("ensemble") else ""
     told = "-" if restorer.scale is None else "unknown" if blind else "given"
-    return Method(name, told, lambda degraded, level: restorer.restore_values(degraded, None if blind else level))
+
+    def run(degraded: Float, level: float | None) -> Float:
+        return restorer.restore_values(degraded, None if blind else level)
+
+    return Method(name, told, run, restorer)
 
 
 def _on_network_input(run: baselines.Method, job: Job) -> baselines.Method:

@@ -60,8 +60,16 @@ class Row:
     megapixels: float
 
 
-def measure(pair: Pair, task: Task, methods: Iterable[Method], protocol: Protocol) -> Iterator[Row | ImageError]:
+def measure(
+    pair: Pair,
+    task: Task,
+    methods: Iterable[Method],
+    protocol: Protocol,
+    watch: Callable[[Float, Float], None] = lambda restored, reference: None,
+) -> Iterator[Row | ImageError]:
     """Run methods over one pair, which is loaded once: a row for each, or the error it ended in.
+
+    ``watch`` is shown what was measured and its reference, before each row.
 
     Raises :class:`ImageError` where the pair cannot be loaded. Protocol ``paper``: denoised pictures are clipped
     and not rounded, the others rounded to 8 bit (Tables II-IV). ``modern``: always rounded to 8 bit.
@@ -72,7 +80,10 @@ def measure(pair: Pair, task: Task, methods: Iterable[Method], protocol: Protoco
             began = time.perf_counter()
             restored = method(loaded.degraded, loaded.level)
             seconds = time.perf_counter() - began
-            yield _row(pair.name, task, _finished(restored, task, protocol), loaded, seconds)
+            finished = _finished(restored, task, protocol)
+            row = _row(pair.name, task, finished, loaded, seconds)
+            watch(finished, loaded.reference)
+            yield row
         except ImageError as error:
             yield error
 

@@ -70,7 +70,8 @@ def has_bf16(device: torch.device) -> bool:
         return False
     if _torch_says("_is_amx_tile_supported"):
         return True
-    return _torch_says("_is_avx512_bf16_supported") and "AuthenticAMD" in _vendor()
+    vendor = _processor("vendor_id") or platform.processor()
+    return _torch_says("_is_avx512_bf16_supported") and "AuthenticAMD" in vendor
 
 
 def _torch_says(name: str) -> bool:
@@ -79,13 +80,22 @@ def _torch_says(name: str) -> bool:
     return ask is not None and bool(ask())
 
 
-def _vendor() -> str:
-    """Return what names the maker of the processor."""
+def _processor(what: str) -> str:
+    """Return what Linux says of the processor under a name; empty where it says nothing."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
-            return next((line for line in file if line.startswith("vendor_id")), "")
+            return next((line.partition(":")[2].strip() for line in file if line.startswith(what)), "")
     except OSError:
-        return platform.processor()
+        return ""
+
+
+def describe(device: torch.device) -> str:
+    """Return what a device is called by its maker, as far as the system says."""
+    if device.type == "cuda":
+        return f"{device}, {torch.cuda.get_device_name(device)}"
+    if device.type != "cpu":
+        return str(device)
+    return f"cpu, {_processor('model name') or platform.processor() or platform.machine()}"
 
 
 def use_threads(threads: int | None) -> None:

@@ -6,7 +6,7 @@ import io
 import logging
 from pathlib import Path
 
-from magn_cli import atomic
+from magn_cli import atomic, plotting
 from magn_cli.training import record
 
 log = logging.getLogger(__name__)
@@ -14,30 +14,30 @@ log = logging.getLogger(__name__)
 
 def draw(log_file: Path, target: Path) -> bool:
     """Draw what a run's ``log.csv`` holds; return False where that cannot be, and log why."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
+    if not plotting.is_available():
         log.info("no %s: it needs pip install 'magn-cli[train]'", target.name)
         return False
     lines = record.read(log_file)
-    validated = [line for line in lines if "psnr" in line]
-    if not validated:
+    if not any("psnr" in line for line in lines):
         return False
-    figure = Figure(figsize=(12, 3.6), dpi=120, layout="constrained")
-    steps = [line["step"] for line in validated]
-    for axes, name, title in zip(
-        figure.subplots(1, 3), ("psnr", "ssim", "loss"), ("PSNR (dB)", "SSIM", "Training loss"), strict=True
-    ):
-        if name == "loss":
-            axes.plot([line["step"] for line in lines], [line["loss"] for line in lines], linewidth=0.8)
-            axes.set_yscale("log")
-        else:
-            axes.plot(steps, [line[name] for line in validated], marker="o", markersize=3)
-        axes.set_title(title)
-        axes.set_xlabel("step")
-        axes.grid(alpha=0.3)
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
+    with plotting.style():
+        figure = plotting.figure(12, 3.6)
+        titles = {"psnr": "PSNR (dB)", "ssim": "SSIM", "loss": "Training loss"}
+        for axes, (name, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
+            there = [(line["step"], line[name]) for line in lines if name in line]
+            steps, values = zip(*there, strict=True)
+            if name == "loss":
+                axes.plot(steps, values, color=plotting.SOFT, linewidth=0.8)
+                axes.set_yscale("log")
+            else:
+                axes.plot(steps, values, color=plotting.OURS, marker="o")
+                plotting.label_lines(
+                    axes, [(steps[-1], values[-1], f"{values[-1]:.{4 if name == 'ssim' else 2}f}", plotting.OURS)]
+                )
+            axes.set_title(title)
+            axes.set_xlabel("step")
+        figure.savefig(drawn, format="png")
     try:
         atomic.write_bytes(target, drawn.getvalue())
     except OSError as error:

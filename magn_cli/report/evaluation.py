@@ -1,0 +1,118 @@
+"""The report of ``magn eval``: summary beside the paper's cells, plots, figures of each picture, pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from markupsafe import Markup
+
+from magn_cli.evaluation import metrics
+from magn_cli.evaluation.report import Result, title
+from magn_cli.evaluation.run import Row
+from magn_cli.images import Array
+from magn_cli.report import figures, page, plots, tables
+from magn_cli.report.gallery import REGION_SIDE, Gallery, State
+from magn_cli.report.regions import most_different
+from magn_cli.tasks import Task
+
+
+class Report:
+    """Collects the pictures of an evaluation and draws the page at its end."""
+
+    def __init__(self, gallery: Gallery, network: str | None) -> None:
+        """``network``: which of the methods is one, not a baseline; None: none is."""
+        self._gallery, self._network = gallery, network
+        self._numbers: dict[tuple[str, str, float | None, str], int] = {}
+
+    def add(self, results: Sequence[Result], shown: dict[str, Array], clean: Array) -> None:
+        """Take one picture as every method left it.
+
+        Args:
+            results: one for each method on this set at this level; those in ``shown`` end with its row.
+            shown: pixels by method, ``(H, W)`` or ``(H, W, 3)``, 0..1, as they were measured.
+            clean: the same shape.
+        """
+        rows = {r.method: r.rows[-1] for r in results if r.method in shown}
+        if not rows:
+            return
+        judged = self._judged(list(rows))
+        regions = most_different(shown[judged], clean, REGION_SIDE)
+
+        def state(label: str, method: str) -> State:
+            notes = [figures.decibel(metrics.psnr(r.of(shown[method]), r.of(clean))) for r in regions]
+            return State(label, shown[method], figures.decibel(rows[method].psnr), notes)
+
+        states = [state(self._label(method), method) for method in rows]
+        states.append(State("clean", clean, "", [""] * len(regions)))
+        first, row = results[0], rows[judged]
+        gain = row.psnr - rows[tables.INPUT].psnr if tables.INPUT in rows and judged != tables.INPUT else 0.0
+        about = ", ".join(filter(None, [first.dataset, first.task.name, _level(first, row)]))
+        number = self._gallery.add(
+            row.name,
+            f"{about}." if judged == tables.INPUT else f"{about}: {figures.signed(gain)} dB.",
+            states,
+            regions,
+            rank=gain if math.isfinite(gain) else math.inf,
+        )
+        self._numbers[(first.dataset, first.task.name, first.level, row.name)] = number
+
+    def draw(
+        self, results: Sequence[Result], settings: dict[str, str], *, limit: float, beside: Path | None = None
+    ) -> str:
+        """Return the page.
+
+        Args:
+            results: of the whole evaluation.
+            settings: how it was made, name and value.
+            limit: of the page's size in megabytes.
+            beside: the page, where its pictures shall lie beside it.
+
+        Raises :class:`ImageError` where the pictures cannot be written.
+        """
+        sets = list(dict.fromkeys(r.dataset for r in results))
+        tasks = list(dict.fromkeys(r.task for r in results))
+        judged = self._judged([r.method for r in results])
+        headings = dict.fromkeys(title(r.protocol, r.task) for r in results)
+        failures = dict.fromkeys(sentence for r in results for sentence in r.failures)
+        return page.render(
+            "report.html.j2",
+            self._gallery.pictures,
+            limit=limit,
+            beside=beside,
+            title=f"magn eval: {', '.join(sets)}",
+            heading=", ".join(sets),
+            subtitle=f"Evaluation of {', '.join(f'{t.name}{_levels(t, results)}' for t in tasks)}; {page.today()}",
+            judged=self._label(judged),
+            lead=[sentence for group in self._of_networks(results) if (sentence := tables.gains(group))],
+            tables=[tables.means(results, heading, self._network) for heading in headings],
+            plots=[Markup(plots.svg(p, i)) for i, p in enumerate(tables.plots_of(results, self._network), 1)],
+            failures=list(failures),
+            settings=list(settings.items()),
+            each=tables.each_picture(results, self._numbers),
+        )
+
+    def _judged(self, methods: Sequence[str]) -> str:
+        """Return whose result is looked at: the network's, else that of the last baseline."""
+        return self._network if self._network is not None and self._network in methods else methods[-1]
+
+    def _label(self, method: str) -> str:
+        return {tables.INPUT: "degraded", self._network: "restored"}.get(method, method)
+
+    def _of_networks(self, results: Sequence[Result]) -> Iterable[list[Result]]:
+        for _, group in groupby(results, key=lambda r: r.dataset):
+            every = list(group)
+            if any(r.method == self._network for r in every):
+                yield [r for r in every if r.method in (tables.INPUT, self._network)]
+
+
+def _level(result: Result, row: Row) -> str:
+    scale = result.task.scale
+    return "" if scale is None or row.level is None else f"{scale.name} {row.level:g}"
+
+
+def _levels(task: Task, results: Sequence[Result]) -> str:
+    levels = dict.fromkeys(r.level for r in results if r.task is task and r.level is not None)
+    return f" at {task.scale.name} {', '.join(f'{level:g}' for level in levels)}" if task.scale and levels else ""

@@ -1,0 +1,88 @@
+"""Pages of one file: templates, their style and script, and pictures within a bound on the size."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from magn_cli.report.fitting import Shown, embedded, linked
+from magn_cli.report.gallery import Picture
+from magn_cli.version import __version__
+
+LIMIT = 25.0
+"""Megabytes (10^6 bytes) of a page, unless told otherwise."""
+
+
+def render(
+    template: str, pictures: Sequence[Picture], *, limit: float = LIMIT, beside: Path | None = None, **values: Any
+) -> str:
+    """Return a page as text.
+
+    Args:
+        template: its file in ``templates/``.
+        pictures: what it shows.
+        limit: of its size in megabytes; figures have their place even where they alone need more.
+        beside: the page's own path, where its pictures shall lie beside it; they are written by this.
+        values: for the template.
+
+    Raises:
+        ImageError: the pictures cannot be written.
+    """
+    if beside is not None:
+        return _rendered(template, *linked(pictures, beside), values)
+    bare = [Shown.whole(p, ("",) * len(p.states)) for p in pictures]
+    without = len(_rendered(template, bare, "", values).encode())
+    # For the sentences about what became of the pictures.
+    spare = 1000 + 100 * len(pictures)
+    return _rendered(template, *embedded(pictures, round(limit * 1e6) - without - spare), values)
+
+
+def _rendered(template: str, shown: Sequence[Shown], fitted: str, values: dict[str, Any]) -> str:
+    script = _text("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            shown=shown,
+            shown_numbers={one.picture.number for one in shown},
+            fitted=fitted,
+            style=Markup(_text("style.css")),
+            script=Markup(script),
+            script_hash=f"sha256-{digest}",
+            version=__version__,
+            date=today(),
+            **values,
+        )
+    )
+
+
+def today() -> str:
+    """Return the date of now, where the machine is: ``24 November 2026``."""
+    now = datetime.datetime.now().astimezone()
+    return f"{now.day} {now:%B %Y}"
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("magn_cli.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def _text(name: str) -> str:
+    return (files("magn_cli.report") / "templates" / name).read_text(encoding="utf-8")

@@ -1,0 +1,76 @@
+"""How an evaluation was made, for its report: enough to make it again."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from magn_cli.evaluation.plan import Job, Method, Request
+from magn_cli.version import __version__
+from magn_cli.weights import integrity
+from magn_cli.weights.sources import locate
+
+
+def settings(
+    command: str,
+    request: Request,
+    work: Sequence[Job],
+    methods: Mapping[str, Sequence[Method]],
+    network: dict[str, Any],
+) -> dict[str, str]:
+    """Return names and values.
+
+    Args:
+        command: as it was typed.
+        request: what was asked for.
+        work: what came of it.
+        methods: for each task, as they were run.
+        network: settings of :func:`magn_cli.load` that they were run with.
+
+    Raises :class:`WeightsError` where the weights have gone away meanwhile.
+    """
+    now = datetime.datetime.now().astimezone()
+    found = {
+        "command": command,
+        "date": f"{now:%Y-%m-%d %H:%M %Z}",
+        "pictures": ", ".join(dict.fromkeys(f"{len(job.pairs)} in {job.dataset}" for job in work)),
+        "degraded": _degraded(request, work),
+        "protocol": request.protocol,
+    }
+    for task, chosen in methods.items():
+        for method in chosen:
+            if method.network is not None:
+                found |= _network(task, method, network)
+    import torch
+
+    found["made by"] = f"magn {__version__}, torch {torch.__version__}, Python {platform.python_version()}"
+    return found
+
+
+def _degraded(request: Request, work: Sequence[Job]) -> str:
+    if request.degraded is not None:
+        return f"pictures of {request.degraded}"
+    tasks = {job.task.name for job in work}
+    more = [f"subsampling of colour {request.subsampling}"] if "jpeg" in tasks else []
+    return ", ".join(["on the fly", *([f"seed {request.seed}"] if "denoise" in tasks else []), *more])
+
+
+def _network(task: str, method: Method, given: dict[str, Any]) -> dict[str, str]:
+    import torch
+
+    from magn_cli.restoration.device import describe
+
+    assert method.network is not None
+    runner = method.network.restorer
+    path = locate(task, given["preset"], given["weights"])
+    threads = f", {torch.get_num_threads()} threads" if runner.device.type == "cpu" else ""
+    told = {"given": "told to the network", "unknown": "not told to the network"}.get(method.told)
+    return {
+        "network": f"{method.name} for {task}, {path.name}",
+        "sha256": integrity.of(path),
+        **({"level": told} if told else {}),
+        "device": f"{describe(runner.device)}{threads}",
+        "precision": str(runner.dtype).removeprefix("torch."),
+    }

@@ -1,0 +1,154 @@
+"""The tables and plots of an evaluation's report, as plain values for its template."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from magn_cli.evaluation.report import Result, title
+from magn_cli.evaluation.run import ssim_name
+from magn_cli.report import figures
+from magn_cli.report.plots import Line, Plot
+
+INPUT = "input"
+"""What the evaluation calls the degraded picture as a method."""
+
+
+def gains(results: Sequence[Result]) -> str | None:
+    """Return in a sentence what the network gains on one set; None where no number says that."""
+    inputs = {r.level: r.mean.psnr for r in results if r.method == INPUT}
+    ours = [r for r in results if r.method != INPUT and r.level in inputs]
+    found = [r.mean.psnr - inputs[r.level] for r in ours]
+    if not found or not all(map(math.isfinite, found)):
+        return None
+    form = ".2f" if min(found) > 0 else "+.2f"
+    low, high = (figures.number(f(found), form) for f in (min, max))
+    span = low if low == high else f"{low} to {high}"
+    verb = "gains" if min(found) > 0 else "changes PSNR by"
+    pictures = max(len(r.rows) for r in ours)
+    return (
+        f"{figures.method(ours[0])} {verb} {span} dB on {ours[0].dataset}, the mean over "
+        f"{pictures} picture{'s' if pictures > 1 else ''}{' at each level' if len(found) > 1 else ''}."
+    )
+
+
+def means(results: Sequence[Result], heading: str, network: str | None) -> dict[str, Any]:
+    """Return the means of one protocol and task, for the template."""
+    own = [r for r in results if title(r.protocol, r.task) == heading]
+    scale = own[0].task.scale
+    has_level = scale is not None and any(r.level is not None for r in own)
+    blocking = any(r.mean.psnr_b is not None for r in own)
+    columns = ["method", "PSNR", "gain", "SSIM", *(["PSNR-B"] if blocking else []), "MP/s"]
+    groups = []
+    for dataset, every in groupby(own, key=lambda r: r.dataset):
+        group = list(every)
+        inputs = {r.level: r.mean.psnr for r in group if r.method == INPUT}
+        rows, seen = [], None
+        for result in group:
+            whole = result.mean
+            gain = whole.psnr - inputs.get(result.level, math.nan)
+            speed = whole.megapixels / whole.seconds if whole.seconds > 0 else math.nan
+            first = result.level != seen
+            cells = [
+                *([f"{result.level:g}" if first and result.level is not None else ""] if has_level else []),
+                figures.method(result),
+                figures.number(whole.psnr, ".2f"),
+                "" if result.method == INPUT else figures.number(gain, "+.2f"),
+                figures.number(result.ssim, ".4f"),
+                *([figures.number(whole.psnr_b, ".2f")] if blocking else []),
+                "" if result.method == INPUT else figures.number(speed, ".2f"),
+            ]
+            kind = "input" if result.method == INPUT else "ours" if result.method == network else "other"
+            rows.append({"cells": cells, "printed": _printed(result), "kind": kind, "first": first})
+            seen = result.level
+        pictures = max(len(r.rows) for r in group)
+        groups.append({"name": f"{dataset}, {pictures} picture{'s' if pictures > 1 else ''}", "rows": rows})
+    has_paper = any(cell for result in own for cell in _printed(result))
+    level = [scale.name] if scale is not None and has_level else []
+    return {
+        "title": heading,
+        "columns": level + columns,
+        "words": 1 + has_level,
+        "groups": groups,
+        "has_paper": has_paper,
+    }
+
+
+def _printed(result: Result) -> list[str]:
+    cell, other = result.against(), result.printed()["best_other"]
+    return [
+        f"{cell.method} {cell.psnr:.2f} / {cell.ssim:.4f}" if cell else "",
+        figures.number(round(result.mean.psnr, 2) - cell.psnr, "+.2f") if cell else "",
+        f"{other.method} {other.psnr:.2f} / {other.ssim:.4f}" if other and result.method != INPUT else "",
+    ]
+
+
+def each_picture(
+    results: Sequence[Result], numbers: Mapping[tuple[str, str, float | None, str], int]
+) -> dict[str, Any]:
+    """Return the table of all pictures.
+
+    ``numbers`` says which of the page's pictures belongs to a set, task, level and name.
+    """
+    others = [r for r in results if r.method != INPUT] or list(results)
+    blocking = any(r.mean.psnr_b is not None for r in others)
+    several = {
+        "set": len({r.dataset for r in others}) > 1,
+        "level": any(row.level is not None for r in others for row in r.rows),
+        "method": len({figures.method(r) for r in others}) > 1,
+    }
+    words = ["picture", *(name for name in ("set", "method") if several[name])]
+    columns = [*words, *(["level"] if several["level"] else []), "input PSNR", "PSNR", "gain", "SSIM"]
+    inputs = {
+        (r.dataset, r.task.name, r.level, row.name): row.psnr
+        for r in results
+        if r.method == INPUT
+        for row in r.rows
+    }
+    rows = []
+    for result in others:
+        for row in result.rows:
+            key = (result.dataset, result.task.name, result.level, row.name)
+            before = inputs.get(key, math.nan)
+            ssim = getattr(row, ssim_name(result.task, result.protocol))
+            cells = [
+                *([(result.dataset,) * 2] if several["set"] else []),
+                *([(figures.method(result),) * 2] if several["method"] else []),
+                *([figures.sortable(row.level, "g")] if several["level"] else []),
+                figures.sortable(before, ".2f"),
+                figures.sortable(row.psnr, ".2f"),
+                figures.sortable(row.psnr - before, "+.2f"),
+                figures.sortable(ssim, ".4f"),
+                *([figures.sortable(row.psnr_b, ".2f")] if blocking else []),
+            ]
+            rows.append({"name": row.name, "target": numbers.get(key), "cells": cells})
+    return {"columns": columns + (["PSNR-B"] if blocking else []), "words": len(words), "rows": rows}
+
+
+def plots_of(results: Sequence[Result], network: str | None) -> list[Plot]:
+    """Return a plot for each set that was measured at several levels."""
+    found = []
+    for dataset, every in groupby(results, key=lambda r: r.dataset):
+        group = list(every)
+        if group[0].task.scale is None or len({r.level for r in group}) < 2:
+            continue
+        methods = list(dict.fromkeys(r.method for r in group))
+        lines = [
+            _line(r.method, [s for s in group if s.method == r.method], network) for r in group[: len(methods)]
+        ]
+        if network in methods:
+            cells = {r.level: r.printed()["magn"] for r in group}
+            points = [(level, cell.psnr) for level, cell in cells.items() if level is not None and cell]
+            if points:
+                lines.append(Line("MAGN (paper)", "printed", points))
+        found.append(Plot(dataset, group[0].task.scale.name, [line for line in lines if line.points]))
+    return found
+
+
+def _line(method: str, results: Sequence[Result], network: str | None) -> Line:
+    kind = "input" if method == INPUT else "ours" if method == network else "other"
+    measured = [(r.level, r.mean.psnr) for r in results]
+    points = [(level, psnr) for level, psnr in measured if level is not None and math.isfinite(psnr)]
+    return Line(figures.method(results[0]), kind, points)
