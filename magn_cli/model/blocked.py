@@ -47,7 +47,30 @@ def blocked_attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Ten
     Returns:
         ``(G, N, e)``. Differentiable once, with respect to query, centred and value.
     """
-    return _Blocked.apply(query, centred, value.contiguous(), cutoff, float(most) <= BOUNDED)
+    value, bounded = value.contiguous(), float(most) <= BOUNDED
+    if torch.is_grad_enabled() and (query.requires_grad or centred.requires_grad or value.requires_grad):
+        return _Blocked.apply(query, centred, value, cutoff, bounded)
+    return _attended(query, centred, value, cutoff, bounded)[0]
+
+
+def _attended(
+    query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, bounded: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the result, and the sum of each row's weights."""
+    edges = _Edges.of(query, centred, cutoff, bounded)
+    out, total = value, cutoff
+    for block in _blocks(query, bounded):
+        weights = edges.weights(block)
+        sums, products = weights.sum(dim=-1, keepdim=True), torch.bmm(weights, value[block.columns])
+        if block.is_whole:
+            # A small graph: what is left out here would take as long as what is done.
+            out, total = products, sums
+            break
+        if out is value:
+            out, total = torch.empty_like(value), torch.empty_like(cutoff)
+        block.put(total, sums)
+        block.put(out, products)
+    return out.div_(total), total
 
 
 class _Blocked(torch.autograd.Function):
@@ -55,20 +78,7 @@ class _Blocked(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, bounded: bool) -> Tensor:
-        edges = _Edges.of(query, centred, cutoff, bounded)
-        out, total = value, cutoff
-        for block in _blocks(query, bounded):
-            weights = edges.weights(block)
-            sums, products = weights.sum(dim=-1, keepdim=True), torch.bmm(weights, value[block.columns])
-            if block.is_whole:
-                # A small graph: what is left out here would take as long as what is done.
-                out, total = products, sums
-                break
-            if out is value:
-                out, total = torch.empty_like(value), torch.empty_like(cutoff)
-            block.put(total, sums)
-            block.put(out, products)
-        out /= total
+        out, total = _attended(query, centred, value, cutoff, bounded)
         ctx.save_for_backward(query, centred, value, cutoff, out, total)
         ctx.bounded = bounded
         return out
