@@ -188,7 +188,7 @@ def test_out_of_memory(tmp_path, monkeypatch):
     def exhausted(_):
         raise MemoryError
 
-    monkeypatch.setattr(reading.jpeg, "read", exhausted)
+    monkeypatch.setitem(reading._READERS, "JPEG", exhausted)
     assert "memory" in refusal(path)
 
 

@@ -5,14 +5,14 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps, IptcImagePlugin
 from test_images_depth import texture
 from test_images_read import cmyk, save
 from test_images_write import photo
 
 from magn_cli import images
 from magn_cli.images import exif as exif_blocks
-from magn_cli.images import tags
+from magn_cli.images import iptc, tags
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GRAY_PROFILE = SRGB[:16] + b"GRAY" + SRGB[20:]
@@ -199,6 +199,36 @@ def test_blocks_too_large_for_jpeg_are_left_out(tmp_path, caplog):
     assert "EXIF" in caplog.text and "XMP" in caplog.text
     images.write(tmp_path / "a.png", pixels, like)
     assert images.read(tmp_path / "a.png").metadata.exif == like.metadata.exif
+
+
+NOTES = b"\x1c\x02\x78\0\7caption\x1c\x02\x74\0\4mine"
+
+
+def test_iptc_travels_between_jpeg_and_tiff(tmp_path, caplog):
+    pixels = texture(np.uint8)
+    images.write(tmp_path / "a.jpg", pixels, photo(pixels, iptc=NOTES, xmp=XMP, exif=exif_bytes(1)))
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert IptcImagePlugin.getiptcinfo(image) == {(2, 120): b"caption", (2, 116): b"mine"}
+    read = images.read(tmp_path / "a.jpg")
+    assert read.metadata.iptc == NOTES and read.metadata.xmp == XMP
+    images.write(tmp_path / "b.tif", pixels, read)
+    with Image.open(tmp_path / "b.tif") as image:
+        assert IptcImagePlugin.getiptcinfo(image) == {(2, 120): b"caption", (2, 116): b"mine"}
+    images.write(tmp_path / "c.jpg", pixels, images.read(tmp_path / "b.tif"))
+    assert images.read(tmp_path / "c.jpg").metadata.iptc == NOTES
+    assert caplog.text == ""
+    images.write(tmp_path / "d.png", pixels, read)
+    assert "IPTC" in caplog.text
+
+
+def test_iptc_among_other_resources_of_photoshop(tmp_path):
+    name = b"8BIM\x03\xed\x03abc" + struct.pack(">I", 3) + b"xyz\0"
+    resources = name + iptc.as_segment(NOTES).removeprefix(b"Photoshop 3.0\0")
+    part = b"Photoshop 3.0\0" + resources
+    data = save(tmp_path / "a.jpg", texture(np.uint8), "JPEG").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(data[:20] + b"\xff\xed" + struct.pack(">H", len(part) + 2) + part + data[20:])
+    assert images.read(tmp_path / "a.jpg").metadata.iptc == NOTES
+    assert iptc.among(name) is None and iptc.among(resources[:-2]) is None
 
 
 def test_software_is_noted_without_any_other_exif(tmp_path):

@@ -40,6 +40,9 @@ def test_round_trip(tmp_path, suffix, dtype, channels, transparent):
         expected = np.dstack([expected] * 3)
     assert back.pixels.dtype == held and back.pixels.shape == expected.shape
     if suffix == ".jpg":
+        if transparent:
+            opacity = images.to_float(alpha if channels == 1 else alpha[..., None])
+            expected = expected * opacity + 255 * (1 - opacity)
         assert np.abs(back.pixels.astype(int) - expected).mean() < 4
         assert back.alpha is None
         assert back.quantization.subsampling == ("4:4:4" if channels == 3 else "4:0:0")
@@ -67,7 +70,7 @@ def test_floats_outside_of_the_scale_survive_in_tiff(tmp_path):
 
 def test_jpeg_quality(tmp_path):
     images.write(tmp_path / "default.jpg", texture(np.uint8))
-    images.write(tmp_path / "low.jpeg", texture(np.uint8), jpeg_quality=30)
+    images.write(tmp_path / "low.jpeg", texture(np.uint8), options=images.WriteOptions(30))
     assert images.read(tmp_path / "default.jpg").quantization.luma[0, 0] == 2
     assert images.read(tmp_path / "low.jpeg").quantization.luma[0, 0] == 27
 
@@ -77,6 +80,17 @@ def test_losing_transparency_is_said(tmp_path, caplog, opacity, warned):
     pixels = texture(np.uint8)
     images.write(tmp_path / "a.jpg", pixels, photo(pixels, np.full(pixels.shape[:2], opacity, np.uint8)))
     assert ("alpha" in caplog.text) == warned
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_transparent_pictures_lie_on_white_in_jpeg(tmp_path, channels, dtype):
+    pixels = np.zeros((16, 24, channels), dtype).squeeze()
+    alpha = np.full((16, 24), images.full_scale(np.dtype(dtype)), dtype)
+    alpha[:, 8:16], alpha[:, 16:] = alpha[0, 0] / 2, 0
+    images.write(tmp_path / "a.jpg", pixels, photo(pixels, alpha))
+    columns = images.read(tmp_path / "a.jpg").pixels.reshape(16, 24, -1).mean((0, 2))
+    assert columns[[4, 12, 20]] == pytest.approx([0, 127.5, 255], abs=2)
 
 
 def test_supported_outputs():

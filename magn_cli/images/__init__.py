@@ -2,12 +2,13 @@
 
 from magn_cli.images.depth import change_depth, from_float, full_scale, to_float
 from magn_cli.images.developing import developed
+from magn_cli.images.filled import filled, hidden, visible
 from magn_cli.images.limits import MAX_PIXELS
 from magn_cli.images.photo import Array, JpegTables, Metadata, Mosaic, Photo
 from magn_cli.images.raw import NEEDS_DEMOSAIC, RAW_SUFFIXES
 from magn_cli.images.reading import INPUT_SUFFIXES, read
 from magn_cli.images.upright import as_seen, as_stored
-from magn_cli.images.writing import OUTPUT_SUFFIXES, is_supported_output, write
+from magn_cli.images.writing import OUTPUT_SUFFIXES, WriteOptions, is_supported_output, write
 
 __all__ = [
     "INPUT_SUFFIXES",
@@ -20,14 +21,18 @@ __all__ = [
     "Metadata",
     "Mosaic",
     "Photo",
+    "WriteOptions",
     "as_seen",
     "as_stored",
     "change_depth",
     "developed",
+    "filled",
     "from_float",
     "full_scale",
+    "hidden",
     "is_supported_output",
     "read",
     "to_float",
+    "visible",
     "write",
 ]

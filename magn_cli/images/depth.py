@@ -30,7 +30,19 @@ def from_float(values: Array, dtype: npt.DTypeLike) -> Array:
     top = full_scale(target)
     if not np.isfinite(values).all():
         raise ValueError("cannot turn NaN or infinite values into pixels")
-    return np.clip(np.rint(values * np.float32(top)), 0, top).astype(target)
+    return np.rint(np.clip(values, 0, 1) * np.float32(top)).astype(target)
+
+
+def stretched(values: Array, white: int) -> Array:
+    """Whole numbers 0..``white`` (below 65536) as uint8, or uint16 for a white above 255, on their full scale.
+
+    Any shape. IndexError where a value is above ``white``.
+    """
+    dtype, top = (np.uint8, 255) if white < 256 else (np.uint16, 65535)
+    if white == top:
+        return values.astype(dtype)
+    table: Array = np.rint(np.arange(white + 1) * (top / white)).astype(dtype)
+    return table[values]
 
 
 def change_depth(samples: Array, dtype: npt.DTypeLike) -> Array:

@@ -1,17 +1,20 @@
 """JPEG files: reading them, the facts of their compression, and writing them."""
 
 import io
-import logging
 import struct
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from magn_cli.images import pillow
+from magn_cli.images import gain_map, iptc, pillow
+from magn_cli.images.limits import RefusedError
 from magn_cli.images.photo import Array, JpegTables, Metadata, Photo
-
-logger = logging.getLogger(__name__)
+from magn_cli.images.quiet import quiet
+from magn_cli.images.remarks import remark
 
 # The order in which a quantization table is stored: along the diagonals, from low to high frequencies.
 _ZIGZAG = sorted(
@@ -28,17 +31,33 @@ _SUBSAMPLINGS = {
     (4, 2): "4:1:0",
 }
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
+_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_WRITABLE = ("4:4:4", "4:2:2", "4:2:0")
 _SEGMENT = 65533
 """The most bytes that one segment holds."""
+_LOSSLESS, _HIERARCHICAL = (0xC3, 0xCB), (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
 
 
-def read(data: bytes) -> Photo:
-    """The picture in the bytes of a JPEG file, not yet turned by its orientation."""
+def read(data: bytes) -> tuple[Photo, bool]:
+    """The picture in the bytes of a JPEG file, not yet turned by its orientation, and if more follow it.
+
+    RefusedError for the rare processes of JPEG that no common decoder knows. ValueError if it is damaged.
+    """
+    _check_process(data)
     with pillow.opened(data, "JPEG") as image:
         metadata = pillow.metadata(image)
+        # A gain map is a picture behind the first, too.
+        has_more = getattr(image, "n_frames", 1) > 1 and not gain_map.is_in(data)
         image.load()
         pixels, alpha = pillow.samples(image)
-    return Photo(pixels, alpha, metadata, read_tables(data), "JPEG")
+    notes = iptc.from_resources([content for marker, content in _segments(data) if marker == 0xED])
+    metadata = replace(metadata, iptc=notes)
+    if _EXTENDED_XMP in data:
+        remark("The XMP packet goes on in a second part (extended XMP), which was left out.")
+    if gain_map.is_in(data):
+        gain_map.warn()
+        metadata = replace(metadata, xmp=metadata.xmp and gain_map.without(metadata.xmp))
+    return Photo(pixels, alpha, metadata, read_tables(data), "JPEG"), has_more
 
 
 def read_tables(data: bytes) -> JpegTables:
@@ -66,33 +85,56 @@ def read_tables(data: bytes) -> JpegTables:
     return JpegTables(luma, tables[chroma], name or f"{ratio[0]:g}x{ratio[1]:g}")
 
 
-def encode(pixels: Array, metadata: Metadata, quality: int) -> bytes:
+def encode(pixels: Array, metadata: Metadata, quality: int | JpegTables) -> bytes:
     """A JPEG file of 8-bit gray or RGB pixels, the chroma at full resolution.
 
-    What does not fit into one segment of the format is left out with a warning.
+    In place of a quality (1..100) the tables of another file, whose subsampling is taken over, too, where it
+    is one of 4:4:4, 4:2:2 and 4:2:0. What does not fit into one segment of the format is left out with a warning.
     """
     exif = _fitting(metadata.exif, b"Exif\0\0", "EXIF block")
     xmp = _fitting(metadata.xmp, _XMP_HEADER, "XMP packet")
+    notes = _fitting(iptc.as_segment(metadata.iptc) if metadata.iptc else None, b"", "IPTC block")
     dpi = tuple(min(max(round(value), 1), 65535) for value in metadata.dpi) if metadata.dpi else (0, 0)
     file = io.BytesIO()
-    Image.fromarray(pixels).save(
-        file, "JPEG", quality=quality, subsampling=0, icc_profile=metadata.icc, exif=exif, dpi=dpi
-    )
+    how: dict[str, Any] = {"quality": quality, "subsampling": "4:4:4"}
+    if isinstance(quality, JpegTables):
+        tables = [quality.luma] if pixels.ndim == 2 else [quality.luma, quality.chroma]
+        how["qtables"] = [(quality.luma if t is None else t).ravel().tolist() for t in tables]
+        how["subsampling"] = quality.subsampling if quality.subsampling in _WRITABLE else "4:4:4"
+        del how["quality"]
+    # The library has a word on tables that old decoders do not know.
+    with quiet(native=True) if isinstance(quality, JpegTables) else nullcontext():
+        Image.fromarray(pixels).save(file, "JPEG", icc_profile=metadata.icc, exif=exif, dpi=dpi, **how)
     data = file.getvalue()
-    if not xmp:
-        return data
+    more = b"".join(
+        b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
+        for marker, content in ((0xE1, xmp), (0xED, notes))
+        if content
+    )
     # Readers expect the JFIF and EXIF segments first.
     offset = 2
     while data[offset + 1] in (0xE0, 0xE1):
         offset += 2 + int.from_bytes(data[offset + 2 : offset + 4], "big")
-    return data[:offset] + b"\xff\xe1" + struct.pack(">H", len(xmp) + 2) + xmp + data[offset:]
+    return data[:offset] + more + data[offset:]
+
+
+def _check_process(data: bytes) -> None:
+    for marker, segment in _segments(data):
+        if marker not in _FRAMES or not segment:
+            continue
+        name = "lossless" if marker in _LOSSLESS else "hierarchical" if marker in _HIERARCHICAL else None
+        if name is None and segment[0] != 8:
+            name = f"{segment[0]}-bit"
+        if name is not None:
+            raise RefusedError(f"is a {name} JPEG file, which is not read: save it as PNG or TIFF first")
+        return
 
 
 def _fitting(value: bytes | None, header: bytes, name: str) -> bytes:
     if value is None:
         return b""
     if len(header) + len(value) > _SEGMENT:
-        logger.warning("The %s is larger than a JPEG file can hold and was left out.", name)
+        remark(f"The {name} is larger than a JPEG file can hold and was left out.")
         return b""
     return header + value
 

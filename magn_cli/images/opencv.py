@@ -1,8 +1,9 @@
-"""16-bit PNG files, which Pillow reduces to 8 bits and OpenCV decodes whole."""
+"""Deep PNG and AVIF files, which Pillow reduces to 8 bits and OpenCV decodes whole."""
 
 import numpy as np
 
 from magn_cli.images.photo import Array
+from magn_cli.images.quiet import quiet
 
 _SILENT = 0
 
@@ -19,7 +20,9 @@ def decode(data: bytes) -> Array:
     set_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
     level = set_level(_SILENT)
     try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        # Its libraries write to stderr all the same.
+        with quiet(native=True):
+            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise ValueError("OpenCV cannot decode it") from error
     finally:

@@ -14,13 +14,16 @@ class Metadata:
 
     ``icc`` is a colour profile and ``xmp`` an XMP packet, both as stored. ``exif`` is an EXIF block that
     starts with its byte order mark (``II`` or ``MM``), without the ``Exif\\0\\0`` that JPEG puts before it.
-    ``dpi`` is the resolution in pixels per inch, (horizontal, vertical).
+    ``dpi`` is the resolution in pixels per inch, (horizontal, vertical). ``colour`` is what the file says of
+    its colours beside a profile, see :mod:`magn_cli.images.colour_chunks`. ``iptc`` is an IPTC-IIM block.
     """
 
     icc: bytes | None = field(default=None, repr=False)
     exif: bytes | None = field(default=None, repr=False)
     xmp: bytes | None = field(default=None, repr=False)
     dpi: tuple[float, float] | None = None
+    colour: tuple[tuple[bytes, bytes], ...] = ()
+    iptc: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +62,9 @@ class Photo:
     ``pixels`` is (H, W) for gray or (H, W, 3) for RGB, as uint8 (0..255), uint16 (0..65535) or float32
     (0..1 nominal, not clipped), whatever the file holds. ``alpha`` is (H, W) of the same dtype and range,
     or None. ``quantization`` is None unless the file is a JPEG. ``format`` is the format of the file:
-    "JPEG", "PNG", "WEBP", "TIFF", "BMP", "PNM" or "RAW". ``turned`` is the EXIF orientation (1..8) that the stored
-    picture had and that it was turned by. ``mosaic`` is None unless the file says that it holds one.
+    "JPEG", "PNG", "WEBP", "TIFF", "BMP", "PNM", "AVIF", "HEIF" or "RAW". ``turned`` is the EXIF orientation
+    (1..8) that the stored picture had and that it was turned by. ``mosaic`` is None unless the file says that
+    it holds one.
     """
 
     pixels: Array

@@ -1,8 +1,6 @@
 """Pictures of 8 bits and less, which Pillow opens without loss."""
 
 import io
-import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,20 +9,20 @@ from PIL import Image, ImageCms
 
 from magn_cli.images.limits import check_size
 from magn_cli.images.photo import Array, Metadata
-from magn_cli.images.quiet import quiet_pillow
+from magn_cli.images.quiet import quiet
+from magn_cli.images.remarks import remark
 
-logger = logging.getLogger(__name__)
-
-_lock = threading.Lock()
+_TALKATIVE = ("TIFF",)
+"""Formats whose C libraries write to stderr."""
 
 
 @contextmanager
 def opened(data: bytes, kind: str, *, checked: bool = True) -> Iterator[Image.Image]:
     """The picture in ``data``, opened by Pillow as ``kind``; RefusedError if it is ``checked`` and too large.
 
-    Pillow's limit is global, hence the lock.
+    Pillow's limit is global, so that this must not be nested.
     """
-    with _lock, quiet_pillow(native=kind == "TIFF"):
+    with quiet(native=kind in _TALKATIVE):
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             with Image.open(io.BytesIO(data), formats=[kind]) as image:
@@ -56,7 +54,7 @@ def samples(image: Image.Image) -> tuple[Array, Array | None]:
     return np.ascontiguousarray(pixels), np.ascontiguousarray(array[..., -1])
 
 
-def metadata(image: Image.Image) -> Metadata:
+def metadata(image: Image.Image, colour: tuple[tuple[bytes, bytes], ...] = ()) -> Metadata:
     """What Pillow found beside the pixels; a profile of CMYK is left out as the pixels become RGB."""
     exif = image.info.get("exif")
     dpi = image.info.get("dpi")
@@ -65,6 +63,7 @@ def metadata(image: Image.Image) -> Metadata:
         exif=exif.removeprefix(b"Exif\0\0") or None if isinstance(exif, bytes) else None,
         xmp=image.info.get("xmp") or None,
         dpi=(float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
+        colour=colour,
     )
 
 
@@ -81,9 +80,9 @@ def _rgb_from_cmyk(image: Image.Image) -> Image.Image:
                 flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
             )
             assert converted is not None
-            logger.warning("The picture is CMYK; it was converted to sRGB by its colour profile.")
+            remark("The picture is CMYK; it was converted to sRGB by its colour profile.")
             return converted
         except (ImageCms.PyCMSError, OSError):
             pass
-    logger.warning("The picture is CMYK without a usable colour profile; its RGB colours are approximate.")
+    remark("The picture is CMYK without a usable colour profile; its RGB colours are approximate.")
     return image.convert("RGB")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from magn_cli.images import opencv, pillow
+from magn_cli.images import colour_chunks, opencv, pillow
 from magn_cli.images.limits import check_size
 from magn_cli.images.photo import Array, Metadata, Photo
 
@@ -65,6 +65,7 @@ def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str
         SIGNATURE,
         _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, _COLOUR_TYPES[channels], 0, 0, 0)),
     ]
+    parts += [_chunk(kind, content) for kind, content in metadata.colour]
     if metadata.icc:
         parts.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc)))
     if metadata.dpi:
@@ -155,7 +156,10 @@ def _metadata(chunks: list[tuple[bytes, bytes]]) -> Metadata:
             compressed = content[len(_XMP_KEYWORD) + 1 : len(_XMP_KEYWORD) + 2] == b"\1"
             text = content[len(_XMP_KEYWORD) + 3 :].split(b"\0", 2)[-1]
             xmp = _inflated(text) if compressed else text
-    return Metadata(icc or None, _first(chunks, b"eXIf") or None, xmp or None, dpi)
+    kept = tuple(
+        {kind: content for kind, content in chunks if len(content) == colour_chunks.SIZES.get(kind)}.items()
+    )
+    return Metadata(icc or None, _first(chunks, b"eXIf") or None, xmp or None, dpi, kept)
 
 
 def _inflated(compressed: bytes) -> bytes | None:

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 
+from magn_cli.images.depth import stretched
 from magn_cli.images.limits import check_size
 from magn_cli.images.photo import Array, Metadata, Photo
 
@@ -42,7 +43,7 @@ def read(data: bytes) -> Photo:
         raise ValueError("a sample is above the white level")
     if kind in (1, 4):
         values = 1 - values
-    return Photo(_stretched(values, white), None, Metadata(), None, "PNM")
+    return Photo(stretched(values, white), None, Metadata(), None, "PNM")
 
 
 def _plain(text: bytes, count: int, *, bits: bool) -> Array:
@@ -52,12 +53,3 @@ def _plain(text: bytes, count: int, *, bits: bool) -> Array:
     if len(words) < count:
         raise ValueError("samples are missing")
     return np.array(words[:count]).astype(np.int64)
-
-
-def _stretched(values: Array, white: int) -> Array:
-    dtype, top = (np.uint8, 255) if white < 256 else (np.uint16, 65535)
-    if white == top:
-        return values.astype(dtype)
-    table: Array = np.rint(np.arange(white + 1) * (top / white)).astype(dtype)
-    stretched: Array = table[values]
-    return stretched

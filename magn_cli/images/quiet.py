@@ -9,26 +9,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_lock = threading.Lock()
+# One may be asked for within the other.
+_lock = threading.RLock()
 
 
 @contextmanager
-def quiet_pillow(*, native: bool) -> Iterator[None]:
-    """Without what Pillow warns and logs and, if ``native``, without what its C libraries print.
+def quiet(*, native: bool) -> Iterator[None]:
+    """Without what Pillow warns and logs and, if ``native``, without what C libraries print.
 
-    This changes state of the whole process, so that callers must not overlap.
+    This changes state of the whole process, hence only one thread at a time gets in.
     """
+    with _lock, _quiet_pillow():
+        if native:
+            with without_stderr():
+                yield
+        else:
+            yield
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
     log = logging.getLogger("PIL")
     level = log.level
     log.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if native:
-                with without_stderr():
-                    yield
-            else:
-                yield
+            yield
     finally:
         log.setLevel(level)
 
@@ -36,6 +43,7 @@ def quiet_pillow(*, native: bool) -> Iterator[None]:
 @contextmanager
 def without_stderr() -> Iterator[None]:
     """Without what C libraries print, libtiff and LibRaw, which have no other way to be silenced from Python.
+
     It is taken away from the whole process, one caller at a time.
     """
     with _lock:

@@ -1,7 +1,6 @@
 """Raw files of cameras, which LibRaw (rawpy) unpacks: samples, levels, colours and what is to be shown."""
 
 import io
-import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +11,10 @@ from magn_cli.images.developing import encoded, exposure, saturation, srgb_of_ca
 from magn_cli.images.limits import RefusedError, check_size
 from magn_cli.images.photo import Array, Metadata, Mosaic, Photo
 from magn_cli.images.quiet import without_stderr
+from magn_cli.images.remarks import remark
 
 if TYPE_CHECKING:
     from rawpy import RawPy
-
-logger = logging.getLogger(__name__)
 
 RAW_SUFFIXES = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".iiq", ".mrw", ".nef", ".nrw", ".orf", ".pef"}
@@ -169,7 +167,7 @@ def _gains(raw: "RawPy") -> Array:
     gains = np.array(raw.camera_whitebalance[:3])
     if gains.min() > 0:
         return gains
-    logger.warning("The raw file does not say its white balance; that for daylight is used.")
+    remark("The raw file does not say its white balance; that for daylight is used.")
     return np.array(raw.daylight_whitebalance[:3])
 
 
@@ -180,6 +178,6 @@ def _matrix(raw: "RawPy") -> Array:
         return from_file
     known = np.array(raw.rgb_xyz_matrix[:3], np.float64)
     if not known.any():
-        logger.warning("Nothing is known of the colours of this camera; they are taken for sRGB's.")
+        remark("Nothing is known of the colours of this camera; they are taken for sRGB's.")
         return np.eye(3)
     return srgb_of_camera(known)

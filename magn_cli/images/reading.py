@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from magn_cli.errors import ImageError
-from magn_cli.images import jpeg, pillow, png, pnm, raw, tiff
+from magn_cli.images import colour_chunks, heif, jpeg, pillow, png, pnm, raw, tiff
+from magn_cli.images.kinds import HEAD, kind
 from magn_cli.images.limits import RefusedError, at_most
 from magn_cli.images.photo import Photo
+from magn_cli.images.remarks import about, remark
 from magn_cli.images.upright import upright
 
 logger = logging.getLogger(__name__)
 
 INPUT_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib"}
-    | {".pnm", ".ppm", ".pgm", ".pbm"}
+    | {".pnm", ".ppm", ".pgm", ".pbm", ".avif", ".heic", ".heif", ".hif"}
 )
 """The suffixes (lower case) of files worth reading in a folder; a file itself is known by its content."""
-
-_HEAD = 16
 
 
 def read(path: Path, max_pixels: int | None = None, *, mosaics: bool = False) -> Photo:
@@ -35,9 +35,10 @@ def read(path: Path, max_pixels: int | None = None, *, mosaics: bool = False) ->
     """
     path = Path(path)
     try:
-        data = _contents(path, mosaics)
-        with at_most(max_pixels):
-            photo, has_more = _decoder(data[:_HEAD], mosaics)(data)
+        data = _contents(path)
+        with about(path), at_most(max_pixels):
+            photo, has_more = _decoded(data, mosaics)
+            _remark(photo, has_more)
         if photo.mosaic and not mosaics:
             raise RefusedError(f"holds the mosaic of a sensor: {raw.NEEDS_DEMOSAIC}")
         if photo.pixels.dtype.kind == "f":
@@ -50,12 +51,26 @@ def read(path: Path, max_pixels: int | None = None, *, mosaics: bool = False) ->
         # Decoders raise a dozen types for broken files; all mean the same to the user.
         logger.debug("Reading %s failed.", path, exc_info=error)
         raise ImageError(f"{path} is truncated or damaged: get an intact copy of it.") from error
-    if has_more:
-        logger.warning("%s holds several pages or frames; only the first is used.", path)
     return upright(photo)
 
 
-def _contents(path: Path, mosaics: bool) -> bytes:
+def _decoded(data: bytes, mosaics: bool) -> tuple[Photo, bool]:
+    name = kind(data[:HEAD])
+    if name != "RAW" and not (name == "TIFF" and raw.is_raw_tiff(data)):
+        return _READERS[name](data)
+    if not mosaics:
+        raise RefusedError(f"looks like a camera raw file: {raw.NEEDS_DEMOSAIC}")
+    return raw.read(data), False
+
+
+def _remark(photo: Photo, has_more: bool) -> None:
+    if has_more:
+        remark("The file holds several pages or frames; only the first is used.")
+    if colour_chunks.is_hdr(photo.metadata.colour):
+        remark("The picture is coded for HDR (PQ or HLG); networks are trained on ordinary ones.")
+
+
+def _contents(path: Path) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -63,11 +78,11 @@ def _contents(path: Path, mosaics: bool) -> bytes:
         if not stat.S_ISREG(mode):
             raise RefusedError("is not an ordinary file: name a picture file")
         with path.open("rb") as file:
-            head = file.read(_HEAD)
+            head = file.read(HEAD)
             if not head:
                 raise RefusedError("is empty: get an intact copy of it")
             # Before the rest is loaded, which may be gigabytes of something else.
-            _decoder(head, mosaics)
+            kind(head)
             return head + file.read()
     except FileNotFoundError:
         raise RefusedError("does not exist: check the name") from None
@@ -78,37 +93,6 @@ def _contents(path: Path, mosaics: bool) -> bytes:
         raise RefusedError(f"cannot be read ({reason}): check the name and the disk") from None
     except ValueError:
         raise RefusedError("is not a possible file name: check the name") from None
-
-
-def _decoder(head: bytes, mosaics: bool) -> Callable[[bytes], tuple[Photo, bool]]:
-    if head.startswith(b"\xff\xd8\xff"):
-        return lambda data: (jpeg.read(data), False)
-    if head.startswith(png.SIGNATURE):
-        return png.read
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return _read_webp
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return lambda data: _read_tiff(data, mosaics)
-    if head.startswith(b"BM"):
-        return lambda data: _read_simple(data, "BMP")
-    if head[:1] == b"P" and head[1:2] in b"123456" and (head[2:3].isspace() or head[2:3] == b"#"):
-        return lambda data: (pnm.read(data), False)
-    if raw.is_raw(head):
-        return lambda data: _read_raw(data, mosaics)
-    raise RefusedError(
-        "is not a JPEG, PNG, WebP, TIFF, BMP or PNM picture, whatever its name says: "
-        "convert it to one of them first"
-    )
-
-
-def _read_tiff(data: bytes, mosaics: bool) -> tuple[Photo, bool]:
-    return _read_raw(data, mosaics) if raw.is_raw_tiff(data) else tiff.read(data)
-
-
-def _read_raw(data: bytes, mosaics: bool) -> tuple[Photo, bool]:
-    if not mosaics:
-        raise RefusedError(f"looks like a camera raw file: {raw.NEEDS_DEMOSAIC}")
-    return raw.read(data), False
 
 
 def _read_webp(data: bytes) -> tuple[Photo, bool]:
@@ -125,6 +109,18 @@ def _read_simple(data: bytes, kind: str) -> tuple[Photo, bool]:
         image.load()
         pixels, alpha = pillow.samples(image)
     return Photo(pixels, alpha, metadata, None, kind), has_more
+
+
+_READERS: dict[str, Callable[[bytes], tuple[Photo, bool]]] = {
+    "JPEG": jpeg.read,
+    "PNG": png.read,
+    "WEBP": _read_webp,
+    "TIFF": tiff.read,
+    "BMP": lambda data: _read_simple(data, "BMP"),
+    "PNM": lambda data: (pnm.read(data), False),
+    "AVIF": heif.read_avif,
+    "HEIF": heif.read_heif,
+}
 
 
 def _check_finite(photo: Photo) -> None:

@@ -1,22 +1,20 @@
 """TIFF files: reading the first page and writing one page with metadata."""
 
-import logging
 import struct
 
 import numpy as np
 
-from magn_cli.images import exif, pillow, sensor_tags, tags, tiff_cfa, tiff_samples
+from magn_cli.images import exif, iptc, pillow, sensor_tags, tags, tiff_cfa, tiff_samples
 from magn_cli.images.depth import full_scale
 from magn_cli.images.limits import RefusedError, check_size
 from magn_cli.images.photo import Array, Metadata, Photo
-
-logger = logging.getLogger(__name__)
+from magn_cli.images.premultiplied import divided
 
 _GRAY_WHITE_FIRST, _GRAY, _RGB = 0, 1, 2
 _READABLE_COLOURS = {_GRAY_WHITE_FIRST, _GRAY, _RGB, 3, 5, 6, sensor_tags.CFA}
 _INTEGER, _FLOAT = 1, 3
 _ASSOCIATED, _STRAIGHT = 1, 2
-_XMP, _ICC = 700, 34675
+_XMP, _ICC, _IPTC, _RESOURCES = 700, 34675, 33723, 34377
 _SOFTWARE = tags.SOFTWARE
 # Description, make, model, orientation, software, date, artist, host, copyright, ratings, the Windows
 # texts, and the EXIF and GPS directories.
@@ -62,6 +60,7 @@ def read(data: bytes) -> tuple[Photo, bool]:
         icc=page.value(_ICC) or None if profile_fits else None,
         exif=_exif(page),
         xmp=page.value(_XMP) or None,
+        iptc=page.value(_IPTC) or iptc.among(page.value(_RESOURCES) or b""),
         dpi=_dpi(page),
     )
     return Photo(pixels, alpha, metadata, None, "TIFF", mosaic=mosaic), page.following != 0
@@ -105,6 +104,8 @@ def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str
         put_raw(_ICC, tags.UNDEFINED, metadata.icc)
     if metadata.xmp:
         put_raw(_XMP, tags.BYTE, metadata.xmp)
+    if metadata.iptc:
+        put_raw(_IPTC, tags.UNDEFINED, metadata.iptc)
     if software:
         put_raw(_SOFTWARE, tags.ASCII, tags.ascii_value(software))
     rows = max(1, (1 << 20) // (width * channels * samples.dtype.itemsize))
@@ -137,7 +138,7 @@ def _check_complete(page: tags.Directory) -> None:
 
 
 def _sample_type(page: tags.Directory) -> np.dtype[np.generic] | None:
-    """uint8, uint16 or float32 for gray and RGB, or None for what is left to Pillow: at most 8 bits."""
+    """uint8, uint16 or a float type for gray and RGB, or None for what is left to Pillow: at most 8 bits."""
     bits, kinds = set(page.integers(258, (1,))), set(page.integers(339, (_INTEGER,)))
     colour, compression = page.integers(262, (_GRAY,))[0], page.integers(259, (1,))[0]
     if colour not in _READABLE_COLOURS:
@@ -145,7 +146,9 @@ def _sample_type(page: tags.Directory) -> np.dtype[np.generic] | None:
     types: dict[tuple[int, int], np.dtype[np.generic]] = {
         (8, _INTEGER): np.dtype(np.uint8),
         (16, _INTEGER): np.dtype(np.uint16),
+        (16, _FLOAT): np.dtype(np.float16),
         (32, _FLOAT): np.dtype(np.float32),
+        (64, _FLOAT): np.dtype(np.float64),
     }
     dtype = types.get((max(bits), max(kinds))) if len(bits) == len(kinds) == 1 else None
     bytewise = compression in tiff_samples.BYTEWISE_COMPRESSIONS
@@ -154,15 +157,19 @@ def _sample_type(page: tags.Directory) -> np.dtype[np.generic] | None:
     if kinds == {_INTEGER} and bits <= {1, 2, 4, 8} and colour != sensor_tags.CFA:
         return None
     raise RefusedError(
-        "stores its samples in a way that is not supported: save it with 8-bit, 16-bit or 32-bit float "
+        "stores its samples in a way that is not supported: save it with 8-bit, 16-bit or floating-point "
         "gray or RGB samples first"
     )
 
 
+# What comes of numbers that are none is refused later, in a sentence.
+@np.errstate(all="ignore")
 def _own_pixels(
     page: tags.Directory, width: int, height: int, dtype: np.dtype[np.generic]
 ) -> tuple[Array, Array | None]:
     samples = tiff_samples.read_samples(page, width, height, dtype)
+    if dtype.kind == "f":
+        samples = samples.astype(np.float32, copy=False)
     colour = page.integers(262, (_GRAY,))[0]
     colours = 3 if colour == _RGB else 1
     channels = samples.shape[2]
@@ -178,17 +185,8 @@ def _own_pixels(
         return np.ascontiguousarray(pixels), None
     alpha = np.ascontiguousarray(samples[..., colours])
     if meaning == _ASSOCIATED:
-        pixels = _divided(pixels, alpha, top)
+        pixels = divided(pixels, alpha)
     return np.ascontiguousarray(pixels), alpha
-
-
-def _divided(pixels: Array, alpha: Array, top: int) -> Array:
-    """Pixels that were stored multiplied by their opacity, as they were before."""
-    opacity = (alpha if pixels.ndim == 2 else alpha[..., None]).astype(np.float64) / top
-    straight = np.divide(pixels, opacity, out=np.zeros(pixels.shape), where=opacity > 0)
-    if pixels.dtype.kind == "f":
-        return straight.astype(pixels.dtype)
-    return np.minimum(np.rint(straight), top).astype(pixels.dtype)
 
 
 def _exif(page: tags.Directory) -> bytes | None:

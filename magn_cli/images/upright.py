@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from magn_cli.images import exif
-from magn_cli.images.photo import Array, Photo
+from magn_cli.images.photo import Array, Metadata, Photo
 
 _TURNS: dict[int, Callable[[Array], Array]] = {
     2: np.fliplr,
@@ -37,10 +37,23 @@ def upright(photo: Photo) -> Photo:
         metadata=replace(
             metadata,
             exif=exif.turned_upright(metadata.exif),
-            xmp=metadata.xmp and _XMP_ORIENTATION.sub(rb"\g<1>1", metadata.xmp),
+            xmp=metadata.xmp and with_orientation_1(metadata.xmp),
             dpi=metadata.dpi[::-1] if metadata.dpi and sides_swapped else metadata.dpi,
         ),
     )
+
+
+def with_orientation_1(xmp: bytes) -> bytes:
+    """An XMP packet that says, where it says anything, that the picture is upright."""
+    return _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+
+
+def already_turned(metadata: Metadata) -> Metadata:
+    """What a picture carries that its decoder has turned, where an orientation stands in it as a copy only."""
+    block, xmp = metadata.exif, metadata.xmp
+    if block and exif.orientation(block) != 1:
+        block = exif.turned_upright(block)
+    return replace(metadata, exif=block, xmp=with_orientation_1(xmp) if xmp else None)
 
 
 def as_stored(pixels: Array, turned: int) -> Array:

@@ -2,9 +2,8 @@
 
 import errno
 import io
-import logging
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,11 @@ from PIL import Image
 
 from magn_cli import atomic
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.images import exif, jpeg, png, tiff
+from magn_cli.images import colour_chunks, exif, jpeg, png, tiff
 from magn_cli.images.depth import change_depth, full_scale
 from magn_cli.images.limits import RefusedError
-from magn_cli.images.photo import Array, Metadata, Photo
-
-logger = logging.getLogger(__name__)
+from magn_cli.images.photo import Array, JpegTables, Metadata, Photo
+from magn_cli.images.remarks import about, remark
 
 OUTPUT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"})
 """The suffixes (lower case) of the formats that can be written."""
@@ -32,6 +30,21 @@ _DEPTHS: dict[str, tuple[npt.DTypeLike, ...]] = {
 }
 # The JPEG library stops a little below the 65,535 that the format could say.
 _LONGEST_SIDES = {"JPEG": 65_500, "WebP": 16_383}
+_MOST_DPI = 1e6
+"""Above it a resolution is a damaged one."""
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """What a user may decide about an output.
+
+    ``jpeg_quality`` is 1..100 with chroma at full resolution, or None: as the input file where that was a JPEG
+    (the same quantization tables and subsampling), else 95. ``strip_metadata`` leaves out EXIF, XMP, IPTC,
+    resolution and the name of the software; the colour profile stays, as colours would change without it.
+    """
+
+    jpeg_quality: int | None = 95
+    strip_metadata: bool = False
 
 
 def is_supported_output(path: Path) -> bool:
@@ -44,17 +57,17 @@ def write(
     pixels: Array,
     like: Photo | None = None,
     *,
+    options: WriteOptions | None = None,
     overwrite: bool = False,
-    jpeg_quality: int = 95,
     software: str | None = None,
 ) -> None:
     """Write pixels, (H, W) gray or (H, W, 3) RGB, to a file in the format of its suffix, whole or not at all.
 
-    PNG and WebP are lossless, TIFF is and keeps float32; JPEG is written with ``jpeg_quality`` (1..100) and
-    without chroma subsampling. Samples deeper than the format can hold are rounded to the nearest step.
-    ``like`` is the picture that these pixels were made of: its alpha, which must have the same height and
-    width, and its metadata go into the file as far as the format can hold them. ``software`` is the name
-    of the program to be noted in the file.
+    PNG and WebP are lossless, TIFF is and keeps float32; JPEG is written as the ``options`` say (None: the
+    defaults). Samples deeper than the format can hold are rounded to the nearest step. ``like`` is the picture
+    that these pixels were made of: its alpha, which must have the same height and width, and its metadata go
+    into the file as far as the format can hold them. ``software`` is the name of the program to be noted in
+    the file.
 
     Raises UsageError, before any work, if the suffix is not that of a format that can be written or if the
     file exists and ``overwrite`` is False. Raises ImageError if the picture is too large for the format or
@@ -70,7 +83,8 @@ def write(
     try:
         if path.is_dir():
             raise RefusedError("is a folder: choose the name of a file")
-        data = _encoded(_FORMATS[path.suffix.lower()], pixels, like, jpeg_quality, software)
+        with about(path):
+            data = _encoded(_FORMATS[path.suffix.lower()], pixels, like, options or WriteOptions(), software)
         atomic.write_bytes(path, data)
     except RefusedError as refusal:
         raise ImageError(f"{path} {refusal}.") from None
@@ -78,7 +92,7 @@ def write(
         raise ImageError(f"{path} cannot be written: {_reason(error)}.") from error
 
 
-def _encoded(kind: str, pixels: Array, like: Photo | None, quality: int, software: str | None) -> bytes:
+def _encoded(kind: str, pixels: Array, like: Photo | None, options: WriteOptions, software: str | None) -> bytes:
     longest = _LONGEST_SIDES.get(kind)
     if longest and max(pixels.shape[:2]) > longest:
         raise RefusedError(
@@ -91,10 +105,12 @@ def _encoded(kind: str, pixels: Array, like: Photo | None, quality: int, softwar
     if alpha is not None and alpha.shape != pixels.shape[:2]:
         raise ValueError(f"the alpha is {alpha.shape}, the pixels {pixels.shape[:2]}")
     if dtype != pixels.dtype:
-        logger.warning("%s holds at most %d bits; the picture had more.", kind, 8 * dtype.itemsize)
+        remark(f"{kind} holds at most {8 * dtype.itemsize} bits; the picture had more.")
     pixels = change_depth(pixels, dtype)
     metadata = like.metadata if like is not None else Metadata()
-    metadata = _fitting(metadata, gray=pixels.ndim == 2 and kind != "WebP")
+    if options.strip_metadata:
+        metadata, software = Metadata(icc=metadata.icc, colour=metadata.colour), None
+    metadata = _fitting(metadata, kind, gray=pixels.ndim == 2 and kind != "WebP")
     if kind in ("JPEG", "WebP") and software:
         metadata = replace(metadata, exif=exif.with_software(metadata.exif, software))
     if kind == "PNG":
@@ -104,23 +120,47 @@ def _encoded(kind: str, pixels: Array, like: Photo | None, quality: int, softwar
     if kind == "WebP":
         return _webp(pixels, alpha, metadata)
     if alpha is not None and (alpha < full_scale(alpha.dtype)).any():
-        logger.warning("JPEG has no transparency; the alpha channel was left out.")
-    return jpeg.encode(pixels, metadata, quality)
+        remark("JPEG has no transparency; the picture was laid on white and the alpha channel left out.")
+        pixels = _on_white(pixels, alpha)
+    return jpeg.encode(pixels, metadata, _jpeg_quality(like, options))
 
 
-def _fitting(metadata: Metadata, *, gray: bool) -> Metadata:
-    """The metadata without a profile for other colours and without a damaged EXIF block."""
+def _on_white(pixels: Array, alpha: Array) -> Array:
+    """8-bit pixels, (H, W) or (H, W, 3), as they look on white paper; ``alpha`` is (H, W)."""
+    opacity = (alpha if pixels.ndim == 2 else alpha[..., None]).astype(np.uint16)
+    return ((pixels * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+
+
+def _jpeg_quality(like: Photo | None, options: WriteOptions) -> int | JpegTables:
+    if options.jpeg_quality is not None:
+        return options.jpeg_quality
+    if like is None or like.quantization is None:
+        return 95
+    tables = like.quantization
+    if like.turned < 5:
+        return tables
+    # The picture lies on its side now, and so must what its frequencies were divided by.
+    turned = {"4:2:2": "4:4:0", "4:4:0": "4:2:2"}.get(tables.subsampling, tables.subsampling)
+    return JpegTables(tables.luma.T, None if tables.chroma is None else tables.chroma.T, turned)
+
+
+def _fitting(metadata: Metadata, kind: str, *, gray: bool) -> Metadata:
+    """The metadata without a profile for other colours, a damaged EXIF block, and what the format cannot hold."""
     icc, block = metadata.icc, metadata.exif
     # Bytes 16 to 19 of a profile name the colours that it is for.
     if icc and icc[16:20] != (b"GRAY" if gray else b"RGB "):
-        logger.warning("The colour profile is not one for %s and was left out.", "gray" if gray else "RGB")
+        remark(f"The colour profile is not one for {'gray' if gray else 'RGB'} and was left out.")
         icc = None
     try:
         block = block and exif.with_orientation_1(block)
     except ValueError:
-        logger.warning("The EXIF block is damaged and was left out.")
+        remark("The EXIF block is damaged and was left out.")
         block = None
-    return replace(metadata, icc=icc, exif=block)
+    if metadata.iptc and kind not in ("JPEG", "TIFF"):
+        remark(f"{kind} cannot hold the IPTC block, which was left out; a .jpg or .tif name keeps it.")
+    dpi = metadata.dpi if metadata.dpi and all(0 < value < _MOST_DPI for value in metadata.dpi) else None
+    chunks = colour_chunks.fitting(metadata.colour, kind, has_profile=icc is not None)
+    return replace(metadata, icc=icc, exif=block, dpi=dpi, colour=chunks)
 
 
 def _webp(pixels: Array, alpha: Array | None, metadata: Metadata) -> bytes:
