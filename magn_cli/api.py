@@ -17,6 +17,7 @@ from magn_cli.restoration.device import choose_device, choose_type, compute_exac
 from magn_cli.restoration.picture import Level, PhotoRestorer, check_strength, photo_of
 from magn_cli.restoration.restorer import Restorer
 from magn_cli.tasks import get_task
+from magn_cli.weights import integrity
 from magn_cli.weights.checkpoint import load_checkpoint
 from magn_cli.weights.registry import entries
 from magn_cli.weights.sources import locate
@@ -78,7 +79,8 @@ def load(
     if where.type == "cuda":
         compute_exactly()
     restorer = Restorer(model, where, dtype, tile, compiled=compiled)
-    return PhotoRestorer(chosen, about.scale, restorer, strength, ensemble, **options)
+    network = f"{about.preset} {integrity.of(path)[:8]}"
+    return PhotoRestorer(chosen, about.scale, restorer, strength, ensemble, network, **options)
 
 
 def load_auto(**settings: Any) -> AutoRestorer:

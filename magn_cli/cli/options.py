@@ -43,6 +43,15 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Say more.")]
 
 
+def quality(given: str) -> int | None:
+    """Read a JPEG quality of 1 to 100, or ``like-input`` (None). Raises :class:`UsageError` for the rest."""
+    if given == "like-input":
+        return None
+    if not given.isdecimal() or not 1 <= int(given) <= 100:
+        raise UsageError(f"--quality {given} makes no sense; give a number from 1 to 100, or like-input.")
+    return int(given)
+
+
 def number(option: str, given: str) -> int | None:
     """Read ``auto`` (None) or a whole number above zero. Raises :class:`UsageError` for anything else."""
     if given == "auto":

@@ -49,6 +49,21 @@ def restore(
         int | None,
         typer.Option(min=1, help="Refuse larger pictures; 500 million if not given.", show_default=False),
     ] = None,
+    quality: Annotated[
+        str,
+        typer.Option(
+            help="Of a JPEG output: 1 to 100, colour at full resolution (4:4:4); or like-input: the tables and "
+            "subsampling of an input that is a JPEG."
+        ),
+    ] = "95",
+    strip_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--strip-metadata",
+            help="Leave out EXIF, XMP, IPTC, resolution and the name of the software; the colour profile stays, "
+            "as colours would change without it.",
+        ),
+    ] = False,
     compare: Annotated[
         Path | None,
         typer.Option(
@@ -89,6 +104,7 @@ def restore(
     wanted = check_level(get_task(task), level)
     check_strength(get_task(task), strength)
     own = {"pattern": check_pattern(pattern)} if task == "demosaic" and pattern else {}
+    writing = images.WriteOptions(options.quality(quality), strip_metadata)
     jobs = batch.plan(source, out, overwrite, mosaics=get_task(task).mosaics)
     compared = comparison(
         compare,
@@ -122,7 +138,7 @@ def restore(
                 before = None
                 if compare is not None:
                     before = images.read(job.source, max_pixels, mosaics=restorer.mosaics)
-                result = batch.restore_file(job, restorer, wanted, overwrite, max_pixels, advance)
+                result = batch.restore_file(job, restorer, wanted, overwrite, max_pixels, advance, writing)
                 if before is not None:
                     told = _sentence(result).removeprefix(f"{job.source.name}: ")
                     compared.add(job.source.name, before, result.restored.pixels, told)

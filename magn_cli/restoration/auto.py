@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from magn_cli import images
 from magn_cli.errors import UsageError
 from magn_cli.images import Photo
 from magn_cli.restoration.picture import Level, PhotoRestorer, Restored
@@ -27,7 +28,7 @@ class AutoRestorer:
     ) -> Restored:
         """Restore one photo. Raises :class:`UsageError` for a level: which it would be one of is not known."""
         check_auto_level(level)
-        choice = choose(photo)
+        choice = choose(images.visible(photo))
         if choice.task is None:
             return Restored(None, photo.pixels, None, choice.found)
         return self.restorers[choice.task].restore(photo, level, progress, choice.found)

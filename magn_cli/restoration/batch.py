@@ -109,6 +109,7 @@ def restore_file(
     overwrite: bool = False,
     max_pixels: int | None = None,
     progress: Callable[[float], None] = lambda done: None,
+    options: images.WriteOptions | None = None,
 ) -> Done:
     """Restore one file.
 
@@ -128,7 +129,10 @@ def restore_file(
         ) from error
     # The writer makes copies of its own: the picture that came in would be one too many.
     photo = replace(photo, pixels=restored.pixels)
-    images.write(job.target, restored.pixels, photo, overwrite=overwrite, software=f"magn {__version__}")
+    done = restored.task or restored.told()
+    level = f", {restored.told()}; " if restored.task and restored.scale else "; "
+    software = f"magn {__version__}: {done}{level}{restored.network}".rstrip("; ")
+    images.write(job.target, restored.pixels, photo, options=options, overwrite=overwrite, software=software)
     megapixels = photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6
     return Done(job, restored, megapixels, time.perf_counter() - began)
 

@@ -41,6 +41,9 @@ class Restored:
     found: FoundLevel
     """The level that the network was told, and where it comes from."""
 
+    network: str = ""
+    """Its name, where it has one."""
+
     def told(self) -> str:
         """Return the level in words: ``quality 20 (from the file's quantization tables)``."""
         if self.task is None:
@@ -60,6 +63,7 @@ class PhotoRestorer:
         restorer: Restorer,
         strength: float = 1.0,
         ensemble: bool = False,
+        network: str = "",
         **options: Any,
     ) -> None:
         """Put a network and what it was trained for together.
@@ -71,13 +75,14 @@ class PhotoRestorer:
             strength: share of the network's change that is applied to photos, 0..1.
             ensemble: take the mean over the eight ways to turn and mirror a picture: a little better, eight times
                 as slow, and the whole picture is held as floats.
+            network: its name, to be noted in results.
             options: the task's own.
 
         Raises:
             UsageError: a strength out of range, or one below 1 for a task whose input is no picture yet.
         """
         self.task, self.scale, self.restorer, self.options = task, scale, restorer, options
-        self.strength, self.ensemble = check_strength(task, strength), ensemble
+        self.strength, self.ensemble, self.network = check_strength(task, strength), ensemble, network
         self.mosaics = task.mosaics
 
     def restore(
@@ -92,12 +97,16 @@ class PhotoRestorer:
         Raises :class:`UsageError` for a level that makes no sense or is out of range, :class:`ImageError` for a
         photo that the task cannot be done to.
         """
-        found = self.resolve(photo, level, seen)
+        found = self.resolve(images.visible(photo), level, seen)
         options = self.task.photo_options(photo, **self.options)
         strength = found.strength * self.strength
         if strength == 0:
-            return Restored(self.task.name, photo.pixels, self.scale, found)
-        stored = images.as_stored(photo.pixels, photo.turned)
+            return Restored(self.task.name, photo.pixels, self.scale, found, self.network)
+        # The neighbours in a mosaic have other colours, so nothing can be filled there.
+        hidden = None if self.task.alignment == 2 else images.hidden(photo)
+        stored = images.as_stored(
+            photo.pixels if hidden is None else images.filled(photo.pixels, hidden), photo.turned
+        )
 
         def rounded(rows: Span, values: NDArray[np.float32]) -> tuple[Span, images.Array]:
             if strength < 1:
@@ -110,7 +119,9 @@ class PhotoRestorer:
         bands = self._bands(stored, found.level, progress, options)
         out = joined((rounded(rows, values) for rows, values in bands), len(stored))
         pixels = np.ascontiguousarray(images.as_seen(out, photo.turned))
-        return Restored(self.task.name, pixels, self.scale, found)
+        if hidden is not None:
+            pixels[hidden] = photo.pixels[hidden]
+        return Restored(self.task.name, pixels, self.scale, found, self.network)
 
     def restore_values(
         self,
