@@ -15,6 +15,10 @@ settings.load_profile("calm")
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--fuzz", type=int, default=5000, help="how many broken pictures are tried")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def nobody(tmp_path_factory):
     """What the person who runs the tests has registered shall not matter."""
