@@ -110,6 +110,7 @@ def sentences(command: Callable[P, R]) -> Callable[P, R]:
         finally:
             # A program that calls a command keeps its own say over what the library logs.
             logging.getLogger("magn_cli").handlers = []
+            logging.getLogger("magn_cli").setLevel(logging.NOTSET)
 
     return guarded
 
