@@ -125,9 +125,8 @@ def test_the_form_for_gpus_is_the_reference(dtype, bound):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         centred = k - k.mean(1, keepdim=True)
-        out = flex.flex_attention(
-            q, centred, v.to(dtype), cut_off(q.norm(dim=-1, keepdim=True), k.norm(dim=-1).amax(dim=-1)), attend=flex_attention
-        ).float()
+        cutoff = cut_off(q.norm(dim=-1, keepdim=True), k.norm(dim=-1).amax(dim=-1))
+        out = flex.flex_attention(q, centred, v.to(dtype), cutoff, attend=flex_attention).float()
     sure = clear(q, k, 1e-5)
     sure[2] = True
     assert (out - expected)[sure].norm() / expected[sure].norm() < bound
