@@ -1,11 +1,18 @@
 """Writing a file whole or not at all."""
 
 import os
+import re
 import secrets
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+if sys.platform != "win32":
+    import fcntl
+
+_TEMPORARY = re.compile(r"\.(.{1,50})\.[0-9a-f]{12}\.tmp", re.DOTALL)
 
 
 @contextmanager
@@ -19,6 +26,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(6)}.tmp")
     try:
         with temporary.open("xb") as file:
+            _hold(file)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -30,7 +38,42 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, as :func:`writing` does."""
+def write_bytes(path: Path, data: bytes, before: Callable[[], None] = lambda: None) -> None:
+    """Write ``data`` to ``path``, as :func:`writing` does; ``before`` is called just before it gets that name."""
     with writing(path) as file:
         file.write(data)
+        file.flush()
+        before()
+
+
+def remove_leftovers(folder: Path, names: Collection[str]) -> list[Path]:
+    """Remove, and return, the other files of :func:`writing` to ``names`` that a killed process has left."""
+    started = {name[:50] for name in names}
+    removed = []
+    for path in folder.iterdir():
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and match[1] in started and path.is_file() and not path.is_symlink():
+            # What cannot be removed harms nobody.
+            with suppress(OSError):
+                if _is_abandoned(path):
+                    path.unlink()
+                    removed.append(path)
+    return removed
+
+
+def _hold(file: BinaryIO) -> None:
+    """Mark a file as in use for as long as this process has it open; Windows removes no open files anyway."""
+    if sys.platform != "win32":
+        # Not every file system can.
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_abandoned(path: Path) -> bool:
+    if sys.platform != "win32":
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
+    return True

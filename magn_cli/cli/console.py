@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from magn_cli import atomic
+from magn_cli import atomic, stderr
 from magn_cli.errors import ImageError, MagnError, UsageError
 
 messages = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
@@ -41,7 +41,8 @@ def visible(text: str) -> str:
 
 def say(text: str) -> None:
     """Tell the user something, on stderr."""
-    messages.print(escape(visible(text)))
+    with stderr.in_use:
+        messages.print(escape(visible(text)))
 
 
 def bar(quiet: bool) -> Progress:
@@ -78,7 +79,8 @@ def write_report(text: str, path: Path) -> None:
 
 def complain(text: str) -> None:
     """Tell the user what went wrong, on stderr."""
-    messages.print(f"[bold red]magn:[/] {escape(visible(text))}")
+    with stderr.in_use:
+        messages.print(f"[bold red]magn:[/] {escape(visible(text))}")
 
 
 def fail(text: str, code: int) -> NoReturn:
@@ -115,13 +117,16 @@ def sentences(command: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
-def show_log(verbose: bool, quiet: bool) -> None:
-    """Send what the library logs to stderr, as sentences, and the progress of downloads to terminals only."""
+def show_log(verbose: bool, quiet: bool, tell: Callable[[str], None] = say) -> None:
+    """Send what the library logs to stderr, as sentences, and the progress of downloads to terminals only.
+
+    ``tell`` is given each sentence instead of :func:`say`.
+    """
     if quiet or not messages.is_terminal:
         # Read when the Hub's client is imported, which only a download does.
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
     handler = logging.Handler()
-    handler.emit = lambda record: say(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: tell(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("magn_cli").handlers = [handler]
     logging.getLogger("magn_cli").setLevel(level)

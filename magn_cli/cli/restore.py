@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from magn_cli.cli import console, options
-from magn_cli.errors import ImageError, UsageError
-
-if TYPE_CHECKING:
-    from magn_cli.restoration.batch import Done
+from magn_cli.cli import console, options, pipes, stopping
+from magn_cli.cli.restore_view import RestoreView
+from magn_cli.errors import UsageError, WeightsError
 
 
 @console.sentences
 def restore(
-    source: Annotated[Path, typer.Argument(help="A picture, or a folder of pictures.", show_default=False)],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Pictures, folders, patterns such as '*.jpg'; - is one picture from a pipe.", show_default=False
+        ),
+    ],
     task: options.Task,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where the result goes: a file (png, jpg, webp, tif), or a folder. "
+            help="Where the result goes: a file (png, jpg, webp, tif), a folder, or - for a pipe. "
             "Without it: <name>_restored.png beside the input.",
             show_default=False,
+        ),
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Sub-folders, too; the output gets the same tree.")
+    ] = False,
+    suffix: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="png, jpg, webp or tif, where --out does not name a file; png if not given."
         ),
     ] = None,
     level: options.Level = "auto",
@@ -73,25 +83,37 @@ def restore(
         ),
     ] = None,
     html_limit: options.HtmlLimit = 25,
+    on_error: Annotated[
+        str, typer.Option(help="What a picture that fails does to those after it: continue or stop.")
+    ] = "continue",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="One JSON line an event on standard output.")
+    ] = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Restore a photo, or each photo of a folder.
+    """Restore photos: single ones, whole folders, or one in a pipe.
 
-    Profile, EXIF, alpha and bit depth are kept; nothing is overwritten unasked.
+    Profile, EXIF, alpha and bit depth are kept; nothing is overwritten unasked. The same command again goes on
+    where an interrupted run has stopped.
 
     Examples:
 
       magn restore photo.jpg --task jpeg --out clean.png
 
-      magn restore photos/ --task jpeg --out clean/
+      magn restore photos/ --task jpeg --recursive --out clean/
 
       magn restore shot.dng --task demosaic
 
       magn restore photo.jpg --task jpeg --compare compare.html
+
+      curl https://example.org/photo.jpg | magn restore - --task jpeg > clean.png
     """
     console.show_log(verbose, quiet)
+    if on_error not in ("continue", "stop"):
+        raise UsageError(f"--on-error {on_error} makes no sense; give continue or stop.")
     from magn_cli import images
     from magn_cli.allocator import keep_freed_memory
     from magn_cli.api import load
@@ -105,15 +127,7 @@ def restore(
     check_strength(get_task(task), strength)
     own = {"pattern": check_pattern(pattern)} if task == "demosaic" and pattern else {}
     writing = images.WriteOptions(options.quality(quality), strip_metadata)
-    jobs = batch.plan(source, out, overwrite, mosaics=get_task(task).mosaics)
-    compared = comparison(
-        compare,
-        [job.source.name for job in jobs],
-        taken=[path for job in jobs for path in (job.source, job.target)],
-        overwrite=overwrite,
-        limit=html_limit,
-    )
-    restorer = load(
+    network = load(
         task,
         preset=preset,
         weights=weights,
@@ -127,53 +141,67 @@ def restore(
         **own,
     )
     keep_freed_memory()
-    batch.make_folders(jobs)
-    failed = 0
-    with compared, _bar(quiet) as bar:
-        line = bar.add_task(jobs[0].source.name, total=len(jobs))
-        for done, job in enumerate(jobs):
-            bar.update(line, description=job.source.name, completed=done)
+    settings = {
+        "task": task,
+        "weights": _digest(task, preset, weights),
+        "level": wanted,
+        "strength": strength,
+        "ensemble": ensemble,
+        "precision": precision,
+        "strip_metadata": strip_metadata,
+        "quality": writing.jpeg_quality,
+        **own,
+    }
+    with pipes.as_files(sources, out, suffix) as files, stopping.on_any_signal():
+        if files.writes_output and (log_json or dry_run):
+            raise UsageError("standard output is for the picture here; leave --log-json and --dry-run away.")
+        plan = batch.plan(
+            files.sources,
+            files.out,
+            settings=settings,
+            recursive=recursive,
+            mosaics=network.mosaics,
+            suffix=None if files.writes_output else suffix,
+            overwrite=overwrite,
+        )
+        compared = comparison(
+            compare,
+            [job.name for job in plan.jobs],
+            taken=[path for job in plan.jobs for path in (job.source, job.target)],
+            overwrite=overwrite,
+            limit=html_limit,
+        )
+        view = RestoreView(plan, quiet, log_json, files.hidden, compared if compare is not None else None)
+        console.show_log(verbose, quiet, view.tell)
+        if dry_run:
+            raise typer.Exit(view.preview())
+        plan.check()
+        with compared, view:
             try:
-                advance = partial(_advance, bar, line, done)
-                before = None
-                if compare is not None:
-                    before = images.read(job.source, max_pixels, mosaics=restorer.mosaics)
-                result = batch.restore_file(job, restorer, wanted, overwrite, max_pixels, advance, writing)
-                if before is not None:
-                    told = _sentence(result).removeprefix(f"{job.source.name}: ")
-                    compared.add(job.source.name, before, result.restored.pixels, told)
-            except (ImageError, UsageError) as error:
-                failed += 1
-                console.complain(str(error))
-            else:
-                if not quiet:
-                    console.say(_sentence(result))
-        compared.write()
-    if failed and len(jobs) > 1:
-        console.complain(f"{failed} of {len(jobs)} pictures could not be restored.")
-    if failed:
-        raise typer.Exit(ImageError.exit_code)
+                untried = batch.run(
+                    plan,
+                    network,
+                    wanted,
+                    view,
+                    max_pixels=max_pixels,
+                    options=writing,
+                    stop_on_error=on_error == "stop",
+                )
+                compared.write()
+            except KeyboardInterrupt:
+                raise typer.Exit(view.interrupted()) from None
+        code = view.finish(untried)
+    if code:
+        raise typer.Exit(code)
 
 
-def _advance(bar: Progress, line: TaskID, before: int, share: float) -> None:
-    bar.update(line, completed=before + share)
+def _digest(task: str, preset: str, weights: str | None) -> str:
+    """Return the sha256 of the weights that will be used. Raises :class:`WeightsError`."""
+    from magn_cli.weights import integrity
+    from magn_cli.weights.sources import locate
 
-
-def _bar(quiet: bool) -> Progress:
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    visible = console.messages.is_terminal and not quiet
-    return Progress(*columns, console=console.messages, transient=True, disable=not visible)
-
-
-def _sentence(done: Done) -> str:
-    restored = done.restored
-    level = "" if restored.scale is None else f"{restored.told()}, "
-    return (
-        f"{done.job.source.name}: {level}{done.megapixels:.1f} megapixels in {done.seconds:.1f} s, "
-        f"in {done.job.target}"
-    )
+    path = locate(task, preset, weights)
+    try:
+        return integrity.of(path)
+    except OSError as error:
+        raise WeightsError(f"the weights {path} cannot be read ({error.strerror}); check the path.") from error

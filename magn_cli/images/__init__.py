@@ -7,6 +7,7 @@ from magn_cli.images.limits import MAX_PIXELS
 from magn_cli.images.photo import Array, JpegTables, Metadata, Mosaic, Photo
 from magn_cli.images.raw import NEEDS_DEMOSAIC, RAW_SUFFIXES
 from magn_cli.images.reading import INPUT_SUFFIXES, read
+from magn_cli.images.size import read_size
 from magn_cli.images.upright import as_seen, as_stored
 from magn_cli.images.writing import OUTPUT_SUFFIXES, WriteOptions, is_supported_output, write
 
@@ -32,6 +33,7 @@ __all__ = [
     "hidden",
     "is_supported_output",
     "read",
+    "read_size",
     "to_float",
     "visible",
     "write",

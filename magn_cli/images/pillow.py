@@ -20,17 +20,26 @@ _TALKATIVE = ("TIFF",)
 def opened(data: bytes, kind: str, *, checked: bool = True) -> Iterator[Image.Image]:
     """The picture in ``data``, opened by Pillow as ``kind``; RefusedError if it is ``checked`` and too large.
 
-    Pillow's limit is global, so that this must not be nested.
+    This must not be nested.
     """
-    with quiet(native=kind in _TALKATIVE):
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            with Image.open(io.BytesIO(data), formats=[kind]) as image:
-                if checked:
-                    check_size(image.width, image.height)
-                yield image
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+    with (
+        quiet(native=kind in _TALKATIVE),
+        unlimited(),
+        Image.open(io.BytesIO(data), formats=[kind]) as image,
+    ):
+        if checked:
+            check_size(image.width, image.height)
+        yield image
+
+
+@contextmanager
+def unlimited() -> Iterator[None]:
+    """Without Pillow's own limit of pixels, which is global: only within :func:`quiet`."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def samples(image: Image.Image) -> tuple[Array, Array | None]:

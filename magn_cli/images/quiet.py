@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from magn_cli import stderr
+
 # One may be asked for within the other.
 _lock = threading.RLock()
 
@@ -46,7 +48,7 @@ def without_stderr() -> Iterator[None]:
 
     It is taken away from the whole process, one caller at a time.
     """
-    with _lock:
+    with _lock, stderr.in_use:
         try:
             sys.stderr.flush()
             kept = os.dup(2)

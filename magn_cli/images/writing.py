@@ -3,7 +3,9 @@
 import errno
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,7 @@ def write(
     options: WriteOptions | None = None,
     overwrite: bool = False,
     software: str | None = None,
+    before: Callable[[bytes], None] = lambda data: None,
 ) -> None:
     """Write pixels, (H, W) gray or (H, W, 3) RGB, to a file in the format of its suffix, whole or not at all.
 
@@ -67,7 +70,7 @@ def write(
     defaults). Samples deeper than the format can hold are rounded to the nearest step. ``like`` is the picture
     that these pixels were made of: its alpha, which must have the same height and width, and its metadata go
     into the file as far as the format can hold them. ``software`` is the name of the program to be noted in
-    the file.
+    the file. ``before`` is called with the file's bytes just before they get their name.
 
     Raises UsageError, before any work, if the suffix is not that of a format that can be written or if the
     file exists and ``overwrite`` is False. Raises ImageError if the picture is too large for the format or
@@ -85,7 +88,7 @@ def write(
             raise RefusedError("is a folder: choose the name of a file")
         with about(path):
             data = _encoded(_FORMATS[path.suffix.lower()], pixels, like, options or WriteOptions(), software)
-        atomic.write_bytes(path, data)
+        atomic.write_bytes(path, data, partial(before, data))
     except RefusedError as refusal:
         raise ImageError(f"{path} {refusal}.") from None
     except OSError as error:
