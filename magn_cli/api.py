@@ -84,7 +84,7 @@ def load(
 
 
 def load_auto(**settings: Any) -> AutoRestorer:
-    """Load what restores each photo by the task that it needs: ``jpeg``, ``denoise``, or nothing.
+    """Load what restores each photo by the task that it needs: ``jpeg``, ``denoise``, ``demosaic``, or nothing.
 
     Args:
         settings: as for :func:`load`, but for ``weights``, which are for one task.
@@ -95,7 +95,9 @@ def load_auto(**settings: Any) -> AutoRestorer:
     """
     if settings.get("weights") is not None:
         raise UsageError("a checkpoint is for one task; name it, such as --task jpeg, or leave --weights away.")
-    return AutoRestorer({task: load(task, **settings) for task in CHOICES})
+    # A mosaic is no picture yet that a share of the change could be applied to.
+    own = {"demosaic": {"strength": 1.0}}
+    return AutoRestorer({task: load(task, **(settings | own.get(task, {}))) for task in CHOICES})
 
 
 def restore(
@@ -106,8 +108,7 @@ def restore(
     Args:
         source: path of a picture, or for ``demosaic`` of a camera's raw file; or an array ``(H, W)`` gray or
             ``(H, W, 3)`` RGB, uint8, uint16, or floats 0..1.
-        task: ``denoise``, ``jpeg`` or ``demosaic``; ``auto``: ``jpeg``, ``denoise`` or nothing, by what is seen
-            in the picture.
+        task: ``denoise``, ``jpeg`` or ``demosaic``; ``auto``: one of these or nothing, by what is seen.
         level: in the task's units (sigma of 255, JPEG quality), ``auto`` or ``unknown``.
         settings: as for :func:`load`.
 

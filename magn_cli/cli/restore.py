@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +22,9 @@ def restore(
             help="Pictures, folders, patterns such as '*.jpg'; - is one picture from a pipe.", show_default=False
         ),
     ],
-    task: options.Task,
+    task: Annotated[
+        str, typer.Option(help="denoise, jpeg, demosaic, or auto: what each photo is seen to need, if anything.")
+    ] = "auto",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -101,6 +105,8 @@ def restore(
 
     Examples:
 
+      magn restore photo.jpg
+
       magn restore photo.jpg --task jpeg --out clean.png
 
       magn restore photos/ --task jpeg --recursive --out clean/
@@ -116,19 +122,20 @@ def restore(
         raise UsageError(f"--on-error {on_error} makes no sense; give continue or stop.")
     from magn_cli import images
     from magn_cli.allocator import keep_freed_memory
-    from magn_cli.api import load
+    from magn_cli.api import load, load_auto
     from magn_cli.report.compare import comparison
     from magn_cli.restoration import batch
+    from magn_cli.restoration.auto import CHOICES, check_auto_level
     from magn_cli.restoration.picture import check_level, check_strength
     from magn_cli.tasks import get_task
     from magn_cli.tasks.demosaic import check_pattern
 
-    wanted = check_level(get_task(task), level)
-    check_strength(get_task(task), strength)
+    chooses = task == "auto"
+    wanted = check_auto_level(level) if chooses else check_level(get_task(task), level)
+    check_strength(None if chooses else get_task(task), strength)
     own = {"pattern": check_pattern(pattern)} if task == "demosaic" and pattern else {}
     writing = images.WriteOptions(options.quality(quality), strip_metadata)
-    network = load(
-        task,
+    network: batch.PhotoNetwork = (load_auto if chooses else partial(load, task))(
         preset=preset,
         weights=weights,
         device=device,
@@ -143,7 +150,7 @@ def restore(
     keep_freed_memory()
     settings = {
         "task": task,
-        "weights": _digest(task, preset, weights),
+        "weights": _digests(CHOICES if chooses else [task], preset, weights),
         "level": wanted,
         "strength": strength,
         "ensemble": ensemble,
@@ -160,7 +167,7 @@ def restore(
             files.out,
             settings=settings,
             recursive=recursive,
-            mosaics=network.mosaics,
+            mosaics=task == "demosaic",
             suffix=None if files.writes_output else suffix,
             overwrite=overwrite,
         )
@@ -195,12 +202,16 @@ def restore(
         raise typer.Exit(code)
 
 
-def _digest(task: str, preset: str, weights: str | None) -> str:
-    """Return the sha256 of the weights that will be used. Raises :class:`WeightsError`."""
-    from magn_cli.weights import integrity
+def _digests(tasks: Sequence[str], preset: str, weights: str | None) -> str:
+    """Return the sha256 of the weights that will be used, one for each task. Raises :class:`WeightsError`."""
     from magn_cli.weights.sources import locate
 
-    path = locate(task, preset, weights)
+    return " ".join(_digest(locate(task, preset, weights)) for task in tasks)
+
+
+def _digest(path: Path) -> str:
+    from magn_cli.weights import integrity
+
     try:
         return integrity.of(path)
     except OSError as error:

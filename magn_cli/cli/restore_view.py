@@ -236,6 +236,13 @@ class RestoreView:
 
 
 def sentence(done: Done) -> str:
-    """Say what was done to a picture."""
-    level = "" if done.restored.scale is None else f"{done.restored.told()}, "
-    return f"{level}{done.megapixels:.1f} megapixels in {done.seconds:.1f} s, in {done.job.target}"
+    """Say what was done to a picture, how fast, and where it is."""
+    restored = done.restored
+    if restored.task is None:
+        return f"{restored.told()}, in {done.job.target}"
+    level = "" if restored.scale is None else f" {restored.told()}"
+    speed = f"{done.megapixels / done.seconds:.2f} a second" if done.seconds else "at once"
+    return (
+        f"{restored.task}{level}, {done.megapixels:.1f} megapixels in {done.seconds:.1f} s ({speed}), "
+        f"in {done.job.target}"
+    )

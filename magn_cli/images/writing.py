@@ -63,6 +63,7 @@ def write(
     overwrite: bool = False,
     software: str | None = None,
     before: Callable[[bytes], None] = lambda data: None,
+    unchanged: Path | None = None,
 ) -> None:
     """Write pixels, (H, W) gray or (H, W, 3) RGB, to a file in the format of its suffix, whole or not at all.
 
@@ -70,7 +71,9 @@ def write(
     defaults). Samples deeper than the format can hold are rounded to the nearest step. ``like`` is the picture
     that these pixels were made of: its alpha, which must have the same height and width, and its metadata go
     into the file as far as the format can hold them. ``software`` is the name of the program to be noted in
-    the file. ``before`` is called with the file's bytes just before they get their name.
+    the file. ``before`` is called with the file's bytes just before they get their name. ``unchanged`` is the
+    file that ``like`` was read from, where these pixels are still its own: it is copied as it is, if it has the
+    format of the result and keeps its metadata.
 
     Raises UsageError, before any work, if the suffix is not that of a format that can be written or if the
     file exists and ``overwrite`` is False. Raises ImageError if the picture is too large for the format or
@@ -87,12 +90,23 @@ def write(
         if path.is_dir():
             raise RefusedError("is a folder: choose the name of a file")
         with about(path):
-            data = _encoded(_FORMATS[path.suffix.lower()], pixels, like, options or WriteOptions(), software)
+            kind, options = _FORMATS[path.suffix.lower()], options or WriteOptions()
+            data = _copied(unchanged, like, kind, options) or _encoded(kind, pixels, like, options, software)
         atomic.write_bytes(path, data, partial(before, data))
     except RefusedError as refusal:
         raise ImageError(f"{path} {refusal}.") from None
     except OSError as error:
         raise ImageError(f"{path} cannot be written: {_reason(error)}.") from error
+
+
+def _copied(source: Path | None, like: Photo | None, kind: str, options: WriteOptions) -> bytes | None:
+    if source is None or like is None or like.format != kind.upper() or options.strip_metadata:
+        return None
+    try:
+        return source.read_bytes()
+    except OSError:
+        # What was read is still at hand.
+        return None
 
 
 def _encoded(kind: str, pixels: Array, like: Photo | None, options: WriteOptions, software: str | None) -> bytes:

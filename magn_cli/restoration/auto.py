@@ -10,14 +10,14 @@ from magn_cli.images import Photo
 from magn_cli.restoration.picture import Level, PhotoRestorer, Restored
 from magn_cli.tasks.choice import choose
 
-CHOICES = ("jpeg", "denoise")
+CHOICES = ("jpeg", "denoise", "demosaic")
 """The tasks that are chosen from."""
 
 
 class AutoRestorer:
     """Restores a photo by the network that fits it, or leaves it as it is; used like a :class:`PhotoRestorer`."""
 
-    mosaics = False
+    mosaics = True
 
     def __init__(self, restorers: Mapping[str, PhotoRestorer]) -> None:
         """``restorers``: one for each of ``CHOICES``."""
@@ -28,7 +28,7 @@ class AutoRestorer:
     ) -> Restored:
         """Restore one photo. Raises :class:`UsageError` for a level: which it would be one of is not known."""
         check_auto_level(level)
-        choice = choose(images.visible(photo))
+        choice = choose(photo if photo.mosaic else images.visible(photo))
         if choice.task is None:
             return Restored(None, photo.pixels, None, choice.found)
         return self.restorers[choice.task].restore(photo, level, progress, choice.found)
@@ -37,5 +37,7 @@ class AutoRestorer:
 def check_auto_level(level: Level) -> Level:
     """Return ``auto``; raises :class:`UsageError` for any other level."""
     if level != "auto":
-        raise UsageError(f"--level {level} needs a task that it is one of; give --task jpeg or denoise, too.")
+        raise UsageError(
+            f"--level {level} needs to know what it is a level of; add --task jpeg or --task denoise."
+        )
     return level

@@ -205,11 +205,11 @@ def check_level(task: Task, level: Level) -> Level:
     return task.scale.check(number)
 
 
-def check_strength(task: Task, strength: float) -> float:
+def check_strength(task: Task | None, strength: float) -> float:
     """Return ``strength``, or raise :class:`UsageError` where it is not in 0..1 or makes no sense for the task."""
     if not 0 <= strength <= 1:
         raise UsageError(f"strength {strength:g} is out of range; give a number from 0 to 1.")
-    if strength < 1 and task.name == "demosaic":
+    if strength < 1 and task is not None and task.name == "demosaic":
         raise UsageError("a mosaic is no picture yet, so demosaic has no strength; leave it away.")
     return strength
 

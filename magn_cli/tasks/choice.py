@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from magn_cli.images import Photo
 from magn_cli.tasks.base import FoundLevel
 from magn_cli.tasks.blocks import BLOCKS, find_grid
+from magn_cli.tasks.demosaic import Demosaic
 from magn_cli.tasks.denoise import Denoise
 from magn_cli.tasks.jpeg import Jpeg
 
@@ -34,7 +35,12 @@ class Choice:
 
 
 def choose(photo: Photo) -> Choice:
-    """Look at a photo, and at the file it came from, for what degrades it most."""
+    """Look at a photo, and at the file it came from, for what degrades it most.
+
+    A mosaic is known only where the file says that it is one: raw files of cameras, and CFA TIFF.
+    """
+    if photo.mosaic is not None:
+        return Choice("demosaic", Demosaic().find_level(photo))
     noise, grid = Denoise().find_level(photo), find_grid(photo.pixels)
     assert noise.level is not None
     contrast = 1.0 if grid is None else grid.contrast

@@ -87,6 +87,7 @@ def save(loaded: Loaded, restored: Restored, folders: Folders) -> float:
             overwrite=folders.plan.overwrite,
             software=_software(restored),
             before=note,
+            unchanged=job.source if restored.pixels is loaded.photo.pixels else None,
         )
         if kept is not None and entry is not None:
             # Without this line the result is recognised by its content.

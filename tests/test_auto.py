@@ -1,0 +1,122 @@
+"""``--task auto``: what is seen in a photo decides, and clean photos stay as they are."""
+
+import io
+
+import numpy as np
+import pytest
+from commands import magn, refused
+from conftest import EXAMPLES
+from PIL import Image
+
+import magn_cli
+from magn_cli import images
+from magn_cli.restoration.picture import photo_of
+from magn_cli.tasks.choice import choose
+
+NAMES = ("otter", "osprey", "skyline")
+
+
+def clean(name):
+    return np.asarray(Image.open(EXAMPLES / f"{name}.png").convert("RGB"))
+
+
+def noisy(pixels, sigma):
+    noise = np.random.default_rng(0).standard_normal(pixels.shape) * sigma
+    return np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
+
+
+def as_jpeg(folder, pixels, quality):
+    Image.fromarray(pixels).save(folder / "a.jpg", quality=quality)
+    return images.read(folder / "a.jpg")
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestChoices:
+    @pytest.mark.parametrize("quality", [10, 50, 90, 96])
+    def test_a_jpeg_file(self, name, quality, tmp_path):
+        choice = choose(as_jpeg(tmp_path, clean(name), quality))
+        assert (choice.task, choice.found.level) == ("jpeg", quality)
+
+    @pytest.mark.parametrize("quality", [30, 85])
+    def test_a_picture_that_was_a_jpeg_once(self, name, quality, tmp_path):
+        once = as_jpeg(tmp_path, clean(name), quality).pixels
+        choice = choose(photo_of(once))
+        assert (choice.task, choice.found.level) == ("jpeg", None)
+
+    @pytest.mark.parametrize("sigma", [5, 15, 50])
+    @pytest.mark.parametrize("gray", [False, True])
+    def test_a_noisy_picture(self, name, sigma, gray):
+        pixels = noisy(np.asarray(Image.fromarray(clean(name)).convert("L")) if gray else clean(name), sigma)
+        choice = choose(photo_of(pixels))
+        assert choice.task == "denoise" and abs(choice.found.level - sigma) < 0.15 * sigma
+
+    def test_a_clean_picture(self, name):
+        choice = choose(photo_of(clean(name)))
+        assert choice.task is None and choice.found.strength == 0
+
+    def test_a_jpeg_of_full_quality(self, name, tmp_path):
+        assert choose(as_jpeg(tmp_path, clean(name), 100)).task is None
+
+    @pytest.mark.parametrize(
+        ("sigma", "quality", "task"), [(15, 95, "denoise"), (25, 90, "denoise"), (6, 60, "jpeg")]
+    )
+    def test_a_noisy_jpeg_by_what_is_seen_of_its_blocks(self, name, sigma, quality, task, tmp_path):
+        assert choose(as_jpeg(tmp_path, noisy(clean(name), sigma), quality)).task == task
+
+
+def test_what_is_chosen_is_better_than_what_is_not(otter, tmp_path):
+    """On a noisy JPEG, where both could be meant."""
+    for sigma, quality in ((20, 92), (8, 50)):
+        photo = as_jpeg(tmp_path, noisy(otter, sigma), quality)
+        errors = {
+            task: np.square(magn_cli.load(task).restore(photo).pixels - otter.astype(float)).mean()
+            for task in ("jpeg", "denoise")
+        }
+        assert choose(photo).task == min(errors, key=lambda task: errors[task])
+
+
+def test_it_is_the_default_and_says_what_it_chose(otter, otter_jpeg, tmp_path):
+    Image.fromarray(noisy(otter, 25)).save(tmp_path / "noisy.png")
+    jpeg, noise = magn("restore", otter_jpeg), magn("restore", tmp_path / "noisy.png")
+    assert jpeg.exit_code == noise.exit_code == 0
+    assert "jpeg quality 20" in jpeg.stderr and "denoise sigma 2" in noise.stderr
+    one = (tmp_path / "otter_restored.png").read_bytes()
+    assert magn("restore", otter_jpeg, "--task", "jpeg", "--overwrite").exit_code == 0
+    with Image.open(io.BytesIO(one)) as auto, Image.open(tmp_path / "otter_restored.png") as told:
+        np.testing.assert_array_equal(np.asarray(auto), np.asarray(told))
+    np.testing.assert_array_equal(magn_cli.restore(otter_jpeg, "auto"), magn_cli.restore(otter_jpeg, "jpeg"))
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tif", "jpg"])
+def test_a_clean_photo_is_copied_byte_for_byte(tmp_path, suffix):
+    source, out = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    options = {"png": {}, "webp": {"lossless": True}, "tif": {"compression": "tiff_lzw"}, "jpg": {"quality": 100}}
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(clean("skyline")).save(source, exif=exif, **options[suffix])
+    result = magn("restore", source, "--out", out)
+    assert result.exit_code == 0 and "nothing to restore" in result.stderr
+    assert out.read_bytes() == source.read_bytes()
+    # Stripped, or in another format, it is the same picture at least.
+    for other in ("c.png", f"d.{suffix}"):
+        assert magn("restore", source, "--out", tmp_path / other, "--strip-metadata").exit_code == 0
+        back = images.read(tmp_path / other)
+        assert back.metadata.exif is None
+        if other.endswith("png"):
+            np.testing.assert_array_equal(back.pixels, images.read(source).pixels)
+
+
+def test_strength_goes_with_it(otter, tmp_path):
+    Image.fromarray(noisy(otter, 25)).save(tmp_path / "a.png")
+    results = []
+    for strength in ("0", "0.5", "1"):
+        out = tmp_path / f"{strength}.png"
+        assert magn("restore", tmp_path / "a.png", "--out", out, "--strength", strength).exit_code == 0
+        results.append(images.read(out).pixels.astype(float))
+    np.testing.assert_allclose(results[1], (results[0] + results[2]) / 2, atol=1)
+
+
+def test_what_needs_a_task(otter_jpeg):
+    refused(magn("restore", otter_jpeg, "--level", 20), 2, "--level 20", "--task")
+    refused(magn("restore", otter_jpeg, "--level", "unknown"), 2, "--level unknown")
+    refused(magn("restore", otter_jpeg, "--weights", "w.safetensors"), 2, "--weights")
