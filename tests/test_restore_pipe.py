@@ -102,6 +102,21 @@ def test_a_dry_run_says_all_and_does_nothing(mixed):
     assert result.exit_code == 2 and "refused: it exists" in result.stdout and "--overwrite" in result.stderr
 
 
+def test_what_decides_a_result_decides_whether_it_is_kept(mixed):
+    """The quality of JPEG files is nothing to PNG files; metadata that is left out is something to both."""
+    result = magn(*line(mixed, "--dry-run", "--quality", 80))
+    assert result.exit_code == 0 and "1 made before" in result.stderr, result.output
+    for words in (("--strip-metadata",), ("--strength", 0.5), ("--ensemble",), ("--precision", "fp32")):
+        result = magn(*line(mixed, "--dry-run", *words))
+        assert result.exit_code == 2 and "made with other settings" in result.stderr, words
+
+
+def test_a_comparison_of_a_folder(mixed):
+    result = magn(*line(mixed, "--compare", mixed / "page.html"))
+    assert result.exit_code == 1  # c.png is broken
+    assert "b.png" in (mixed / "page.html").read_text()
+
+
 def test_stop_at_the_first_failure(mixed):
     (mixed / "photos/0.png").write_bytes(b"")
     result = magn(*line(mixed, "--on-error", "stop"))

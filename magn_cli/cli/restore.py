@@ -12,6 +12,7 @@ import typer
 from magn_cli.cli import console, options, pipes, stopping
 from magn_cli.cli.restore_view import RestoreView
 from magn_cli.errors import UsageError, WeightsError
+from magn_cli.version import __version__
 
 
 @console.sentences
@@ -149,6 +150,7 @@ def restore(
     )
     keep_freed_memory()
     settings = {
+        "magn": __version__,
         "task": task,
         "weights": _digests(CHOICES if chooses else [task], preset, weights),
         "level": wanted,
@@ -156,7 +158,7 @@ def restore(
         "ensemble": ensemble,
         "precision": precision,
         "strip_metadata": strip_metadata,
-        "quality": writing.jpeg_quality,
+        **({"quality": writing.jpeg_quality} if suffix == "jpg" else {}),
         **own,
     }
     with pipes.as_files(sources, out, suffix) as files, stopping.on_any_signal():
