@@ -175,6 +175,8 @@ def test_command(tmp_path, otter):
     photo = images.read(tmp_path / "shot_restored.png")
     assert photo.pixels.shape == (200, 144, 3)
     assert photo.pixels.dtype == np.uint16
+    assert magn("restore", path, "--out", tmp_path / "chosen.png").exit_code == 0  # --task auto
+    assert (images.read(tmp_path / "chosen.png").pixels == photo.pixels).all()
     assert "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(photo.metadata.icc)))
     page = tags.read_directory(photo.metadata.exif)
     assert page.value(271) == b"Magn\0"
