@@ -25,7 +25,7 @@ def piped(data, *words):
 
 def test_from_pipe_to_pipe(otter_jpeg, tmp_path):
     code, out, err = piped(otter_jpeg.read_bytes(), "-")
-    assert code == 0 and err.startswith("standard input: quality 20")
+    assert code == 0 and err.startswith("standard input: ") and "quality 20" in err and os.sep not in err
     assert magn("restore", otter_jpeg, "--task", "jpeg", "--threads", 1).exit_code == 0
     with Image.open(io.BytesIO(out)) as one, Image.open(tmp_path / "otter_restored.png") as other:
         assert one.format == "PNG" and one.info["icc_profile"] == other.info["icc_profile"]
