@@ -1,6 +1,7 @@
 """Pictures and data that several tests use."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,16 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 def pytest_addoption(parser):
     parser.addoption("--fuzz", type=int, default=5000, help="how many broken pictures are tried")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals_arrive():
+    """Processes in the background are started with some ignored, and hand that on to those that are tested."""
+    handlers = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+    for name, handler in handlers.items():
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
