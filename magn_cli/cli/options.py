@@ -11,7 +11,10 @@ from magn_cli.errors import UsageError
 Task = Annotated[str, typer.Option(help="What to do: denoise, jpeg or demosaic.", show_default=False)]
 Preset = Annotated[str, typer.Option(help="Network: magn-s (small) or magn (the paper's).")]
 Level = Annotated[
-    str, typer.Option(help="How strong the degradation is: auto, unknown, or a number (JPEG quality 5-95).")
+    str,
+    typer.Option(
+        help="How strong the degradation is: auto, unknown, or a number (sigma 0-75, JPEG quality 5-95)."
+    ),
 ]
 Pattern = Annotated[str, typer.Option(help="Bayer pattern for demosaic: grbg, rggb, gbrg or bggr.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]

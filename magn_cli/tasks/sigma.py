@@ -64,38 +64,44 @@ def estimate_sigma(pixels: Array, halved_chroma: bool = False) -> float:
         pixels: ``(H, W)`` or ``(H, W, 3)``; uint8, uint16, or floats 0..1.
         halved_chroma: whether it is known.
     """
-    sigma = sigma_of_detail(pixels)
+    sigma, least = sigma_of_detail(pixels)
     if min(pixels.shape[:2]) < 4 * PATCH or not 0 < sigma < CLIPPED:
         return sigma
     if not halved_chroma:
         white = sigma_of_patches(pixels, sigma)
         if white >= NOT_WHITE * sigma or pixels.ndim == 2 or not (sigma > TEXTURE or _shows_halved_chroma(pixels)):
             return min(sigma, white)
-    least = sigma_of_detail(pixels, QUIETEST)
     return least if least < UNEVEN * sigma else sigma
 
 
-def sigma_of_detail(pixels: Array, quiet: tuple[float, float] = QUIET) -> float:
+def sigma_of_detail(pixels: Array) -> tuple[float, float]:
     """Estimate sigma by the diagonal detail of a Haar wavelet; arguments as :func:`estimate_sigma`.
 
     Donoho and Johnstone (Biometrika 1994), in the quietest blocks, since texture is detail as well; small
     pictures: the median of its absolute value. Median over channels. Blocks in which clipping at black and white
     has taken noise away are left out where there are others.
+
+    Returns the estimate by the quietest tenth of the blocks, and the one by the quietest hundredth.
     """
     size = [side // 2 for side in pixels.shape[:2]]
     if not size[0] * size[1]:
-        return 0.0
+        return 0.0, 0.0
     blocks = size[0] // BLOCK, size[1] // BLOCK
     if blocks[0] * blocks[1] < FEWEST:
         detail, _ = _halved(pixels)
-        return float(np.median(np.median(np.abs(detail), axis=(0, 1)))) * 255 / 0.6745
+        sigma = float(np.median(np.median(np.abs(detail), axis=(0, 1)))) * 255 / 0.6745
+        return sigma, sigma
     power, light = [], []
     for top in range(0, 2 * BLOCK * blocks[0], ROWS):
         detail, corner = _halved(pixels[top : min(top + ROWS, 2 * BLOCK * blocks[0])])
         power.append(_block_means(np.square(detail)).reshape(-1, detail.shape[2]))
         light.append(_block_means(corner).reshape(-1, detail.shape[2]))
     channels = list(zip(np.concatenate(power).T, np.concatenate(light).T, strict=True))
-    return 255 * float(np.median([_sigma_of_blocks(*channel, *quiet) for channel in channels]))
+    tenth, hundredth = (
+        255 * float(np.median([_sigma_of_blocks(*channel, *quiet) for channel in channels]))
+        for quiet in (QUIET, QUIETEST)
+    )
+    return tenth, hundredth
 
 
 def _sigma_of_blocks(power: Array, light: Array, share: float, std: float) -> float:
