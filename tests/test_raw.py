@@ -301,3 +301,14 @@ def test_a_folder_of_raw_files_and_their_jpegs(tmp_path, otter):
     assert magn("restore", tmp_path, "--task", "demosaic", "--out", out).exit_code == 0
     assert [p.name for p in out.iterdir() if p.name[0] != "."] == ["a.png"]
     assert images.read(out / "a.png").pixels.dtype == np.uint16
+
+
+def test_without_a_task_raw_files_are_photos_like_others(tmp_path, otter):
+    for name in ("a.dng", "b.dng"):
+        write_dng(tmp_path / name, Sensor().mosaic(otter[:64, :64] / 255), Sensor())
+    for name in ("b.jpg", "c.jpg"):
+        Image.fromarray(otter[:64, :64]).save(tmp_path / name)
+    out = tmp_path / "out"
+    assert magn("restore", tmp_path, "--out", out).exit_code == 0
+    depths = {p.name: images.read(p).pixels.dtype for p in out.iterdir() if p.name[0] != "."}
+    assert depths == {"a.png": np.uint16, "b.png": np.uint8, "c.png": np.uint8}

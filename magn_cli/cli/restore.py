@@ -169,7 +169,7 @@ def restore(
             files.out,
             settings=settings,
             recursive=recursive,
-            mosaics=task == "demosaic",
+            mosaics="too" if chooses else "only" if task == "demosaic" else "no",
             suffix=None if files.writes_output else suffix,
             overwrite=overwrite,
         )

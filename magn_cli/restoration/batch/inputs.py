@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from magn_cli import images
 from magn_cli.errors import ImageError
@@ -20,6 +21,11 @@ RESTORED = "_restored"
 
 NOT_THE_USERS = frozenset({"@eaDir", "__MACOSX", "$RECYCLE.BIN", "#recycle", "System Volume Information"})
 """Folders in which systems keep thumbnails, halves of files and what was deleted."""
+
+
+Mosaics = Literal["no", "only", "too"]
+"""Raw files of cameras in a folder: no pictures; the only ones meant, where there are some; or pictures like others,
+but for those beside which the camera has put a developed one of the same name."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,12 @@ class Found:
     is_one_file: bool = False
     """Whether one single file was named and nothing else."""
 
-    mosaics: bool = False
-    """Whether raw files of cameras count as pictures."""
+    mosaics: Mosaics = "no"
 
 
-def find(sources: Sequence[str | Path], out: Path | None, recursive: bool = False, mosaics: bool = False) -> Found:
+def find(
+    sources: Sequence[str | Path], out: Path | None, recursive: bool = False, mosaics: Mosaics = "no"
+) -> Found:
     """Find the pictures that are meant.
 
     Hidden files, what systems leave in folders, and files without a picture's suffix are left alone, unless they
@@ -58,8 +65,7 @@ def find(sources: Sequence[str | Path], out: Path | None, recursive: bool = Fals
         sources: files, folders, and patterns (``*``, ``?``, ``[]``, ``**``) that no shell has expanded.
         out: where the results go; None: beside the inputs.
         recursive: sub-folders, too.
-        mosaics: raw files of cameras are meant; a folder that holds some is taken for these alone, as the pictures
-            beside them are no mosaics.
+        mosaics: which raw files of cameras are taken from folders.
     """
     found, seen = Found(mosaics=mosaics), set[Path]()
     for word in sources:
@@ -113,8 +119,8 @@ def _until(parts: Sequence[str]) -> Iterator[str]:
         yield part
 
 
-def _is_picture(path: Path, mosaics: bool) -> bool:
-    known = path.suffix.lower() in images.INPUT_SUFFIXES or (mosaics and _is_raw(path))
+def _is_picture(path: Path, mosaics: Mosaics) -> bool:
+    known = path.suffix.lower() in images.INPUT_SUFFIXES or (mosaics != "no" and _is_raw(path))
     return known and not path.name.startswith(".") and path.is_file()
 
 
@@ -139,8 +145,14 @@ class _Walk:
             below, more = self._folder(linked.pop(0))
             paths += below
             linked += more
-        paths = [path for path in paths if self.found.mosaics and _is_raw(path)] or paths
-        return iter(Picture(path, self.root) for path in sorted(paths))
+        return iter(Picture(path, self.root) for path in sorted(self._wanted(paths)))
+
+    def _wanted(self, paths: list[Path]) -> list[Path]:
+        raw = [path for path in paths if _is_raw(path)]
+        if self.found.mosaics == "only":
+            return raw or paths
+        developed = {path.with_suffix("") for path in paths if not _is_raw(path)}
+        return [path for path in paths if not (_is_raw(path) and path.with_suffix("") in developed)]
 
     def _folder(self, folder: Path) -> tuple[list[Path], list[Path]]:
         """Return pictures of a folder and its sub-folders, and the links to folders in it."""

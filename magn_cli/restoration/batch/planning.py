@@ -68,7 +68,7 @@ def plan(
     *,
     settings: Settings,
     recursive: bool = False,
-    mosaics: bool = False,
+    mosaics: inputs.Mosaics = "no",
     suffix: str | None = None,
     overwrite: bool = False,
 ) -> Plan:
