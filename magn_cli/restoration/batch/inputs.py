@@ -24,8 +24,8 @@ NOT_THE_USERS = frozenset({"@eaDir", "__MACOSX", "$RECYCLE.BIN", "#recycle", "Sy
 
 
 Mosaics = Literal["no", "only", "too"]
-"""Raw files of cameras in a folder: no pictures; the only ones meant, where there are some; or pictures like others,
-but for those beside which the camera has put a developed one of the same name."""
+"""Raw files of cameras in a folder: no pictures; the only ones meant, where there are some; or pictures like
+others, but for those beside which the camera has put a developed one of the same name."""
 
 
 @dataclass(frozen=True)
