@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import stat
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,10 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        # Who may read what is replaced stays as it was.
+        with suppress(OSError):
+            if not path.is_symlink():
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         temporary.replace(path)
     except BaseException:
         # The first error is the one to tell.

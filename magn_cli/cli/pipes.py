@@ -57,8 +57,17 @@ def as_files(sources: list[Path], out: Path | None, suffix: str | None) -> Itera
             target = folder / f"standard output.{suffix or 'png'}"
         yield Files([source], target, f"{folder}{os.sep}", writes_output)
         if writes_output and target is not None and target.exists():
-            sys.stdout.buffer.write(target.read_bytes())
-            sys.stdout.buffer.flush()
+            _write_output(target.read_bytes())
+
+
+def _write_output(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ImageError(f"standard output cannot be written ({error.strerror}); check where it goes.") from error
 
 
 def _save_input(path: Path) -> None:

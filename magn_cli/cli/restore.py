@@ -65,12 +65,13 @@ def restore(
         typer.Option(min=1, help="Refuse larger pictures; 500 million if not given.", show_default=False),
     ] = None,
     quality: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Of a JPEG output: 1 to 100, colour at full resolution (4:4:4); or like-input: the tables and "
-            "subsampling of an input that is a JPEG."
+            "subsampling of an input that is a JPEG; 95 if not given.",
+            show_default=False,
         ),
-    ] = "95",
+    ] = None,
     strip_metadata: Annotated[
         bool,
         typer.Option(
@@ -131,11 +132,15 @@ def restore(
     from magn_cli.tasks import get_task
     from magn_cli.tasks.demosaic import check_pattern
 
+    if suffix is not None and suffix not in batch.FORMATS:
+        raise UsageError(f"there is no format {suffix!r}; use one of {', '.join(batch.FORMATS)}.")
+    if pattern and task != "demosaic":
+        raise UsageError("--pattern is for mosaics; add --task demosaic, or leave it away.")
     chooses = task == "auto"
     wanted = check_auto_level(level) if chooses else check_level(get_task(task), level)
     check_strength(None if chooses else get_task(task), strength)
     own = {"pattern": check_pattern(pattern)} if task == "demosaic" and pattern else {}
-    writing = images.WriteOptions(options.quality(quality), strip_metadata)
+    writing = images.WriteOptions(options.quality(quality or "95"), strip_metadata, copies=quality is None)
     network: batch.PhotoNetwork = (load_auto if chooses else partial(load, task))(
         preset=preset,
         weights=weights,
@@ -161,7 +166,7 @@ def restore(
         **({"quality": writing.jpeg_quality} if suffix == "jpg" else {}),
         **own,
     }
-    with pipes.as_files(sources, out, suffix) as files, stopping.on_any_signal():
+    with stopping.on_any_signal(), pipes.as_files(sources, out, suffix) as files:
         if files.writes_output and (log_json or dry_run):
             raise UsageError("standard output is for the picture here; leave --log-json and --dry-run away.")
         plan = batch.plan(

@@ -45,6 +45,7 @@ class RestoreView:
         self.plan, self.quiet, self.as_json, self.hidden = plan, quiet, as_json, hidden
         self.compared = compared
         self.done = self.kept = 0
+        self.lacks_comparison = False
         self.failures: list[str] = []
         self.pace, self.began = Pace(sum(plan.megapixels)), time.monotonic()
         self.sizes = dict(zip(plan.jobs, plan.megapixels, strict=True))
@@ -95,7 +96,11 @@ class RestoreView:
 
     def finish(self, untried: int) -> int:
         """Sum up; return the exit code."""
-        code = 1 if self.failures else 0
+        code = 1 if self.failures or self.lacks_comparison else 0
+        if self.compared is not None and self.kept and not self.quiet:
+            console.say(
+                f"{self.kept} made before are not in the comparison; --overwrite makes and compares them again."
+            )
         self._sum_up(untried, code)
         if self.plan.total == 1 and self.done + len(self.failures) == 1:
             return code
@@ -120,7 +125,11 @@ class RestoreView:
         else:
             console.complain(
                 f"interrupted after {self._nth()} of {self.plan.total} pictures, each of them whole; "
-                "the same command goes on with the rest."
+                + (
+                    "the same command begins again."
+                    if self.plan.overwrite
+                    else "the same command goes on with the rest."
+                )
             )
         return 130
 
@@ -165,19 +174,20 @@ class RestoreView:
         document = {"schema": SCHEMA, "event": event, "time": round(time.time(), 3)}
         if event == "start":
             document["magn"] = __version__
-        document |= {name: str(value) if isinstance(value, Path) else value for name, value in fields.items()}
+        for name, value in fields.items():
+            document[name] = self._text(str(value)) if isinstance(value, str | Path) else value
         # ASCII, since a file name may hold bytes that are no UTF-8.
         console.results.print(json.dumps(document), markup=False)
 
     def _show_done(self, event: Done) -> None:
-        from magn_cli.restoration.batch import Failed
-
         if self.compared is not None:
             try:
-                self.compared.add(event.job.name, event.before, event.restored.pixels, sentence(event))
+                said = self._text(sentence(event))
+                self.compared.add(event.job.name, event.before, event.restored.pixels, said)
             except MagnError as error:
-                self._show_failed(Failed(event.job.source, error, event.job))
-                return
+                # The result itself is there.
+                self.lacks_comparison = True
+                console.complain(self._text(str(error)))
         self.done += 1
         left = self.pace.seconds_left()
         self.emit(

@@ -1,6 +1,6 @@
 """Picture files: the only place that knows formats, bit depths, alpha, orientation and metadata."""
 
-from magn_cli.images.depth import change_depth, from_float, full_scale, to_float
+from magn_cli.images.depth import change_depth, from_float, full_scale, is_beyond_range, to_float
 from magn_cli.images.developing import developed
 from magn_cli.images.filled import filled, hidden, visible
 from magn_cli.images.limits import MAX_PIXELS
@@ -31,6 +31,7 @@ __all__ = [
     "from_float",
     "full_scale",
     "hidden",
+    "is_beyond_range",
     "is_supported_output",
     "read",
     "read_size",

@@ -7,6 +7,10 @@ import numpy.typing as npt
 
 from magn_cli.images.photo import Array
 
+_PIECE = 16
+_TOLERANCE = 0.1
+"""Of the mean of a piece: more than noise of sigma 75 moves it by."""
+
 
 def to_float(pixels: Array) -> npt.NDArray[np.float32]:
     """Samples on the scale 0..1 as float32: uint8 / 255, uint16 / 65535, float32 as it is.
@@ -50,6 +54,16 @@ def change_depth(samples: Array, dtype: npt.DTypeLike) -> Array:
     if samples.dtype == dtype:
         return samples
     return from_float(to_float(samples), dtype)
+
+
+def is_beyond_range(pixels: Array) -> bool:
+    """Whether floats, (H, W) or (H, W, 3), go beyond 0..1 by more than noise does: whole pieces of 16 x 16 do."""
+    if pixels.dtype.kind != "f":
+        return False
+    rows, columns = (side // _PIECE for side in pixels.shape[:2])
+    cut = pixels[: rows * _PIECE, : columns * _PIECE]
+    pieces = cut.reshape(rows, _PIECE, columns, _PIECE, -1).mean(axis=(1, 3, 4)) if rows * columns else pixels
+    return bool(pieces.min() < -_TOLERANCE or pieces.max() > 1 + _TOLERANCE)
 
 
 def full_scale(dtype: np.dtype[Any]) -> int:

@@ -43,10 +43,12 @@ class WriteOptions:
     ``jpeg_quality`` is 1..100 with chroma at full resolution, or None: as the input file where that was a JPEG
     (the same quantization tables and subsampling), else 95. ``strip_metadata`` leaves out EXIF, XMP, IPTC,
     resolution and the name of the software; the colour profile stays, as colours would change without it.
+    ``copies``: a file of the same format in which nothing was changed is copied, not compressed once more.
     """
 
     jpeg_quality: int | None = 95
     strip_metadata: bool = False
+    copies: bool = True
 
 
 def is_supported_output(path: Path) -> bool:
@@ -100,7 +102,9 @@ def write(
 
 
 def _copied(source: Path | None, like: Photo | None, kind: str, options: WriteOptions) -> bytes | None:
-    if source is None or like is None or like.format != kind.upper() or options.strip_metadata:
+    if source is None or like is None or like.format != kind.upper():
+        return None
+    if options.strip_metadata or not (options.copies or kind != "JPEG"):
         return None
     try:
         return source.read_bytes()

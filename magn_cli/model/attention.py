@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from magn_cli.model import flex
-from magn_cli.model.blocked import blocked_attention
+from magn_cli.model.blocked import BOUNDED, blocked_attention
 
 
 def mean_masked_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -38,9 +38,15 @@ def mean_masked_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     if flex.takes(query, value):
         return flex.flex_attention(query, centred, value, cutoff)
     with torch.no_grad():
-        # What is left of a key without the mean key is at most twice as long as the longest.
-        most = 2 * lengths.amax() * longest.amax()
+        most = _bound(lengths, longest, centred)
     return blocked_attention(query, centred, value.to(wide), cutoff, most).to(value.dtype)
+
+
+def _bound(lengths: Tensor, longest: Tensor, centred: Tensor) -> float:
+    """Return what no score is above."""
+    # What is left of a key without the mean key is at most twice as long as the longest.
+    most = float(2 * lengths.amax() * longest.amax())
+    return most if most <= BOUNDED else float(lengths.amax() * centred.norm(dim=-1).amax())
 
 
 def cut_off(lengths: Tensor, longest: Tensor) -> Tensor:

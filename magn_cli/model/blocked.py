@@ -27,6 +27,9 @@ SCORES_AT_ONCE = 5 << 17
 """Scores in one block, over all its groups: 2.5 MiB in float32, which the caches of two cores hold; four graphs
 of 400 nodes are one block."""
 
+SCORES_WITHOUT_BLOCKS = 5 << 20
+"""Up to so many, 20 MiB, the calls that blocks need take longer than what caches save."""
+
 ROWS_AT_LEAST = 16
 """Fewer rows would make the matrix products inefficient, however many nodes there are."""
 
@@ -35,7 +38,7 @@ COLUMNS_AT_ONCE = 1024
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def blocked_attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, most: Tensor) -> Tensor:
+def blocked_attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, most: float) -> Tensor:
     """Attend with scores ``q k^T`` where they are above ``-cutoff``.
 
     Args:
@@ -47,7 +50,7 @@ def blocked_attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Ten
     Returns:
         ``(G, N, e)``. Differentiable once, with respect to query, centred and value.
     """
-    value, bounded = value.contiguous(), float(most) <= BOUNDED
+    value, bounded = value.contiguous(), most <= BOUNDED
     if torch.is_grad_enabled() and (query.requires_grad or centred.requires_grad or value.requires_grad):
         return _Blocked.apply(query, centred, value, cutoff, bounded)
     return _attended(query, centred, value, cutoff, bounded)[0]
@@ -57,19 +60,16 @@ def _attended(
     query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, bounded: bool
 ) -> tuple[Tensor, Tensor]:
     """Return the result, and the sum of each row's weights."""
+    if bounded and query.shape[0] * query.shape[1] ** 2 <= SCORES_WITHOUT_BLOCKS:
+        scores = torch.bmm(torch.cat([query, cutoff], dim=-1), _with_ones(centred).transpose(1, 2))
+        total = _masked(scores, bounded).sum(dim=-1, keepdim=True)
+        return torch.bmm(scores, value).div_(total), total
     edges = _Edges.of(query, centred, cutoff, bounded)
-    out, total = value, cutoff
+    out, total = torch.empty_like(value), torch.empty_like(cutoff)
     for block in _blocks(query, bounded):
         weights = edges.weights(block)
-        sums, products = weights.sum(dim=-1, keepdim=True), torch.bmm(weights, value[block.columns])
-        if block.is_whole:
-            # A small graph: what is left out here would take as long as what is done.
-            out, total = products, sums
-            break
-        if out is value:
-            out, total = torch.empty_like(value), torch.empty_like(cutoff)
-        block.put(total, sums)
-        block.put(out, products)
+        block.put(total, weights.sum(dim=-1, keepdim=True))
+        block.put(out, torch.bmm(weights, value[block.columns]))
     return out.div_(total), total
 
 
@@ -125,9 +125,6 @@ class _Block:
     space: Tensor
     """Memory for the scores, the same for all blocks."""
 
-    is_whole: bool
-    """Whether there is no other block."""
-
     @property
     def below(self) -> tuple[slice, slice, slice]:
         """Of ``(G, ..., N)``, groups and columns."""
@@ -165,10 +162,15 @@ class _Edges:
         shape = *query.shape[:2], keys.shape[2]
         scores = block.space[: shape[0] * shape[1] * shape[2]].view(shape)
         torch.bmm(query, keys, out=scores)
-        masked = MASKED_BOUNDED if self.bounded else MASKED
-        F.threshold(scores, -torch.finfo(scores.dtype).tiny, masked, inplace=True)
-        # In place: a second block would not fit the cache. The softmax reads each row before it writes it.
-        return scores.exp_() if self.bounded else torch.softmax(scores, dim=-1, out=scores)
+        return _masked(scores, self.bounded)
+
+
+def _masked(scores: Tensor, bounded: bool) -> Tensor:
+    """Turn scores, from which the threshold is taken, into weights; in place, as a second block would not fit the
+    cache."""
+    F.threshold(scores, -torch.finfo(scores.dtype).tiny, MASKED_BOUNDED if bounded else MASKED, inplace=True)
+    # The softmax reads each row before it writes it.
+    return scores.exp_() if bounded else torch.softmax(scores, dim=-1, out=scores)
 
 
 def _add_product(to: Tensor, a: Tensor, b: Tensor) -> None:
@@ -179,9 +181,14 @@ def _add_product(to: Tensor, a: Tensor, b: Tensor) -> None:
         to += torch.bmm(a, b)
 
 
+def _with_ones(x: Tensor) -> Tensor:
+    """``(G, N, d)`` to ``(G, N, d + 1)``, ones in the last column."""
+    return F.pad(x, (0, 1), value=1.0)
+
+
 def _with_one_below(x: Tensor) -> Tensor:
     """``(G, N, d)`` to ``(G, d + 1, N)``, ones in the last row."""
-    return F.pad(x, (0, 1), value=1.0).transpose(1, 2)
+    return _with_ones(x).transpose(1, 2).contiguous()
 
 
 def _blocks(query: Tensor, bounded: bool) -> Iterator[_Block]:
@@ -191,10 +198,8 @@ def _blocks(query: Tensor, bounded: bool) -> Iterator[_Block]:
     rows = -(-nodes // -(-nodes // rows))
     together = max(1, min(groups, SCORES_AT_ONCE // (columns * rows)))
     space = query.new_empty(together * rows * columns)
-    is_whole = together >= groups and rows == columns == nodes
     for group in range(0, groups, together):
         which = slice(group, group + together)
         for row in range(0, nodes, rows):
             for column in range(0, nodes, columns):
-                whose = (which, slice(row, row + rows)), (which, slice(column, column + columns))
-                yield _Block(*whose, space, is_whole)
+                yield _Block((which, slice(row, row + rows)), (which, slice(column, column + columns)), space)

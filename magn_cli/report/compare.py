@@ -72,6 +72,8 @@ def comparison(
     """
     if path is None:
         return Comparison()
+    if path == Path("-"):
+        raise UsageError("a comparison does not go through a pipe; give --compare the name of a page or a folder.")
     suffix = path.suffix.lower()
     others = {other.resolve() for other in taken}
     if suffix in PAGES:
@@ -79,6 +81,11 @@ def comparison(
         return ComparePage(path, limit)
     if path.is_dir() or not suffix:
         targets = {name: (path / name).with_name(f"{Path(name).stem}_compare.png") for name in names}
+        if len(set(targets.values())) < len(names):
+            raise UsageError(
+                f"photos of one name from several folders would share a comparison in {path}; give a page such as "
+                f"{path.with_suffix('.html')}."
+            )
         for target in targets.values():
             _check(target, others, overwrite, parents=True)
         return ComparePictures(targets, overwrite)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -97,16 +97,17 @@ class PhotoRestorer:
         Raises :class:`UsageError` for a level that makes no sense or is out of range, :class:`ImageError` for a
         photo that the task cannot be done to.
         """
+        if images.is_beyond_range(photo.pixels):
+            log.warning("values of the picture go beyond 0..1, which is all that networks are trained on.")
         found = self.resolve(images.visible(photo), level, seen)
-        options = self.task.photo_options(photo, **self.options)
         strength = found.strength * self.strength
-        if strength == 0:
+        if strength == 0 and photo.mosaic is None:
             return Restored(self.task.name, photo.pixels, self.scale, found, self.network)
         # The neighbours in a mosaic have other colours, so nothing can be filled there.
         hidden = None if self.task.alignment == 2 else images.hidden(photo)
-        stored = images.as_stored(
-            photo.pixels if hidden is None else images.filled(photo.pixels, hidden), photo.turned
-        )
+        shown = photo if hidden is None else replace(photo, pixels=images.filled(photo.pixels, hidden))
+        options = self.task.photo_options(shown, **self.options)
+        stored = images.as_stored(shown.pixels, photo.turned)
 
         def rounded(rows: Span, values: NDArray[np.float32]) -> tuple[Span, images.Array]:
             if strength < 1:

@@ -66,17 +66,17 @@ class Jpeg(Task):
         return FoundLevel(float(quality), how)
 
     def strength(self, level: float) -> float:
-        """Return 1 up to quality 95, then less, to 0 at 100.
+        """Return 1 up to quality 95, then less, to 0 at 99.
 
         Networks know qualities up to 95. What they do to a better file is too much: on a 400x400 piece of each
         example photo, the bundled weights at full strength lose up to 0.3 dB at 98 and 1.3 dB at 100.
         """
-        return min(1.0, max(0.0, (100 - level) / 5))
+        return min(1.0, max(0.0, (99 - level) / 4))
 
     def photo_options(self, photo: Photo, **options: Any) -> dict[str, Any]:
-        """Return the options, with the corner of the blocks where they are seen and the file is no JPEG."""
+        """Return the options, with the corner of the blocks where they are seen and not those of the file."""
         options = super().photo_options(photo, **options)
-        if photo.quantization is not None:
+        if photo.quantization is not None and not _is_fine(photo):
             return options
         grid = find_grid(as_stored(photo.pixels, photo.turned))
         return options if grid is None or grid.contrast < BLOCKS else {"corner": grid.corner, **options}
@@ -110,6 +110,13 @@ class Jpeg(Task):
             shift = tuple(int(n) for n in rng.integers(0, 8, 2)) if rng.random() < 0.5 else (0, 0)
             drawn["before"] = (self.training_level(rng, PairOptions()), *shift)
         return drawn
+
+
+def _is_fine(photo: Photo) -> bool:
+    """Whether a JPEG file is of a quality that hardly leaves blocks of its own."""
+    tables = photo.quantization
+    assert Jpeg.scale is not None
+    return tables is not None and nearest_quality(tables.luma, tables.chroma)[0] > Jpeg.scale.high
 
 
 def _unknown(photo: Photo) -> FoundLevel:

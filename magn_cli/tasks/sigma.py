@@ -64,6 +64,7 @@ def estimate_sigma(pixels: Array, halved_chroma: bool = False) -> float:
         pixels: ``(H, W)`` or ``(H, W, 3)``; uint8, uint16, or floats 0..1.
         halved_chroma: whether it is known.
     """
+    pixels = as_gray(pixels)
     sigma, least = sigma_of_detail(pixels)
     if min(pixels.shape[:2]) < 4 * PATCH or not 0 < sigma < CLIPPED:
         return sigma
@@ -72,6 +73,17 @@ def estimate_sigma(pixels: Array, halved_chroma: bool = False) -> float:
         if white >= NOT_WHITE * sigma or pixels.ndim == 2 or not (sigma > TEXTURE or _shows_halved_chroma(pixels)):
             return min(sigma, white)
     return least if least < UNEVEN * sigma else sigma
+
+
+def as_gray(pixels: Array) -> Array:
+    """Return ``(H, W)`` where all channels of ``(H, W, 3)`` are the same, else what is given."""
+    if pixels.ndim == 2:
+        return pixels
+    # A few pixels tell a picture in colour.
+    for some in (pixels[::37, ::37], pixels):
+        if (some != some[..., :1]).any():
+            return pixels
+    return pixels[..., 0]
 
 
 def sigma_of_detail(pixels: Array) -> tuple[float, float]:
