@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from commands import magn, refused
 from conftest import EXAMPLES
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import magn_cli
 from magn_cli import images
@@ -43,8 +43,7 @@ class TestChoices:
         choice = choose(photo_of(once))
         assert (choice.task, choice.found.level) == ("jpeg", None)
 
-    @pytest.mark.parametrize("sigma", [5, 15, 50])
-    @pytest.mark.parametrize("gray", [False, True])
+    @pytest.mark.parametrize(("sigma", "gray"), [(5, False), (15, False), (50, False), (10, True), (50, True)])
     def test_a_noisy_picture(self, name, sigma, gray):
         pixels = noisy(np.asarray(Image.fromarray(clean(name)).convert("L")) if gray else clean(name), sigma)
         choice = choose(photo_of(pixels))
@@ -62,6 +61,44 @@ class TestChoices:
     )
     def test_a_noisy_jpeg_by_what_is_seen_of_its_blocks(self, name, sigma, quality, task, tmp_path):
         assert choose(as_jpeg(tmp_path, noisy(clean(name), sigma), quality)).task == task
+
+    def test_gray_is_the_same_in_one_channel_and_in_three(self, name):
+        gray = noisy(np.asarray(Image.fromarray(clean(name)).convert("L")), 10)
+        assert choose(photo_of(np.dstack([gray] * 3))) == choose(photo_of(gray))
+
+    def test_fine_jpeg_of_a_coarse_one(self, name, tmp_path):
+        coarse = as_jpeg(tmp_path, clean(name), 30).pixels
+        for pixels in (coarse, coarse[3:, 5:]):
+            photo = as_jpeg(tmp_path, pixels, 100)
+            choice = choose(photo)
+            assert (choice.task, choice.found.level) == ("jpeg", None) and "earlier" in choice.found.how
+        assert magn_cli.load("jpeg").task.photo_options(photo) == {"corner": (5, 3)}
+
+    @pytest.mark.parametrize("scale", [4, 1 / 255])
+    def test_floats_that_networks_do_not_know(self, name, scale):
+        values = noisy(clean(name), 25).astype(np.float32) / 255
+        beyond = choose(photo_of(values * np.float32(scale)))
+        assert (beyond.task is None and "beyond 0..1" in beyond.found.how) or scale < 1
+        # Noise alone goes beyond, too.
+        wide = values + np.random.default_rng(0).standard_normal(values.shape, np.float32) * np.float32(0.2)
+        assert choose(photo_of(wide)).task == "denoise"
+
+    def test_another_codec_has_other_blocks(self, name, tmp_path):
+        Image.fromarray(clean(name)).save(tmp_path / "a.webp", quality=60)
+        assert choose(images.read(tmp_path / "a.webp")).task is None
+
+
+@pytest.mark.parametrize("side", [2, 4, 8, 16])
+def test_drawings_are_no_photographs(side):
+    art = np.random.default_rng(0).integers(0, 5, (40, 50, 3)).astype(np.uint8) * 60
+    assert choose(photo_of(art.repeat(side, 0).repeat(side, 1))).task is None
+    page = Image.new("RGB", (400, 300), "white")
+    draw = ImageDraw.Draw(page)
+    for line in range(2, 300, 12 + side):
+        draw.text((5, line), "What is written here is no photograph, however noisy it looks.", fill="black")
+    for mode in ("RGB", "L", "1"):
+        choice = choose(photo_of(np.asarray(page.convert(mode).convert("L" if mode == "1" else mode))))
+        assert choice.task is None and "drawing or text" in choice.found.how
 
 
 def test_what_is_chosen_is_better_than_what_is_not(otter, tmp_path):
@@ -120,3 +157,16 @@ def test_what_needs_a_task(otter_jpeg):
     refused(magn("restore", otter_jpeg, "--level", 20), 2, "--level 20", "--task")
     refused(magn("restore", otter_jpeg, "--level", "unknown"), 2, "--level unknown")
     refused(magn("restore", otter_jpeg, "--weights", "w.safetensors"), 2, "--weights")
+    refused(magn("restore", otter_jpeg, "--pattern", "rggb"), 2, "--pattern")
+
+
+def test_a_quality_that_was_asked_for_is_not_copied_over(tmp_path, otter):
+    Image.fromarray(otter).save(tmp_path / "a.jpg", quality=100)
+    assert magn("restore", tmp_path / "a.jpg", "--quality", 20, "--out", tmp_path / "b.jpg").exit_code == 0
+    assert (tmp_path / "b.jpg").stat().st_size < (tmp_path / "a.jpg").stat().st_size / 4
+
+
+def test_who_may_read_a_photo_stays_so(otter_jpeg):
+    otter_jpeg.chmod(0o600)
+    assert magn("restore", otter_jpeg, "--out", otter_jpeg, "--overwrite").exit_code == 0
+    assert otter_jpeg.stat().st_mode & 0o777 == 0o600

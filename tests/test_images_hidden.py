@@ -86,6 +86,26 @@ def test_junk_does_not_choose_the_task():
         assert restored.network.startswith("magn-s ")
 
 
+@pytest.mark.parametrize("turned", [1, 3, 6])
+def test_junk_does_not_say_where_blocks_begin(tmp_path, turned):
+    """It may have been a JPEG on another grid."""
+    whole, coarse = Image.fromarray(texture(np.uint8).repeat(6, 0).repeat(6, 1)), tmp_path / "a.jpg"
+    whole.save(coarse, quality=40)
+    blocks = np.asarray(Image.open(coarse))[3:, 5:]
+    mask = np.zeros(blocks.shape[:2], bool)
+    mask[:, 90:] = True
+    results = []
+    for junk in (blocks[mask], 0, np.roll(blocks, (2, 3), (0, 1))[mask]):
+        exif = Image.Exif()
+        exif[0x0112] = turned
+        picture_ = Image.fromarray(np.dstack([with_junk(blocks, mask, junk), opacity(mask)]))
+        picture_.save(tmp_path / "b.png", exif=exif)
+        assert magn("restore", tmp_path / "b.png", "--task", "jpeg", "--overwrite").exit_code == 0
+        out = images.read(tmp_path / "b_restored.png")
+        results.append(out.pixels[out.alpha > 0])
+    assert (results[0] == results[1]).all() and (results[0] == results[2]).all()
+
+
 def test_opaque_pictures_are_not_filled(tmp_path, monkeypatch):
     def never(*_):
         raise AssertionError("filled")

@@ -396,3 +396,23 @@ def test_curves_of_a_training(tmp_path):
     (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
     assert draw(tmp_path / "log.csv", tmp_path / "curves.png")
     assert Image.open(tmp_path / "curves.png").size == (1440, 432)
+
+
+def test_photos_of_one_name_do_not_share_a_comparison(tmp_path, otter):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(otter[:48, :64]).save(tmp_path / folder / "x.jpg", quality=30)
+    both = [tmp_path / folder / "x.jpg" for folder in ("a", "b")]
+    refused(magn("restore", *both, "--compare", tmp_path / "seen"), 2, "one name", ".html")
+    assert not (tmp_path / "a" / "x_restored.png").exists()
+    assert magn("restore", *both, "--compare", tmp_path / "page.html").exit_code == 0
+    refused(magn("restore", both[0], "--compare", "-"), 2, "--compare")
+
+
+def test_a_comparison_of_photos_made_before_says_so(tmp_path, otter):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(otter[:48, :64]).save(tmp_path / "in" / "x.jpg", quality=30)
+    words = ("restore", tmp_path / "in", "--out", tmp_path / "out")
+    assert magn(*words).exit_code == 0
+    again = magn(*words, "--compare", tmp_path / "page.html")
+    assert again.exit_code == 0 and "not in the comparison" in again.stderr

@@ -140,7 +140,9 @@ def restore(
     wanted = check_auto_level(level) if chooses else check_level(get_task(task), level)
     check_strength(None if chooses else get_task(task), strength)
     own = {"pattern": check_pattern(pattern)} if task == "demosaic" and pattern else {}
-    writing = images.WriteOptions(options.quality(quality or "95"), strip_metadata, copies=quality is None)
+    writing = images.WriteOptions(
+        options.quality("95" if quality is None else quality), strip_metadata, copies=quality is None
+    )
     network: batch.PhotoNetwork = (load_auto if chooses else partial(load, task))(
         preset=preset,
         weights=weights,

@@ -70,7 +70,8 @@ def choose(photo: Photo) -> Choice:
         return _of_a_jpeg(photo, contrast)
     if contrast >= BLOCKS and photo.format not in OTHER_CODECS:
         return Choice("jpeg", FoundLevel(None, "the file is not a JPEG but shows the blocks of one"))
-    return _nothing(f"no blocks of a JPEG, sigma {noise.level:g}")
+    maybe = "; texture, or noise for --task denoise" if noise.level >= NOISY else ""
+    return _nothing(f"no blocks of a JPEG, sigma {noise.level:g}{maybe}")
 
 
 def _of_a_jpeg(photo: Photo, contrast: float) -> Choice:
