@@ -27,8 +27,8 @@ SCORES_AT_ONCE = 5 << 17
 """Scores in one block, over all its groups: 2.5 MiB in float32, which the caches of two cores hold; four graphs
 of 400 nodes are one block."""
 
-SCORES_WITHOUT_BLOCKS = 5 << 20
-"""Up to so many, 20 MiB, the calls that blocks need take longer than what caches save."""
+SCORES_WITHOUT_BLOCKS = 1 << 20
+"""Up to so many, 4 MiB, the calls that blocks need take longer than what caches save."""
 
 ROWS_AT_LEAST = 16
 """Fewer rows would make the matrix products inefficient, however many nodes there are."""
@@ -60,10 +60,10 @@ def _attended(
     query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, bounded: bool
 ) -> tuple[Tensor, Tensor]:
     """Return the result, and the sum of each row's weights."""
-    if bounded and query.shape[0] * query.shape[1] ** 2 <= SCORES_WITHOUT_BLOCKS:
-        scores = torch.bmm(torch.cat([query, cutoff], dim=-1), _with_ones(centred).transpose(1, 2))
-        total = _masked(scores, bounded).sum(dim=-1, keepdim=True)
-        return torch.bmm(scores, value).div_(total), total
+    if bounded and _is_small(query):
+        weights = _all_weights(query, centred, cutoff)
+        total = weights.sum(dim=-1, keepdim=True)
+        return torch.bmm(weights, value).div_(total), total
     edges = _Edges.of(query, centred, cutoff, bounded)
     out, total = torch.empty_like(value), torch.empty_like(cutoff)
     for block in _blocks(query, bounded):
@@ -87,17 +87,23 @@ class _Blocked(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         query, centred, value, cutoff, out, total = ctx.saved_tensors
+        # Row i of the softmax takes back P_ij (dP_ij - sum_j P_ij dP_ij), and the sum is grad_i . out_i. With
+        # P_ij = weights_ij / total_i, the division is done on what has no columns j.
+        grad = grad / total
+        taken = -(grad * out).sum(dim=-1, keepdim=True)
+        grad_and_taken = torch.cat([grad, taken], dim=-1)
+        if ctx.bounded and _is_small(query):
+            weights = _all_weights(query, centred, cutoff)
+            scores = torch.bmm(grad_and_taken, _with_ones(value).transpose(1, 2)).mul_(weights)
+            to_value = torch.bmm(weights.transpose(1, 2), grad)
+            return torch.bmm(scores, centred), torch.bmm(scores.transpose(1, 2), query), to_value, None, None
+        value_and_one = _with_one_below(value)
         to_query, to_centred, to_value = (
             torch.empty_like(query),
             torch.zeros_like(centred),
             torch.zeros_like(value),
         )
         edges = _Edges.of(query, centred, cutoff, ctx.bounded)
-        # Row i of the softmax takes back P_ij (dP_ij - sum_j P_ij dP_ij), and the sum is grad_i . out_i. With
-        # P_ij = weights_ij / total_i, the division is done on what has no columns j.
-        grad = grad / total
-        taken = -(grad * out).sum(dim=-1, keepdim=True)
-        grad_and_taken, value_and_one = torch.cat([grad, taken], dim=-1), _with_one_below(value)
         second: Tensor | None = None
         for block in _blocks(query, ctx.bounded):
             rows, columns = block.rows, block.columns
@@ -110,6 +116,16 @@ class _Blocked(torch.autograd.Function):
             block.put(to_query, torch.bmm(scores, centred[columns]))
             _add_product(to_centred[columns], scores.transpose(1, 2), query[rows])
         return to_query, to_centred, to_value, None, None
+
+
+def _is_small(query: Tensor) -> bool:
+    return query.shape[0] * query.shape[1] ** 2 <= SCORES_WITHOUT_BLOCKS
+
+
+def _all_weights(query: Tensor, centred: Tensor, cutoff: Tensor) -> Tensor:
+    """Return the weights of bounded scores, ``(G, N, N)``."""
+    scores = torch.bmm(torch.cat([query, cutoff], dim=-1), _with_ones(centred).transpose(1, 2))
+    return _masked(scores, bounded=True)
 
 
 @dataclass(frozen=True)
