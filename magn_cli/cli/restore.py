@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -125,7 +126,6 @@ def restore(
     from magn_cli import images
     from magn_cli.allocator import keep_freed_memory
     from magn_cli.api import load, load_auto
-    from magn_cli.report.compare import comparison
     from magn_cli.restoration import batch
     from magn_cli.restoration.auto import CHOICES, check_auto_level
     from magn_cli.restoration.picture import check_level, check_strength
@@ -180,19 +180,23 @@ def restore(
             suffix=None if files.writes_output else suffix,
             overwrite=overwrite,
         )
-        compared = comparison(
-            compare,
-            [job.name for job in plan.jobs],
-            taken=[path for job in plan.jobs for path in (job.source, job.target)],
-            overwrite=overwrite,
-            limit=html_limit,
-        )
-        view = RestoreView(plan, quiet, log_json, files.hidden, compared if compare is not None else None)
+        compared = None
+        if compare is not None:
+            from magn_cli.report.compare import comparison
+
+            compared = comparison(
+                compare,
+                [job.name for job in plan.jobs],
+                taken=[path for job in plan.jobs for path in (job.source, job.target)],
+                overwrite=overwrite,
+                limit=html_limit,
+            )
+        view = RestoreView(plan, quiet, log_json, files.hidden, compared)
         console.show_log(verbose, quiet, view.tell)
         if dry_run:
             raise typer.Exit(view.preview())
         plan.check()
-        with compared, view:
+        with compared or nullcontext(), view:
             try:
                 untried = batch.run(
                     plan,
@@ -203,7 +207,8 @@ def restore(
                     options=writing,
                     stop_on_error=on_error == "stop",
                 )
-                compared.write()
+                if compared is not None:
+                    compared.write()
             except KeyboardInterrupt:
                 raise typer.Exit(view.interrupted()) from None
         code = view.finish(untried)
