@@ -87,8 +87,11 @@ class PairOptions:
     gray: float = 0.25
     """Share of pairs made gray."""
 
-    unknown: float = 0.2
+    unknown: float = 0.0
     """Share of pairs whose level the network is not told."""
+
+    camera: float = 0.5
+    """Share of noisy pairs with the noise of a camera, not white noise."""
 
     levels: tuple[float, ...] = ()
     """Lowest and highest level (sigma, or JPEG quality); empty: the whole range of the task."""
@@ -100,13 +103,26 @@ class PairOptions:
     """Share of JPEG pairs that were a JPEG of another quality before, on another 8x8 grid half of the time."""
 
     def __post_init__(self) -> None:
-        for name in ("gray", "unknown", "twice"):
+        for name in ("gray", "unknown", "camera", "twice"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} {getattr(self, name)} makes no sense; give a share from 0 to 1.")
         if len(self.levels) not in (0, 2) or (self.levels and self.levels[0] > self.levels[1]):
             raise UsageError(f"levels {list(self.levels)} makes no sense; give a lowest and a highest level.")
         if not self.subsampling:
             raise UsageError("subsampling is an empty list; name at least one, such as 4:2:0.")
+
+
+@dataclass(frozen=True)
+class TrainingPair:
+    """What a network learns from: a degraded picture and what it should become."""
+
+    clean: Pixels
+    degraded: Pixels
+    level: float | None
+    """In the task's units; None where it has none."""
+
+    options: dict[str, Any]
+    """That it was degraded with."""
 
 
 class Task(ABC):
@@ -184,6 +200,12 @@ class Task(ABC):
             return None
         low, high = (self.scale.check(level) for level in pairs.levels or (self.scale.low, self.scale.high))
         return float(rng.uniform(low, high))
+
+    def training_pair(self, clean: Pixels, rng: np.random.Generator, pairs: PairOptions) -> TrainingPair:
+        """Degrade a clean crop as training wants it, all drawn from ``rng``."""
+        level = self.training_level(rng, pairs)
+        options = self.training_options(rng, pairs)
+        return TrainingPair(clean, self.degrade(clean, level, rng, **options), level, options)
 
     def training_options(self, rng: np.random.Generator, pairs: PairOptions) -> dict[str, Any]:
         """Draw the other options of :meth:`degrade` for a training pair."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 
+from magn_cli.camera import camera_noise, draw_camera, draw_sharpness
 from magn_cli.errors import UsageError
 from magn_cli.images import Photo
-from magn_cli.tasks.base import FoundLevel, LevelScale, Pixels, Task
+from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Task, TrainingPair
 from magn_cli.tasks.sigma import estimate_sigma
+
+CAMERA_SIGMA = 0.6, 35.0
+"""Lowest and highest noise of a camera in training, drawn evenly on a logarithmic scale."""
+
+UNEVEN = 0.15
+"""Standard deviation of the logarithm by which the noise of a crop may differ from that of its picture."""
 
 
 class Denoise(Task):
@@ -24,6 +32,22 @@ class Denoise(Task):
         if level is None:
             raise UsageError("denoise needs a sigma; give --level with a number from 0 to 75.")
         return clean + rng.standard_normal(clean.shape, np.float32) * np.float32(level / 255)
+
+    def training_pair(self, clean: Pixels, rng: np.random.Generator, pairs: PairOptions) -> TrainingPair:
+        """Draw white noise, or the noise of a camera.
+
+        A crop with camera noise is told the noise that is in it, compression included, give or take a fifth: users
+        know that of a picture, and noise is stronger in some places than in others.
+        """
+        if rng.random() >= pairs.camera:
+            return super().training_pair(clean, rng, pairs)
+        lowest, highest = CAMERA_SIGMA
+        sigma = math.exp(rng.uniform(math.log(lowest), math.log(highest)))
+        clean = draw_sharpness(clean, rng)
+        degraded = camera_noise(clean, sigma, draw_camera(rng, sigma), rng, exact=False)
+        found = 255 * float(np.sqrt(np.square(degraded - clean, dtype=np.float64).mean()))
+        told = min(found * math.exp(UNEVEN * rng.standard_normal()), 75.0)
+        return TrainingPair(clean, degraded, told, {})
 
     def find_level(self, photo: Photo) -> FoundLevel:
         """Estimate sigma from the picture."""

@@ -42,15 +42,13 @@ class Pairs(Dataset[tuple[Tensor, Tensor, Tensor]]):
         clean, inner = self._cut(photo, rng)
         if rng.random() < self.options.gray:
             clean = (gray.luma if rng.random() < 0.5 else gray.gray)(clean)
-        level = self.task.training_level(rng, self.options)
-        options = self.task.training_options(rng, self.options)
-        degraded = self.task.degrade(clean, level, rng, **options)
+        pair = self.task.training_pair(clean, rng, self.options)
         told = UNKNOWN_LEVEL
-        if self.task.scale is not None and level is not None and rng.random() >= self.options.unknown:
-            told = self.task.scale.to_network(level)
-        known = {name: value for name, value in options.items() if name in self.task.options}
-        seen = self.task.network_input(degraded[inner], **known)
-        return _tensor(seen), _tensor(as_rgb(clean[inner])), torch.tensor(told, dtype=torch.float32)
+        if self.task.scale is not None and pair.level is not None and rng.random() >= self.options.unknown:
+            told = self.task.scale.to_network(pair.level)
+        known = {name: value for name, value in pair.options.items() if name in self.task.options}
+        seen = self.task.network_input(pair.degraded[inner], **known)
+        return _tensor(seen), _tensor(as_rgb(pair.clean[inner])), torch.tensor(told, dtype=torch.float32)
 
     def _cut(self, photo: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Pixels, tuple[slice, slice]]:
         """A crop with its context, turned and mirrored, and where the crop lies in it."""

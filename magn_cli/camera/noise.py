@@ -1,0 +1,120 @@
+"""Noise of a camera on a clean picture: raw noise, developed, processed, compressed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from magn_cli.camera.compression import Compression, compress_again, draw_compression
+from magn_cli.camera.developing import METHODS, ToneCurve, demosaic, draw_tone_curve
+from magn_cli.camera.processing import Processing, blurred, draw_processing, processed, resized
+from magn_cli.camera.sensor import Float, Sensor, draw_sensor, expose
+
+MAX_SIGMA = 75.0
+"""Of noise that can be asked for, in units of 255."""
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_TRIES = 4
+
+
+@dataclass(frozen=True)
+class Camera:
+    """All that decides what a camera's noise looks like, but the noise itself."""
+
+    sensor: Sensor
+    curve: ToneCurve
+    method: str
+    """Of demosaicing, one of :data:`~magn_cli.camera.developing.METHODS`."""
+
+    processing: Processing
+    files: tuple[Compression, ...]
+    """JPEG files that the photo went through; none: it is as good as raw."""
+
+
+def draw_camera(rng: np.random.Generator, sigma: float) -> Camera:
+    """Draw a camera for noise of about ``sigma`` (of 255)."""
+    return Camera(
+        draw_sensor(rng, sigma),
+        draw_tone_curve(rng),
+        METHODS[int(rng.integers(len(METHODS)))],
+        draw_processing(rng),
+        draw_compression(rng),
+    )
+
+
+def camera_noise(
+    clean: Float, sigma: float, camera: Camera, rng: np.random.Generator, exact: bool = True
+) -> Float:
+    """Return a picture with a camera's noise, and with what its JPEG files do to it.
+
+    The picture is brought back to linear light and through the camera twice, with noise and without; the
+    difference, processed as cameras process noise, is added to the picture. So the clean picture itself is the
+    truth, sharpness included.
+
+    Args:
+        clean: ``(H, W)`` or ``(H, W, 3)``, 0..1.
+        sigma: root mean square of the noise in the picture, 0..75 in units of 255.
+        camera: from :func:`draw_camera`.
+        rng: of the noise.
+        exact: choose the noise before compression such that what is left after it has ``sigma``, where that can
+            be; else it has ``sigma`` before.
+
+    Returns:
+        ``(H, W)`` or ``(H, W, 3)``, 8 bit deep, as floats 0..1.
+    """
+    noise = _developed_noise(clean, camera, rng)
+    amplitude = np.float32(sigma / 255 / (_rms(noise) + 1e-9))
+    for _ in range(_TRIES):
+        noisy = compress_again(_rounded(clean + amplitude * noise), camera.files)
+        if not exact or not sigma:
+            break
+        found = _rms(noisy - clean) * 255
+        if abs(found - sigma) < 0.01 * sigma:
+            break
+        amplitude = amplitude * np.float32(np.clip(sigma / max(found, 1e-3), 0.25, 4.0))
+    return noisy
+
+
+def film_grain(clean: Float, sigma: float, size: float, rng: np.random.Generator) -> Float:
+    """Return a picture with the grain of film: gray, strongest in the middle tones, of a size in pixels.
+
+    Args:
+        clean: ``(H, W)`` or ``(H, W, 3)``, 0..1.
+        sigma: root mean square of the grain, 0..75 in units of 255.
+        size: standard deviation in pixels of the blur that makes the grain, 0.3 to 3.
+        rng: of the grain.
+    """
+    grain = blurred(rng.standard_normal(clean.shape[:2], np.float32), size)
+    luma = clean if clean.ndim == 2 else clean @ _LUMA
+    grain *= np.sqrt(np.clip(luma * (1 - luma), 0.02, 0.25))
+    grain *= np.float32(sigma / 255 / (_rms(grain) + 1e-9))
+    return _rounded(clean + (grain if clean.ndim == 2 else grain[..., None]))
+
+
+def _developed_noise(clean: Float, camera: Camera, rng: np.random.Generator) -> Float:
+    """Noise of no particular strength, of the picture's shape."""
+    rgb = np.repeat(clean[..., None], 3, -1) if clean.ndim == 2 else clean
+    height, width = rgb.shape[:2]
+    # Mosaics have even sides.
+    size = [max(2, math.ceil(side * camera.processing.scale / 2) * 2) for side in (height, width)]
+    larger = resized(rgb, (size[0], size[1]))
+    linear = camera.curve.to_linear(larger)
+    without, with_noise = expose(linear, camera.sensor, rng)
+    to_srgb = camera.sensor.to_srgb.T.astype(np.float32)
+    developed = [
+        camera.curve.to_display(demosaic(mosaic, camera.sensor.phase, camera.method) @ to_srgb)
+        for mosaic in (without, with_noise)
+    ]
+    noise = processed(developed[1] - developed[0], developed[0], camera.processing)
+    noise = resized(noise, (height, width))
+    return noise @ _LUMA if clean.ndim == 2 else noise
+
+
+def _rounded(pixels: Float) -> Float:
+    return np.rint(pixels.clip(0, 1) * 255).astype(np.float32) / 255
+
+
+def _rms(values: Float) -> float:
+    return float(np.sqrt(np.square(values, dtype=np.float64).mean()))

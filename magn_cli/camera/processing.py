@@ -1,0 +1,116 @@
+"""What a camera does to noise after development: smoothing, sharpening, resizing.
+
+Noise is worked on as the difference of two pictures, with and without it, so that the picture keeps its sharpness:
+cameras spare edges when they smooth, and how they tell edges from noise is their secret.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from magn_cli.camera.sensor import Float
+
+_TO_YCC = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]], np.float32)
+_TO_RGB = np.linalg.inv(_TO_YCC).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Processing:
+    """How a camera treats noise."""
+
+    luma: float
+    """Standard deviation in pixels of the blur of luma; 0: none."""
+
+    chroma: float
+    """The same of chroma."""
+
+    share: float
+    """How much of the noise is blurred, 0..1; the rest stays fine."""
+
+    colour: float
+    """By what chroma is multiplied."""
+
+    sharpening: float
+    """Amount of an unsharp mask; 0: none."""
+
+    radius: float
+    """Its standard deviation in pixels."""
+
+    edges: float
+    """How much more of the noise stays at edges than in flat places; 0: the same everywhere."""
+
+    scale: float
+    """The picture was made this many times larger and resized; below 1: smaller."""
+
+
+def draw_processing(rng: np.random.Generator) -> Processing:
+    """Draw anything from a raw developer that does nothing to a phone that smooths noise into blotches of 8 pixels."""
+    luma = chroma = share = 0.0
+    if rng.random() < 0.7:
+        luma = math.exp(rng.uniform(math.log(0.35), math.log(2.5))) if rng.random() < 0.85 else 0.0
+        chroma = min(5.0, max(luma, 0.7) * rng.uniform(1.0, 4.0))
+        share = rng.uniform(0.5, 1.0)
+    colour = math.exp(rng.uniform(math.log(0.4), math.log(2.5)))
+    sharpening = rng.uniform(0.2, 1.5) if rng.random() < 0.4 else 0.0
+    edges = rng.uniform(0.2, 1.0) if rng.random() < 0.3 else 0.0
+    kind = rng.random()
+    scale = rng.uniform(1.0, 1.6) if kind < 0.25 else rng.uniform(0.6, 1.0) if kind < 0.4 else 1.0
+    return Processing(luma, chroma, share, colour, sharpening, rng.uniform(0.6, 1.5), edges, scale)
+
+
+def processed(noise: Float, clean: Float, how: Processing) -> Float:
+    """Return the noise ``(H, W, 3)`` of a picture ``clean`` of the same shape, as the camera leaves it."""
+    split = noise @ _TO_YCC.T
+    luma, chroma = np.ascontiguousarray(split[..., 0]), np.ascontiguousarray(split[..., 1:])
+    luma = _mixed(luma, how.luma, how.share)
+    chroma = _mixed(chroma, how.chroma, how.share) * np.float32(how.colour)
+    if how.sharpening:
+        luma = luma + np.float32(how.sharpening) * (luma - blurred(luma, how.radius))
+    noise = np.concatenate([luma[..., None], chroma], -1) @ _TO_RGB.T
+    if how.edges:
+        noise *= _edge_gain(clean, how.edges)[..., None]
+    return noise
+
+
+def _mixed(noise: Float, sigma: float, share: float) -> Float:
+    if not sigma:
+        return noise
+    return np.float32(1 - share) * noise + np.float32(share) * blurred(noise, sigma)
+
+
+def blurred(values: Float, sigma: float) -> Float:
+    """Return ``(H, W)`` or ``(H, W, C)`` after a Gaussian blur; ``sigma`` in pixels."""
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101), np.float32)
+
+
+def _edge_gain(clean: Float, strength: float) -> Float:
+    luma = blurred(clean @ _TO_YCC[0], 1.0)
+    steps = np.abs(cv2.Sobel(luma, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(luma, cv2.CV_32F, 0, 1))
+    steps = blurred(steps, 1.5)
+    gain: Float = np.clip(1 + np.float32(strength) * (steps / (steps.mean() + 1e-6) - 1), 0.3, 2.0)
+    return gain
+
+
+def resized(pixels: Float, size: tuple[int, int]) -> Float:
+    """Return ``(H, W, C)`` in another size, height and width: by area where it gets smaller, else cubic."""
+    height, width = pixels.shape[:2]
+    how = cv2.INTER_AREA if size[0] < height else cv2.INTER_CUBIC
+    if size == (height, width):
+        return pixels
+    return np.asarray(cv2.resize(pixels, size[::-1], interpolation=how), np.float32)
+
+
+def draw_sharpness(clean: Float, rng: np.random.Generator) -> Float:
+    """Return ``(H, W)`` or ``(H, W, 3)`` as sharp as it is, or as soft or sharpened as cameras leave pictures."""
+    kind = rng.random()
+    if kind < 0.35:
+        return blurred(clean, rng.uniform(0.4, 1.6))
+    if kind < 0.5:
+        amount, radius = rng.uniform(0.2, 1.0), rng.uniform(0.6, 1.5)
+        sharp: Float = (clean + np.float32(amount) * (clean - blurred(clean, radius))).clip(0, 1)
+        return sharp
+    return clean
