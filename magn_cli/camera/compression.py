@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,9 +56,9 @@ def compress_again(pixels: Float, files: tuple[Compression, ...]) -> Float:
             stored = np.ascontiguousarray(stored[..., ::-1])
             settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SAMPLING[file.subsampling]]
         _, data = cv2.imencode(".jpg", stored, settings)
-        read = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        read: Any = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
         assert read is not None
         if pixels.ndim == 3:
             read = read[..., ::-1]
-        pixels = read[rows:, columns:].astype(np.float32) / 255
+        pixels = read[rows:, columns:].astype(np.float32) / np.float32(255)
     return pixels

@@ -10,25 +10,20 @@ from numpy.typing import NDArray
 
 from magn_cli.camera.sensor import Float, sites
 
-_BILINEAR_GREEN = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float32) / 4
-_BILINEAR = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
 
-_MALVAR_GREEN = (
-    np.array([[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]], np.float32)
-    / 8
+def _kernel(divisor: float, *rows: tuple[float, ...]) -> Float:
+    return np.array(rows, np.float32) / np.float32(divisor)
+
+
+_BILINEAR_GREEN = _kernel(4, (0, 1, 0), (1, 4, 1), (0, 1, 0))
+_BILINEAR = _kernel(4, (1, 2, 1), (2, 4, 2), (1, 2, 1))
+
+_MALVAR_GREEN = _kernel(8, (0, 0, -1, 0, 0), (0, 0, 2, 0, 0), (-1, 2, 4, 2, -1), (0, 0, 2, 0, 0), (0, 0, -1, 0, 0))
+_MALVAR_ROW = _kernel(
+    8, (0, 0, 0.5, 0, 0), (0, -1, 0, -1, 0), (-1, 4, 5, 4, -1), (0, -1, 0, -1, 0), (0, 0, 0.5, 0, 0)
 )
-_MALVAR_ROW = (
-    np.array(
-        [[0, 0, 0.5, 0, 0], [0, -1, 0, -1, 0], [-1, 4, 5, 4, -1], [0, -1, 0, -1, 0], [0, 0, 0.5, 0, 0]], np.float32
-    )
-    / 8
-)
-_MALVAR_OTHER = (
-    np.array(
-        [[0, 0, -1.5, 0, 0], [0, 2, 0, 2, 0], [-1.5, 0, 6, 0, -1.5], [0, 2, 0, 2, 0], [0, 0, -1.5, 0, 0]],
-        np.float32,
-    )
-    / 8
+_MALVAR_OTHER = _kernel(
+    8, (0, 0, -1.5, 0, 0), (0, 2, 0, 2, 0), (-1.5, 0, 6, 0, -1.5), (0, 2, 0, 2, 0), (0, 0, -1.5, 0, 0)
 )
 
 METHODS = ("bilinear", "malvar", "edge-aware")
@@ -72,12 +67,11 @@ def _malvar(mosaic: Float, phase: tuple[int, int]) -> Float:
     along, across = _filtered(mosaic, _MALVAR_ROW), _filtered(mosaic, np.ascontiguousarray(_MALVAR_ROW.T))
     other = _filtered(mosaic, _MALVAR_OTHER)
     out = np.repeat(mosaic[..., None], 3, axis=2)
-    red_row, red_column = phase
     for row, column, channel in sites(phase):
         at = slice(row, None, 2), slice(column, None, 2)
         if channel == 1:
             # Red lies left and right of the green sites in its own rows, above and below in the others.
-            red, blue = (along, across) if row == red_row else (across, along)
+            red, blue = (along, across) if row == phase[0] else (across, along)
             out[(*at, 0)], out[(*at, 2)] = red[at], blue[at]
         else:
             out[(*at, 1)], out[(*at, 2 - channel)] = green[at], other[at]

@@ -48,7 +48,7 @@ class Processing:
 
 
 def draw_processing(rng: np.random.Generator) -> Processing:
-    """Draw anything from a raw developer that does nothing to a phone that smooths noise into blotches of 8 pixels."""
+    """Draw anything from a raw developer that does nothing to a phone that smears noise into large blotches."""
     luma = chroma = share = 0.0
     if rng.random() < 0.7:
         luma = math.exp(rng.uniform(math.log(0.35), math.log(2.5))) if rng.random() < 0.85 else 0.0
