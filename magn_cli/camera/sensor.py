@@ -59,7 +59,7 @@ def draw_sensor(rng: np.random.Generator, sigma: float) -> Sensor:
 
 
 def expose(linear: Float, sensor: Sensor, rng: np.random.Generator) -> tuple[Float, Float]:
-    """Return the balanced mosaic ``(H, W)`` of a picture, without noise and with it, from linear sRGB ``(H, W, 3)``.
+    """Return the balanced mosaic ``(H, W)`` of linear sRGB ``(H, W, 3)``, without noise and with it.
 
     What is brighter than white after noise is clipped, as a sensor saturates; below black it is kept.
     """
