@@ -12,7 +12,7 @@ from magn_cli.camera.sensor import Float, sites
 
 
 def _kernel(divisor: float, *rows: tuple[float, ...]) -> Float:
-    return (np.array(rows) / divisor).astype(np.float32)
+    return np.asarray(np.array(rows) / divisor, np.float32)
 
 
 _BILINEAR_GREEN = _kernel(4, (0, 1, 0), (1, 4, 1), (0, 1, 0))
