@@ -42,7 +42,8 @@ def demosaic(mosaic: Float, phase: tuple[int, int], method: str) -> Float:
     if method == "edge-aware":
         # Room on both sides: noise goes below black.
         stored = np.clip(mosaic * 32768 + 16384, 0, 65535).astype(np.uint16)
-        return (cv2.cvtColor(stored, _EDGE_AWARE[phase]).astype(np.float32) - 16384) / 32768
+        developed = cv2.cvtColor(stored, _EDGE_AWARE[phase]).astype(np.float32)
+        return (developed - np.float32(16384)) / np.float32(32768)
     if method == "bilinear":
         return _bilinear(mosaic, phase)
     return _malvar(mosaic, phase)

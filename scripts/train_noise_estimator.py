@@ -1,0 +1,143 @@
+"""Train the small network that says how strong the noise of a photo is: ``magn_cli/analysis/noise.safetensors``.
+
+python scripts/train_noise_estimator.py --data PHOTOS --minutes 20 --out noise.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from magn_cli import gray, images
+from magn_cli.camera import camera_noise, compress_again, draw_camera, draw_sharpness, film_grain
+from magn_cli.camera.compression import draw_compression
+
+SIDE = 128
+OFFSET = 0.3
+"""Added to sigma before its logarithm is taken: whether it is 0.1 or 0.2 matters to nobody."""
+
+
+class Estimator(nn.Module):
+    """``(B, 3, H, W)`` to the logarithm of the noise's variance in each 8x8 pixels, ``(B, 1, H / 8, W / 8)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            [
+                nn.Conv2d(12, 32, 3, padding=1),
+                nn.Conv2d(32, 32, 3, padding=1, stride=2),
+                nn.Conv2d(32, 48, 3, padding=1),
+                nn.Conv2d(48, 48, 3, padding=1, stride=2),
+                nn.Conv2d(48, 64, 3, padding=1),
+                nn.Conv2d(64, 1, 1),
+            ]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pixel_unshuffle(x, 2)
+        for layer in self.layers[:-1]:
+            x = F.relu(layer(x))
+        return self.layers[-1](x)
+
+
+def sigma_of(log_variance: Tensor) -> Tensor:
+    """Of whole crops, in units of 255."""
+    return log_variance.exp().mean((1, 2, 3)).sqrt()
+
+
+def pair(photos: list[np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """One picture and how strong its noise is, in units of 255."""
+    photo = photos[int(rng.integers(len(photos)))]
+    row, column = (int(rng.integers(side - SIDE + 1)) for side in photo.shape[:2])
+    clean = images.to_float(photo[row : row + SIDE, column : column + SIDE])
+    clean = np.ascontiguousarray(np.rot90(clean, int(rng.integers(4))))
+    if rng.random() < 0.15:
+        clean = gray.gray(clean)
+    if rng.random() < 0.6:
+        clean = draw_sharpness(clean, rng)
+    kind = rng.random()
+    if kind < 0.55:
+        sigma = math.exp(rng.uniform(math.log(0.4), math.log(45)))
+        noisy = camera_noise(clean, sigma, draw_camera(rng, sigma), rng, exact=False)
+    elif kind < 0.8:
+        sigma = math.exp(rng.uniform(math.log(0.5), math.log(75)))
+        noisy = clean + rng.standard_normal(clean.shape, np.float32) * np.float32(sigma / 255)
+        if rng.random() < 0.7:
+            noisy = compress_again(rounded(noisy), draw_compression(rng))
+    elif kind < 0.85:
+        noisy = compress_again(
+            film_grain(clean, math.exp(rng.uniform(0, 3.4)), rng.uniform(0.4, 1.5), rng), draw_compression(rng)
+        )
+    elif kind < 0.95:
+        noisy = compress_again(rounded(clean), draw_compression(rng))
+    else:
+        noisy = rounded(clean)
+    found = 255 * float(np.sqrt(np.square(noisy - clean, dtype=np.float64).mean()))
+    rgb = np.repeat(noisy[..., None], 3, -1) if noisy.ndim == 2 else noisy
+    return rgb.transpose(2, 0, 1).astype(np.float32), found
+
+
+def rounded(pixels: np.ndarray) -> np.ndarray:
+    return np.rint(pixels.clip(0, 1) * 255).astype(np.float32) / np.float32(255)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    files = sorted(p for p in args.data.iterdir() if p.suffix.lower() in (".jpg", ".png", ".webp"))
+    photos = [p for p in (images.read(f).pixels for f in files) if min(p.shape[:2]) >= SIDE and p.ndim == 3]
+    held, photos = photos[::32], [p for i, p in enumerate(photos) if i % 32]
+    test = [pair(held, np.random.default_rng((1, i))) for i in range(512)]
+    test_x, test_y = torch.from_numpy(np.stack([x for x, _ in test])), torch.tensor([y for _, y in test])
+    net = Estimator()
+    optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-4)
+    rng, begun, step = np.random.default_rng(args.seed), time.monotonic(), 0
+    while (share := (time.monotonic() - begun) / 60 / args.minutes) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = 2e-3 * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * min(share, 1)))
+        batch = [pair(photos, rng) for _ in range(16)]
+        x, y = torch.from_numpy(np.stack([a for a, _ in batch])), torch.tensor([b for _, b in batch])
+        loss = F.smooth_l1_loss((sigma_of(net(x)) + OFFSET).log(), (y + OFFSET).log(), beta=0.2)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        if step % 200 == 0:
+            with torch.no_grad():
+                ratio = ((sigma_of(net(test_x)) + OFFSET) / (test_y + OFFSET)).log()
+            spread = ratio.abs()
+            print(
+                f"step {step}  loss {loss.item():.4f}  bias {ratio.mean():+.3f}  "
+                f"median {spread.median():.3f}  90 % {spread.quantile(0.9):.3f}",
+                flush=True,
+            )
+    record = {
+        "data": args.data.name,
+        "steps": step,
+        "seed": args.seed,
+        "minutes": round(args.minutes, 1),
+        "command": f"python scripts/train_noise_estimator.py --minutes {args.minutes:g} --seed {args.seed}",
+        "licence": "CC BY-SA 4.0",
+        "spread": {"bias": ratio.mean().item(), "median": spread.median().item(), "90 %": spread.quantile(0.9).item()},
+    }
+    state = {name: value.contiguous() for name, value in net.state_dict().items()}
+    save_file(state, args.out, {"training": json.dumps(record)})
+
+
+if __name__ == "__main__":
+    main()
