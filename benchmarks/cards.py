@@ -17,7 +17,7 @@ from magn_cli.tasks import get_task
 from magn_cli.weights.card import model_card
 from magn_cli.weights.checkpoint import load_checkpoint
 from magn_cli.weights.registry import entries
-from magn_cli.weights.sources import here
+from magn_cli.weights.resolve import here
 
 ROOT = Path(__file__).parents[1]
 CARDS = ROOT / "docs" / "cards"

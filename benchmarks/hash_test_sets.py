@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from magn_cli import images
-from magn_cli.training.likeness import of_pictures
+from magn_cli.training.leakage import of_pictures
 
 TARGET = Path(__file__).parents[1] / "magn_cli" / "training" / "test_sets.npz"
 

@@ -13,7 +13,7 @@ from test_images_depth import texture
 from test_images_metadata import XMP, exif_bytes
 from test_images_read import png
 
-from magn_cli.images import tags
+from magn_cli.images.metadata import tags
 
 DPI = (300.0, 150.0)
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}

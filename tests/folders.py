@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from magn_cli.restoration import batch
-from magn_cli.restoration.picture import Restored
+from magn_cli import batch
+from magn_cli.inference.picture import Restored
 from magn_cli.tasks import FoundLevel
 
 SETTINGS = {"task": "jpeg", "level": "auto"}

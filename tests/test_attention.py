@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.attention.flex_attention import flex_attention
 
-from magn_cli.model import blocked, flex
 from magn_cli.model.attention import (
     cut_off,
     mean_masked_attention,
     mean_masked_attention_reference,
 )
+from magn_cli.model.kernels import blocked, flex
 
 
 @settings(max_examples=30)

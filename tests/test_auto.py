@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 
 import magn_cli
 from magn_cli import images
-from magn_cli.restoration.picture import photo_of
-from magn_cli.tasks.choice import choose
+from magn_cli.inference.picture import photo_of
+from magn_cli.tasks.auto import choose
 
 NAMES = ("otter", "osprey", "skyline")
 

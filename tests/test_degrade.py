@@ -13,9 +13,10 @@ import pytest
 from commands import refused
 from PIL import Image
 
-from magn_cli import degrade, gray, images
+from magn_cli import degrade, images
 from magn_cli.degrade import Recipe, running
 from magn_cli.degrade.recipe import generator
+from magn_cli.images import gray
 
 GOLDEN_NOISE = [0.500825, -0.853665, 0.71488684, 1.3404185]
 GOLDEN_PSNR = {"denoise": 20.157, "jpeg": 30.837, "demosaic": 6.534}

@@ -9,8 +9,8 @@ from PIL import Image
 
 import magn_cli
 from magn_cli.errors import UsageError
-from magn_cli.restoration import device
-from magn_cli.restoration.picture import photo_of
+from magn_cli.inference.picture import photo_of
+from magn_cli.runtime import device
 
 
 def psnr(a, b):

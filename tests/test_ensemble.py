@@ -8,9 +8,9 @@ from PIL import Image
 import magn_cli
 from magn_cli import images
 from magn_cli.errors import UsageError
-from magn_cli.restoration.ensemble import turns, whole_cells
-from magn_cli.restoration.picture import PhotoRestorer, photo_of
-from magn_cli.restoration.windows import Span
+from magn_cli.inference.ensemble import turns, whole_cells
+from magn_cli.inference.picture import PhotoRestorer, photo_of
+from magn_cli.inference.tiling import Span
 from magn_cli.tasks import get_task
 from magn_cli.tasks.demosaic import PATTERNS
 

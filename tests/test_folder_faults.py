@@ -14,9 +14,9 @@ from folders import Inverse, content, picture, restore, tree
 from PIL import Image
 from test_images_read import tiff
 
-from magn_cli import atomic, images
+from magn_cli import batch, images
 from magn_cli.errors import ImageError
-from magn_cli.restoration import batch
+from magn_cli.files import atomic
 
 
 def bomb(path: Path) -> None:

@@ -9,9 +9,9 @@ from folders import Inverse, content, picture, restore, tree
 from hypothesis import given
 from hypothesis import strategies as st
 
+from magn_cli import batch
+from magn_cli.batch import inputs, targets
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.restoration import batch
-from magn_cli.restoration.batch import inputs, targets
 
 
 def found(*sources, out=None, recursive=False):

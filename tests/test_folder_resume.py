@@ -8,10 +8,10 @@ import pytest
 from folders import JOURNAL, LOCK, SETTINGS, Inverse, content, picture, restore, tree
 from PIL import Image
 
-from magn_cli import atomic
+from magn_cli import batch
+from magn_cli.batch import files, journal, pipeline
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.restoration import batch
-from magn_cli.restoration.batch import files, journal, pipeline
+from magn_cli.files import atomic
 
 OTHER = {**SETTINGS, "level": 40}
 

@@ -10,7 +10,7 @@ from test_images_read import png
 from test_images_write import photo
 
 from magn_cli import images
-from magn_cli.images import colour_chunks
+from magn_cli.images.metadata import colour_chunks
 
 LINEAR = struct.pack(">I", 100_000)
 SRGB_GAMMA = struct.pack(">I", 45_455)

@@ -9,7 +9,7 @@ from test_images_depth import texture
 
 from magn_cli import images
 from magn_cli.api import load_auto
-from magn_cli.restoration import picture
+from magn_cli.inference import picture
 
 SIZE = (60, 83)
 

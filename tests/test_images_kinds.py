@@ -17,7 +17,8 @@ from test_images_depth import texture
 from test_images_read import png, save
 
 from magn_cli import images
-from magn_cli.images import gain_map, heif
+from magn_cli.images.formats import heif
+from magn_cli.images.metadata import gain_map
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 

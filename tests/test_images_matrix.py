@@ -18,8 +18,8 @@ from test_images_metadata import MAKER_NOTE, parsed
 
 from magn_cli import api, images
 from magn_cli.images import to_float
-from magn_cli.restoration.picture import PhotoRestorer
-from magn_cli.restoration.windows import Span
+from magn_cli.inference.picture import PhotoRestorer
+from magn_cli.inference.tiling import Span
 from magn_cli.tasks import get_task
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")

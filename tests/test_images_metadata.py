@@ -11,8 +11,8 @@ from test_images_read import cmyk, save
 from test_images_write import photo
 
 from magn_cli import images
-from magn_cli.images import exif as exif_blocks
-from magn_cli.images import iptc, tags
+from magn_cli.images.metadata import exif as exif_blocks
+from magn_cli.images.metadata import iptc, tags
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GRAY_PROFILE = SRGB[:16] + b"GRAY" + SRGB[20:]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from magn_cli.model import PRESETS, Magn, MagnConfig
 from magn_cli.model.graph import GraphBlock, GraphConvolution, PatchGraph
-from magn_cli.model.slope import Slope
+from magn_cli.model.kernels.shared_prelu import Slope
 
 
 def count(config: MagnConfig) -> int:

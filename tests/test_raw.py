@@ -14,8 +14,9 @@ from PIL import Image, ImageCms
 
 import magn_cli
 from magn_cli import images
-from magn_cli.images import raw_exif, tags
-from magn_cli.images.developing import brightened, encoded, saturation
+from magn_cli.images.metadata import tags
+from magn_cli.images.raw import exif as raw_exif
+from magn_cli.images.raw.developing import brightened, encoded, saturation
 
 rawpy = pytest.importorskip("rawpy", reason="raw files need rawpy: pip install '.[raw]'")
 

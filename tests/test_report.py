@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from magn_cli import images, plotting
+from magn_cli import images
 from magn_cli.errors import UsageError
 from magn_cli.images import Metadata, Photo, preview
-from magn_cli.report import plots
+from magn_cli.report import plots, plotting
 from magn_cli.report.compare import ComparePage, ComparePictures, comparison
-from magn_cli.report.fitting import embedded
+from magn_cli.report.embedding import embedded
 from magn_cli.report.gallery import Gallery, State
 from magn_cli.report.regions import Region, most_different
 from magn_cli.report.side_by_side import side_by_side

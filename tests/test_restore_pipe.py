@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from magn_cli.restoration import batch
-from magn_cli.restoration.batch import pace
+from magn_cli import batch
+from magn_cli.batch import pace
 
 
 def piped(data, *words):

@@ -10,13 +10,13 @@ from PIL import Image
 
 import magn_cli
 from magn_cli import images
+from magn_cli.analysis.jpeg_blocks import find_grid
+from magn_cli.analysis.noise import estimate_sigma
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.restoration.picture import PhotoRestorer, photo_of
-from magn_cli.restoration.windows import Span
+from magn_cli.inference.picture import PhotoRestorer, photo_of
+from magn_cli.inference.tiling import Span
 from magn_cli.tasks import get_task
-from magn_cli.tasks.blocks import find_grid
 from magn_cli.tasks.demosaic import PATTERNS
-from magn_cli.tasks.sigma import estimate_sigma
 
 
 def encode(pixels, quality):

@@ -19,8 +19,8 @@ from magn_cli.cli.train import command_line
 from magn_cli.errors import TrainingError
 from magn_cli.training import health, loop, pace, recipe
 from magn_cli.training.engine import Engine
+from magn_cli.training.finetune import start_from
 from magn_cli.training.health import SETTLING, STEPS, Health
-from magn_cli.training.initial import start_from
 from magn_cli.training.loop import Trainer, loss_of
 from magn_cli.training.muon import Muon
 from magn_cli.training.optimizer import Optimizer

@@ -13,7 +13,7 @@ from PIL import Image
 from magn_cli import images
 from magn_cli.errors import TrainingError
 from magn_cli.tasks import PairOptions, get_task
-from magn_cli.training import likeness, photos
+from magn_cli.training import leakage, photos
 from magn_cli.training.patches import Order, Pairs
 
 
@@ -38,7 +38,7 @@ def folder(tmp_path, otter):
 
 def test_everything_is_looked_at_once_and_what_is_left_out_is_named(tmp_path, folder, otter, monkeypatch):
     seen = []
-    packed = photos.pack([folder], tmp_path / "cache", 64, likeness.NONE, lambda done, total: seen.append(done))
+    packed = photos.pack([folder], tmp_path / "cache", 64, leakage.NONE, lambda done, total: seen.append(done))
     assert packed.photos.names == ["a.png", "b.png", "c.png"]
     assert np.array_equal(packed.photos[0], otter[:96, :120])
     assert np.array_equal(packed.photos[1][..., 2], otter[:, :, 0])
@@ -47,19 +47,19 @@ def test_everything_is_looked_at_once_and_what_is_left_out_is_named(tmp_path, fo
     assert "text.jpg" in packed.left_out[0] and "tiny.png is smaller than 64" in packed.left_out[1]
 
     monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded again"))
-    again = photos.pack([folder], tmp_path / "cache", 64, likeness.NONE)
+    again = photos.pack([folder], tmp_path / "cache", 64, leakage.NONE)
     assert again.left_out == packed.left_out and np.array_equal(again.photos[2], otter)
     monkeypatch.undo()
 
     saved(folder / "a.png", otter[:99, :120])
-    changed = photos.pack([folder], tmp_path / "cache", 64, likeness.NONE)
+    changed = photos.pack([folder], tmp_path / "cache", 64, leakage.NONE)
     assert changed.fingerprint != packed.fingerprint and changed.photos[0].shape == (99, 120, 3)
 
 
 @pytest.mark.parametrize("damage", ["index", "photos", "cut"])
 def test_a_damaged_cache_is_made_again(tmp_path, folder, otter, damage):
     cache = tmp_path / "cache"
-    photos.pack([folder], cache, 64, likeness.NONE)
+    photos.pack([folder], cache, 64, leakage.NONE)
     [index], [packed] = cache.glob("*.json"), cache.glob("*.bin")
     if damage == "index":
         index.write_text(json.dumps({"names": 3}))
@@ -67,7 +67,7 @@ def test_a_damaged_cache_is_made_again(tmp_path, folder, otter, damage):
         packed.unlink()
     else:
         packed.write_bytes(packed.read_bytes()[:-1])
-    assert np.array_equal(photos.pack([folder], cache, 64, likeness.NONE).photos[2], otter)
+    assert np.array_equal(photos.pack([folder], cache, 64, leakage.NONE).photos[2], otter)
 
 
 def test_nothing_of_the_cache_is_left_where_packing_fails(tmp_path, folder):
@@ -76,37 +76,37 @@ def test_nothing_of_the_cache_is_left_where_packing_fails(tmp_path, folder):
             raise OSError(28, "No space left on device")
 
     with pytest.raises(TrainingError, match=r"No space left on device.*free some space"):
-        photos.pack([folder], tmp_path / "cache", 64, likeness.NONE, stop)
+        photos.pack([folder], tmp_path / "cache", 64, leakage.NONE, stop)
     assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_data_that_holds_nothing_usable(tmp_path):
     with pytest.raises(TrainingError, match="there is no folder"):
-        photos.pack([tmp_path / "none"], tmp_path, 64, likeness.NONE)
+        photos.pack([tmp_path / "none"], tmp_path, 64, leakage.NONE)
     with pytest.raises(TrainingError, match="there is no picture"):
-        photos.pack([tmp_path], tmp_path / "cache", 64, likeness.NONE)
+        photos.pack([tmp_path], tmp_path / "cache", 64, leakage.NONE)
     saved(tmp_path / "tiny.png", np.zeros((5, 5, 3), np.uint8))
     with pytest.raises(TrainingError, match=r"can be used.*tiny\.png is smaller"):
-        photos.pack([tmp_path], tmp_path / "cache", 64, likeness.NONE)
+        photos.pack([tmp_path], tmp_path / "cache", 64, leakage.NONE)
 
 
 def test_a_run_inside_the_data_is_not_trained_on(tmp_path, folder, otter):
     (folder / "run").mkdir()
     saved(folder / "run" / "curves.png", otter)
-    packed = photos.pack([folder], tmp_path / "cache", 64, likeness.NONE, out=folder / "run")
+    packed = photos.pack([folder], tmp_path / "cache", 64, leakage.NONE, out=folder / "run")
     assert packed.photos.names == ["a.png", "b.png", "c.png"]
 
 
 def test_the_same_photos_in_another_folder_are_the_same(tmp_path, folder):
-    here = photos.pack([folder], tmp_path / "cache", 64, likeness.NONE)
+    here = photos.pack([folder], tmp_path / "cache", 64, leakage.NONE)
     folder.rename(tmp_path / "moved")
-    there = photos.pack([tmp_path / "moved"], tmp_path / "cache", 64, likeness.NONE)
+    there = photos.pack([tmp_path / "moved"], tmp_path / "cache", 64, leakage.NONE)
     assert here.fingerprint == there.fingerprint
 
 
 def test_a_long_panorama_takes_no_more_memory():
     wide = np.random.default_rng(0).integers(0, 255, (64, 6_000)).astype(np.uint8)
-    assert likeness.builtin().find(wide) is None
+    assert leakage.builtin().find(wide) is None
 
 
 def test_few_photos_validate_on_themselves_many_are_split(tmp_path):
@@ -124,7 +124,7 @@ SETS = ["Set12", "BSD68", "Classic5", "McMaster18", "Kodak24"]
 
 @pytest.mark.parametrize("name", SETS)
 def test_test_pictures_are_found_in_many_guises(name, data):
-    known = likeness.builtin()
+    known = leakage.builtin()
     rng, inside = np.random.default_rng(1), []
     for path in sorted((data / name).iterdir())[:6]:
         pixels = images.read(path).pixels
@@ -145,7 +145,7 @@ def test_test_pictures_are_found_in_many_guises(name, data):
 
 
 def test_other_photos_are_no_test_pictures():
-    known = likeness.builtin()
+    known = leakage.builtin()
     for path in EXAMPLES.glob("*.*g"):
         assert known.find(images.read(path).pixels) is None, path
     assert known.find(np.full((90, 120, 3), 128, np.uint8)) is None
@@ -154,7 +154,7 @@ def test_other_photos_are_no_test_pictures():
 
 
 def test_own_test_pictures_are_left_out_as_well(tmp_path, folder, otter):
-    avoid = likeness.of_pictures([("mine/otter", otter)])
+    avoid = leakage.of_pictures([("mine/otter", otter)])
     packed = photos.pack([folder], tmp_path / "cache", 64, avoid)
     assert packed.photos.names == ["a.png"]  # a small corner of it is another picture
     assert any("c.png shows mine/otter, which must not be trained on" in line for line in packed.left_out)

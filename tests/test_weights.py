@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 import magn_cli
 from magn_cli.errors import NoSuchWeightsError, WeightsError
-from magn_cli.weights import integrity, places, registry, sources
+from magn_cli.files import checksum
+from magn_cli.weights import paths, registry, resolve
 
 SHA = "ab" * 32
 JPEG = registry.find("jpeg", "magn-s").path
@@ -21,7 +22,7 @@ JPEG = registry.find("jpeg", "magn-s").path
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """An empty home, and the user's registry in it."""
-    monkeypatch.setattr(places, "user_cache_path", lambda *_, **__: tmp_path / "cache" / "magn")
+    monkeypatch.setattr(checksum, "user_cache_path", lambda *_, **__: tmp_path / "cache" / "magn")
     monkeypatch.setenv("MAGN_WEIGHTS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
     return tmp_path
@@ -41,14 +42,14 @@ def own(home):
 def copied(home, name="mine.safetensors"):
     path = home / "own" / name
     shutil.copy(JPEG, path)
-    return path, {"file": name, "sha256": integrity.of(path), "size": path.stat().st_size}
+    return path, {"file": name, "sha256": checksum.of(path), "size": path.stat().st_size}
 
 
 class TestRegistry:
     def test_an_own_checkpoint_is_used_by_its_preset(self, home, own, otter):
         path, entry = copied(home)
         own(None, **entry)
-        assert sources.locate("jpeg", "mine") == path
+        assert resolve.locate("jpeg", "mine") == path
         ours = magn_cli.restore(otter[:48, :48], "jpeg", preset="mine", level=20)
         assert (ours == magn_cli.restore(otter[:48, :48], "jpeg", level=20)).all()
         assert registry.find("jpeg", "magn-s").path == JPEG
@@ -56,14 +57,14 @@ class TestRegistry:
     def test_an_own_entry_overrides_the_shipped_one(self, home, own):
         path, entry = copied(home)
         own(None, preset="magn-s", **entry)
-        assert sources.locate("jpeg", "magn-s") == path
-        assert sources.locate("denoise", "magn-s").parent == places.BUNDLED
+        assert resolve.locate("jpeg", "magn-s") == path
+        assert resolve.locate("denoise", "magn-s").parent == paths.BUNDLED
 
     def test_the_variable_may_name_the_file(self, home, own, monkeypatch):
         path, entry = copied(home)
         own(None, **entry)
         monkeypatch.setenv("MAGN_WEIGHTS", str(home / "own" / "weights.toml"))
-        assert sources.locate("jpeg", "mine") == path
+        assert resolve.locate("jpeg", "mine") == path
 
     @pytest.mark.parametrize(
         ("text", "words"),
@@ -112,14 +113,14 @@ class TestRegistry:
         own(None, **entry)
         text = (home / "own" / "weights.toml").read_text()
         (home / "own" / "weights.toml").write_text(text, encoding="utf-8-sig")
-        assert sources.locate("jpeg", "mine") == path
+        assert resolve.locate("jpeg", "mine") == path
         (home / "own" / "weights.toml").write_text(text, encoding="utf-16")
         refused(magn("weights", "list"), 3, "UTF-8")
 
     @pytest.mark.parametrize("named", ["nowhere", "~nobody-of-that-name/x", "a\0b"])
     def test_a_variable_that_names_nothing(self, named, monkeypatch):
         if "\0" in named:
-            monkeypatch.setattr(places.os, "environ", {"MAGN_WEIGHTS": named})
+            monkeypatch.setattr(paths.os, "environ", {"MAGN_WEIGHTS": named})
         else:
             monkeypatch.setenv("MAGN_WEIGHTS", named)
         with pytest.raises(WeightsError, match="MAGN_WEIGHTS"):
@@ -130,8 +131,8 @@ class TestRegistry:
             raise RuntimeError("Could not determine home directory.")
 
         monkeypatch.delenv("MAGN_WEIGHTS")
-        monkeypatch.setattr(places, "user_config_path", homeless)
-        assert places.own_registry() is None and len(registry.entries()) >= 3
+        monkeypatch.setattr(paths, "user_config_path", homeless)
+        assert paths.own_registry() is None and len(registry.entries()) >= 3
 
     def test_a_broken_registry_does_not_stop_weights_of_ones_own(self, own, otter_jpeg):
         own("broken")
@@ -146,10 +147,10 @@ class TestRegistry:
             registry.find("jpeg", "other")
 
     def test_the_shipped_one_names_what_is_in_the_package(self):
-        for entry in registry.read(places.shipped_registry(), places.BUNDLED):
+        for entry in registry.read(paths.shipped_registry(), paths.BUNDLED):
             if entry.file:
                 assert entry.path.stat().st_size == entry.size
-                assert integrity.of(entry.path) == entry.sha256
+                assert checksum.of(entry.path) == entry.sha256
             assert entry.file or entry.missing or len(entry.revision) == 40
 
 
@@ -158,7 +159,7 @@ class TestIntegrity:
         path, entry = copied(home)
         own(None, **{**entry, "sha256": "0" * 64})
         with pytest.raises(WeightsError) as caught:
-            sources.locate("jpeg", "mine")
+            resolve.locate("jpeg", "mine")
         for word in (str(path), "0" * 64, entry["sha256"], "weights.toml"):
             assert word in str(caught.value)
 
@@ -166,7 +167,7 @@ class TestIntegrity:
         _, entry = copied(home)
         own(None, **{**entry, "size": 5})
         with pytest.raises(WeightsError, match=f"{JPEG.stat().st_size:,} bytes, not 5"):
-            sources.locate("jpeg", "mine")
+            resolve.locate("jpeg", "mine")
 
     def test_the_metadata_of_a_newer_format_or_of_an_impossible_network(self, home, otter_jpeg):
         with safe_open(JPEG, "pt") as file:
@@ -189,29 +190,29 @@ class TestIntegrity:
 
     def test_a_hash_is_remembered_until_the_file_changes(self, home, monkeypatch):
         path, _ = copied(home)
-        first = integrity.of(path)
+        first = checksum.of(path)
         reads = []
-        real = integrity.hashlib.file_digest
-        monkeypatch.setattr(integrity.hashlib, "file_digest", lambda *a: reads.append(1) or real(*a))
-        assert integrity.of(path) == first and not reads
+        real = checksum.hashlib.file_digest
+        monkeypatch.setattr(checksum.hashlib, "file_digest", lambda *a: reads.append(1) or real(*a))
+        assert checksum.of(path) == first and not reads
         path.write_bytes(path.read_bytes()[:-1] + b"x")
-        assert integrity.of(path) != first and len(reads) == 1
-        integrity.of(path, again=True)
+        assert checksum.of(path) != first and len(reads) == 1
+        checksum.of(path, again=True)
         assert len(reads) == 2
 
     @pytest.mark.parametrize("remembered", [b"", b"[]", b'{"a": 3}', b"\xff"])
     def test_a_broken_memory_is_forgotten(self, home, remembered):
-        places.hashes_file().parent.mkdir(parents=True)
-        places.hashes_file().write_bytes(remembered)
+        checksum.hashes_file().parent.mkdir(parents=True)
+        checksum.hashes_file().write_bytes(remembered)
         path, entry = copied(home)
-        assert integrity.of(path) == entry["sha256"]
+        assert checksum.of(path) == entry["sha256"]
 
     def test_a_memory_that_cannot_be_written_does_no_harm(self, home):
         path, entry = copied(home)
-        places.hashes_file().parent.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(places.hashes_file().parent, ignore_errors=True)
-        places.hashes_file().parent.write_text("a file in the way")
-        assert integrity.of(path, again=True) == entry["sha256"]
+        checksum.hashes_file().parent.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(checksum.hashes_file().parent, ignore_errors=True)
+        checksum.hashes_file().parent.write_text("a file in the way")
+        assert checksum.of(path, again=True) == entry["sha256"]
 
     def test_what_is_no_safetensors_file_is_refused(self, home, otter_jpeg):
         bad = {"pickle.safetensors": pickle.dumps({"a": 1}), "cut.safetensors": JPEG.read_bytes()[:100_000]}

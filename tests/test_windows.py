@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from magn_cli.inference import memory
+from magn_cli.inference.padding import BORDER, continued
+from magn_cli.inference.picture import PhotoRestorer
+from magn_cli.inference.restorer import Restorer
+from magn_cli.inference.tiling import Span, blending, pieces, windows
 from magn_cli.model import PRESETS, Magn, MagnConfig
-from magn_cli.restoration import memory
-from magn_cli.restoration.border import BORDER, continued
-from magn_cli.restoration.picture import PhotoRestorer
-from magn_cli.restoration.restorer import Restorer
-from magn_cli.restoration.windows import Span, blending, pieces, windows
 from magn_cli.tasks import TASKS, get_task
 
 lengths = st.integers(1, 400).map(lambda n: 8 * n)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from magn_cli.cli import console, options
-from magn_cli.cli.pages import EvaluationPage, command
+from magn_cli.cli.views.evaluation import EvaluationPage, command
 from magn_cli.errors import ImageError, NoSuchWeightsError, UsageError
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ def evaluate(
     if link_images and html is None:
         raise UsageError("--link-images goes with --html; give a name for the page.")
     page = EvaluationPage(html, html_limit, link_images, overwrite) if html is not None else None
-    from magn_cli.allocator import keep_freed_memory
     from magn_cli.evaluation import plan
+    from magn_cli.runtime.allocator import keep_freed_memory
 
     keep_freed_memory()
     if protocol not in ("paper", "modern"):

@@ -6,9 +6,10 @@ import hashlib
 import os
 from pathlib import Path
 
-from magn_cli import atomic, images
+from magn_cli import images
 from magn_cli.degrade.recipe import Level, Recipe
 from magn_cli.errors import ImageError, UsageError
+from magn_cli.files import atomic
 
 
 def make(

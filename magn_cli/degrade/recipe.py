@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from magn_cli import gray as grays
 from magn_cli import images
 from magn_cli.degrade.manifest import Manifest
 from magn_cli.errors import UsageError
+from magn_cli.images import gray as grays
 from magn_cli.images.photo import Array
 from magn_cli.tasks import Pixels, Task, get_task
 from magn_cli.tasks.demosaic import DEFAULT_PATTERN, check_pattern

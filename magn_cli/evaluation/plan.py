@@ -20,7 +20,7 @@ from magn_cli.tasks import Task, get_task
 from magn_cli.weights import hub
 
 if TYPE_CHECKING:
-    from magn_cli.restoration.picture import PhotoRestorer
+    from magn_cli.inference.picture import PhotoRestorer
 
 Float = NDArray[np.float32]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from magn_cli.images.pillow import unlimited
-from magn_cli.images.quiet import quiet
+from magn_cli.images.formats.pillow import unlimited
+from magn_cli.images.silence import quiet
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM")
 

@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from magn_cli import atomic
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.images import colour_chunks, exif, jpeg, png, tiff
+from magn_cli.files import atomic
 from magn_cli.images.depth import change_depth, full_scale
+from magn_cli.images.formats import jpeg, png, tiff
 from magn_cli.images.limits import RefusedError
+from magn_cli.images.metadata import colour_chunks, exif
 from magn_cli.images.photo import Array, JpegTables, Metadata, Photo
-from magn_cli.images.remarks import about, remark
+from magn_cli.images.warnings import about, remark
 
 OUTPUT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"})
 """The suffixes (lower case) of the formats that can be written."""

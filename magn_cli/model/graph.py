@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from magn_cli.model.attention import mean_masked_attention
-from magn_cli.model.config import MagnConfig
-from magn_cli.model.slope import Slope
+from .attention import mean_masked_attention
+from .config import MagnConfig
+from .kernels.shared_prelu import Slope
 
 SCORE_SCALE_START = 5.0
 SCORE_SCALE_MOST = 30.0

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from magn_cli.model.config import MagnConfig
-from magn_cli.model.graph import GraphBlock, GraphConvolution
-from magn_cli.model.slope import Slope
+from .config import MagnConfig
+from .graph import GraphBlock, GraphConvolution
+from .kernels.shared_prelu import Slope
 
 UNKNOWN_LEVEL = -1.0
 """What the level channel holds where the level is not known."""

@@ -13,7 +13,7 @@ from magn_cli.evaluation import metrics
 from magn_cli.evaluation.report import Result, title
 from magn_cli.evaluation.run import Row
 from magn_cli.images import Array
-from magn_cli.report import figures, page, plots, tables
+from magn_cli.report import formatting, page, plots, tables
 from magn_cli.report.gallery import REGION_SIDE, Gallery, State
 from magn_cli.report.regions import most_different
 from magn_cli.tasks import Task
@@ -42,8 +42,8 @@ class Report:
         regions = most_different(shown[judged], clean, REGION_SIDE)
 
         def state(label: str, method: str) -> State:
-            notes = [figures.decibel(metrics.psnr(r.of(shown[method]), r.of(clean))) for r in regions]
-            return State(label, shown[method], figures.decibel(rows[method].psnr), notes)
+            notes = [formatting.decibel(metrics.psnr(r.of(shown[method]), r.of(clean))) for r in regions]
+            return State(label, shown[method], formatting.decibel(rows[method].psnr), notes)
 
         states = [state(self._label(method), method) for method in rows]
         states.append(State("clean", clean, "", [""] * len(regions)))
@@ -52,7 +52,7 @@ class Report:
         about = ", ".join(filter(None, [first.dataset, first.task.name, _level(first, row)]))
         number = self._gallery.add(
             row.name,
-            f"{about}." if judged == tables.INPUT else f"{about}: {figures.signed(gain)} dB.",
+            f"{about}." if judged == tables.INPUT else f"{about}: {formatting.signed(gain)} dB.",
             states,
             regions,
             rank=gain if math.isfinite(gain) else math.inf,

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from magn_cli.report.fitting import Shown, embedded, linked
+from magn_cli.report.embedding import Shown, embedded, linked
 from magn_cli.report.gallery import Picture
 from magn_cli.version import __version__
 

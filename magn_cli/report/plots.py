@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from magn_cli import plotting
+from magn_cli.report import plotting
 
 
 @dataclass(frozen=True)

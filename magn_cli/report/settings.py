@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from magn_cli.evaluation.plan import Job, Method, Request
+from magn_cli.files import checksum
 from magn_cli.version import __version__
-from magn_cli.weights import integrity
-from magn_cli.weights.sources import locate
+from magn_cli.weights.resolve import locate
 
 
 def settings(
@@ -60,7 +60,7 @@ def _degraded(request: Request, work: Sequence[Job]) -> str:
 def _network(task: str, method: Method, given: dict[str, Any]) -> dict[str, str]:
     import torch
 
-    from magn_cli.restoration.device import describe
+    from magn_cli.runtime.device import describe
 
     assert method.network is not None
     runner = method.network.restorer
@@ -69,7 +69,7 @@ def _network(task: str, method: Method, given: dict[str, Any]) -> dict[str, str]
     told = {"given": "told to the network", "unknown": "not told to the network"}.get(method.told)
     return {
         "network": f"{method.name} for {task}, {path.name}",
-        "sha256": integrity.of(path),
+        "sha256": checksum.of(path),
         **({"level": told} if told else {}),
         "device": f"{describe(runner.device)}{threads}",
         "precision": str(runner.dtype).removeprefix("torch."),

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from magn_cli import plotting
 from magn_cli.images import Array, change_depth
+from magn_cli.report import plotting
 from magn_cli.report.regions import Region, most_different
 
 MARGIN, GAP, LINE = 24, 8, 28

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from magn_cli.analysis.noise import estimate_sigma
 from magn_cli.errors import UsageError
 from magn_cli.images import Photo
 from magn_cli.tasks.base import FoundLevel, LevelScale, Pixels, Task
-from magn_cli.tasks.sigma import estimate_sigma
 
 
 class Denoise(Task):

@@ -22,12 +22,12 @@ from torch.utils.data import DataLoader
 from magn_cli.errors import TrainingError, WeightsError
 from magn_cli.model import Magn
 from magn_cli.model.graph import ScoreScale
-from magn_cli.restoration.device import choose_type
+from magn_cli.runtime.precision import choose_type
 from magn_cli.tasks import get_task
-from magn_cli.training import initial
+from magn_cli.training import finetune
 from magn_cli.training.engine import Engine
+from magn_cli.training.finetune import Taken
 from magn_cli.training.health import Health, Vitals
-from magn_cli.training.initial import Taken
 from magn_cli.training.optimizer import Optimizer
 from magn_cli.training.pace import Interval, Speed
 from magn_cli.training.patches import Order, Pairs
@@ -125,7 +125,7 @@ class Trainer:
 
     def start_from(self, path: Path) -> Taken:
         """Take over what fits of a checkpoint; errors as of :func:`initial.start_from`."""
-        taken = initial.start_from(path, self.model)
+        taken = finetune.start_from(path, self.model)
         self._averaged().load_state_dict(self.model.state_dict())
         self.origin = taken.source
         return taken

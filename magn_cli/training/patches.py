@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from magn_cli import gray, images
+from magn_cli import images
+from magn_cli.images import gray
 from magn_cli.model import UNKNOWN_LEVEL
 from magn_cli.tasks import PairOptions, Pixels, Task, as_rgb
 

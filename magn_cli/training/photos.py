@@ -13,10 +13,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from magn_cli import atomic, images
+from magn_cli import images
 from magn_cli.errors import ImageError, TrainingError
+from magn_cli.files import atomic
 from magn_cli.tasks import as_rgb
-from magn_cli.training.likeness import Hashes
+from magn_cli.training.leakage import Hashes
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import tomli_w
 
-from magn_cli import atomic
 from magn_cli.errors import TrainingError, UsageError
+from magn_cli.files import atomic
 from magn_cli.model import PRESETS, MagnConfig
 from magn_cli.tasks import PairOptions, Task, get_task
 from magn_cli.training.options import TrainingOptions

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from magn_cli import images
 from magn_cli.evaluation.metrics import psnr, ssim_gaussian
+from magn_cli.inference.restorer import Restorer
 from magn_cli.model import Magn
-from magn_cli.restoration.restorer import Restorer
 from magn_cli.tasks import PairOptions, Pixels, Task
 
 SIDE = 256

@@ -14,7 +14,7 @@ import tomli_w
 
 from magn_cli.errors import NoSuchWeightsError, WeightsError
 from magn_cli.tasks import TASKS
-from magn_cli.weights import places
+from magn_cli.weights import paths
 
 REQUIRED = {"task": str, "preset": str}
 OPTIONAL = {
@@ -87,8 +87,8 @@ def entries() -> tuple[Entry, ...]:
 
     Raises :class:`WeightsError` naming file, line or key where one is broken.
     """
-    shipped, own = places.shipped_registry(), places.own_registry()
-    found = {(e.task, e.preset): e for e in read(shipped, places.BUNDLED)}
+    shipped, own = paths.shipped_registry(), paths.own_registry()
+    found = {(e.task, e.preset): e for e in read(shipped, paths.BUNDLED)}
     if own is not None and own.is_file():
         found.update({(e.task, e.preset): e for e in read(own, own.parent)})
     return tuple(found.values())

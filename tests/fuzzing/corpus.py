@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, features
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from magn_cli import images
-from magn_cli.images import tags
+from magn_cli.images.metadata import tags
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 HEIGHT, WIDTH = 13, 22

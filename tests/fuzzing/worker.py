@@ -18,7 +18,8 @@ from fuzzing.corpus import corpus
 from fuzzing.mutations import broken
 from magn_cli import images
 from magn_cli.errors import ImageError
-from magn_cli.images import heif, pillow, png, pnm, raw, tiff
+from magn_cli.images.formats import heif, pillow, png, pnm, tiff
+from magn_cli.images.raw import libraw
 
 MAX_PIXELS = 2_000_000
 MEMORY = 768 << 20
@@ -86,7 +87,7 @@ def _count_headers() -> None:
         images.limits.check_size(width, height)
         past_header += 1
 
-    for module in (pillow, png, pnm, tiff, heif, raw):
+    for module in (pillow, png, pnm, tiff, heif, libraw):
         module.check_size = counted  # type: ignore[attr-defined]
 
 
