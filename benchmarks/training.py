@@ -37,7 +37,7 @@ class Turns:
 
     def __call__(self) -> bool:
         """Called by the loop before each step."""
-        done = self.trainer.stand.step
+        done = self.trainer.state.step
         if done and done % self.steps == 0:
             if self.began:
                 self.loop.append((time.perf_counter() - self.began) / (self.steps - self.steps // 2))

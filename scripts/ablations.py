@@ -78,7 +78,7 @@ def trained(name: str, files: list[Path], given: argparse.Namespace) -> dict[str
     return found
 
 
-def resolved(files: list[Path]) -> recipe.Recipe:
+def resolved(files: list[Path]) -> recipe.TrainingRecipe:
     values = recipe.merge({"task": "demosaic", "data": ["x"]}, *(recipe.read(file) for file in files))
     return recipe.resolve(values)
 

@@ -11,13 +11,13 @@ from magn_cli.images import Array, to_float
 SIDE = 8
 """Of JPEG's blocks."""
 
-LEAST = 64
+MIN_SIDE = 64
 """Pixels a side below which nothing can be said."""
 
 NO_BLOCKS, BLOCKS = 1.035, 1.07
 """Contrast of the grid up to which a picture counts as clean, and from which on it surely was a JPEG."""
 
-MOST = 2048
+MAX_SIDE = 2048
 """Pixels a side that are looked at, in the middle of larger pictures."""
 
 
@@ -43,11 +43,11 @@ def find_grid(pixels: Array) -> Grid | None:
     The third difference across a border tells a step from a slope and from texture; the strongest tenth, which is
     edges, is cut off.
     """
-    if min(pixels.shape[:2]) < LEAST:
+    if min(pixels.shape[:2]) < MIN_SIDE:
         return None
-    begin = [max(0, (side - MOST) // 2) // SIDE * SIDE for side in pixels.shape[:2]]
-    piece = to_float(pixels[begin[0] : begin[0] + MOST, begin[1] : begin[1] + MOST])
-    luma = piece if piece.ndim == 2 else piece @ np.array([0.299, 0.587, 0.114], np.float32)
+    begin = [max(0, (side - MAX_SIDE) // 2) // SIDE * SIDE for side in pixels.shape[:2]]
+    crop = to_float(pixels[begin[0] : begin[0] + MAX_SIDE, begin[1] : begin[1] + MAX_SIDE])
+    luma = crop if crop.ndim == 2 else crop @ np.array([0.299, 0.587, 0.114], np.float32)
     (row, of_rows), (column, of_columns) = _phase(luma.T), _phase(luma)
     return Grid((row, column), float(np.sqrt(of_rows * of_columns)))
 

@@ -25,14 +25,14 @@ Noise is everywhere, texture rarely: with noise, photographs saved as JPEG 4:2:0
 texture is taken for noise less than 0.45.
 """
 
-FEWEST = 16
+MIN_BLOCKS = 16
 """Blocks below which their quietest tenth means nothing."""
 
 ROWS = 512
 """Rows looked at together; a multiple of two blocks' height."""
 
 PATCH = 8
-MOST_PATCHES = 60_000
+MAX_PATCHES = 60_000
 """Side of the patches, and how many are looked at; their covariance has 192 x 192 entries."""
 
 NOT_WHITE = 0.2
@@ -48,7 +48,7 @@ quality 95, nine in ten have less.
 TEXTURE = 10
 """Sigma that texture alone is not taken for: of those photographs, by detail, none."""
 
-MOST = 2048
+MAX_SIDE = 2048
 """Pixels a side in which chroma is looked at, in the middle of larger pictures."""
 
 CLIPPED = 30
@@ -101,7 +101,7 @@ def sigma_of_detail(pixels: Array) -> tuple[float, float]:
     if not size[0] * size[1]:
         return 0.0, 0.0
     blocks = size[0] // BLOCK, size[1] // BLOCK
-    if blocks[0] * blocks[1] < FEWEST:
+    if blocks[0] * blocks[1] < MIN_BLOCKS:
         detail, _ = _halved(pixels)
         sigma = float(np.median(np.median(np.abs(detail), axis=(0, 1)))) * 255 / 0.6745
         return sigma, sigma
@@ -124,7 +124,7 @@ def _sigma_of_blocks(power: Array, light: Array, share: float, std: float) -> fl
     # What noise there is decides how near to black and white it is clipped.
     for _ in range(3):
         usable = (light > margin) & (light < 1 - margin)
-        if usable.sum() < FEWEST:
+        if usable.sum() < MIN_BLOCKS:
             break
         sigma = float(np.sqrt(np.quantile(power[usable], share))) / std
         margin = max(0.06, min(2 * sigma, 0.4))
@@ -142,7 +142,7 @@ def sigma_of_patches(pixels: Array, about: float) -> float:
     """
     channelled = pixels[..., None] if pixels.ndim == 2 else pixels
     height, width, channels = channelled.shape
-    step = int(np.ceil(((height - PATCH + 1) * (width - PATCH + 1) / MOST_PATCHES) ** 0.5))
+    step = int(np.ceil(((height - PATCH + 1) * (width - PATCH + 1) / MAX_PATCHES) ** 0.5))
     # An odd step meets all phases of an 8x8 grid.
     step += step % 2 == 0
     windows = np.lib.stride_tricks.sliding_window_view(channelled, (PATCH, PATCH), (0, 1))[::step, ::step]
@@ -162,9 +162,9 @@ def sigma_of_patches(pixels: Array, about: float) -> float:
 
 
 def _shows_halved_chroma(pixels: Array) -> bool:
-    begin = [max(0, (side - MOST) // 2) for side in pixels.shape[:2]]
-    piece = to_float(pixels[begin[0] : begin[0] + MOST, begin[1] : begin[1] + MOST])
-    red, green, blue = np.moveaxis(piece, -1, 0)
+    begin = [max(0, (side - MAX_SIDE) // 2) for side in pixels.shape[:2]]
+    crop = to_float(pixels[begin[0] : begin[0] + MAX_SIDE, begin[1] : begin[1] + MAX_SIDE])
+    red, green, blue = np.moveaxis(crop, -1, 0)
     chroma = np.stack([red - blue, red - 2 * green + blue], -1)
     rows, columns = (side // 2 for side in chroma.shape[:2])
     smaller = chroma[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2, 2).mean((1, 3))

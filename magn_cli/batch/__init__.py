@@ -3,11 +3,12 @@
 from magn_cli.batch.events import Done, Event, Failed, Kept, Working
 from magn_cli.batch.pace import Pace, in_words
 from magn_cli.batch.pipeline import PhotoNetwork, run
-from magn_cli.batch.planning import Plan, plan
+from magn_cli.batch.planning import BatchPlan, plan
 from magn_cli.batch.targets import FORMATS, Job, check_folder
 
 __all__ = [
     "FORMATS",
+    "BatchPlan",
     "Done",
     "Event",
     "Failed",
@@ -15,7 +16,6 @@ __all__ = [
     "Kept",
     "Pace",
     "PhotoNetwork",
-    "Plan",
     "Working",
     "check_folder",
     "in_words",

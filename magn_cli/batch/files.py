@@ -12,8 +12,8 @@ from types import TracebackType
 
 from magn_cli import images
 from magn_cli.batch import events, journal
-from magn_cli.batch.journal import Entry, Journal, Origin
-from magn_cli.batch.planning import Plan
+from magn_cli.batch.journal import Journal, JournalEntry, Origin
+from magn_cli.batch.planning import BatchPlan
 from magn_cli.batch.targets import Job, check_folder
 from magn_cli.errors import ImageError
 from magn_cli.files import atomic
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
+class LoadedPhoto:
     """A picture that has been read."""
 
     job: Job
@@ -42,7 +42,7 @@ class Loaded:
         return self.photo.pixels.nbytes + (0 if alpha is None else alpha.nbytes)
 
 
-def load(job: Job, max_pixels: int | None = None, mosaics: bool = False) -> Loaded:
+def load(job: Job, max_pixels: int | None = None, mosaics: bool = False) -> LoadedPhoto:
     """Read a picture. Raises :class:`ImageError`."""
     began, token = time.perf_counter(), events.picture.set(job.source)
     try:
@@ -52,12 +52,12 @@ def load(job: Job, max_pixels: int | None = None, mosaics: bool = False) -> Load
             with suppress(OSError, ValueError):
                 origin = Origin.of(job.source)
         photo = images.read(job.source, max_pixels, mosaics=mosaics)
-        return Loaded(job, photo, origin, time.perf_counter() - began)
+        return LoadedPhoto(job, photo, origin, time.perf_counter() - began)
     finally:
         events.picture.reset(token)
 
 
-def save(loaded: Loaded, restored: Restored, folders: Folders) -> float:
+def save(loaded: LoadedPhoto, restored: Restored, folders: Folders) -> float:
     """Write a result, whole or not at all, and note it; return the seconds that it took.
 
     Whatever is done with a result on its way into its file is done here.
@@ -67,14 +67,14 @@ def save(loaded: Loaded, restored: Restored, folders: Folders) -> float:
         UsageError: the output has come into being since the run was planned.
     """
     job, began, token = loaded.job, time.perf_counter(), events.picture.set(loaded.job.source)
-    entry: Entry | None = None
+    entry: JournalEntry | None = None
     kept = folders.journal(job)
 
     def note(data: bytes) -> None:
         nonlocal entry
         if kept is not None and loaded.origin is not None:
             digest = hashlib.sha256(data).hexdigest()
-            entry = Entry(job.result, len(data), digest, loaded.origin, folders.plan.settings)
+            entry = JournalEntry(job.result, len(data), digest, loaded.origin, folders.plan.settings)
             kept.begin(entry)
 
     try:
@@ -100,15 +100,15 @@ def save(loaded: Loaded, restored: Restored, folders: Folders) -> float:
 
 
 def _software(restored: Restored) -> str:
-    done = restored.task or restored.told()
-    level = f", {restored.told()}; " if restored.task and restored.scale else "; "
+    done = restored.task or restored.describe_level()
+    level = f", {restored.describe_level()}; " if restored.task and restored.scale else "; "
     return f"magn {__version__}: {done}{level}{restored.network}".rstrip("; ")
 
 
 class Folders:
     """The folders of results while a run is at work in them: made, locked, their journals open. A context."""
 
-    def __init__(self, plan: Plan, options: WriteOptions | None = None) -> None:
+    def __init__(self, plan: BatchPlan, options: WriteOptions | None = None) -> None:
         self.plan, self.options = plan, options
         self._journals: dict[Path, Journal] = {}
         self._stack = ExitStack()

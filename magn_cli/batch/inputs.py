@@ -29,7 +29,7 @@ others, but for those beside which the camera has put a developed one of the sam
 
 
 @dataclass(frozen=True)
-class Picture:
+class FoundPicture:
     """A file to restore."""
 
     path: Path
@@ -41,7 +41,7 @@ class Picture:
 class Found:
     """What the words of a command line mean."""
 
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[FoundPicture] = field(default_factory=list)
     """Each file once, in the order of the words, those of a folder sorted by name."""
 
     failures: list[tuple[Path, ImageError]] = field(default_factory=list)
@@ -81,7 +81,7 @@ def find(
     return found
 
 
-def _named(source: Path, out: Path | None, recursive: bool, found: Found) -> Iterator[Picture]:
+def _named(source: Path, out: Path | None, recursive: bool, found: Found) -> Iterator[FoundPicture]:
     if source.is_dir():
         before = len(found.pictures) + len(found.failures)
         yield from _Walk(source, out, recursive, found).pictures()
@@ -92,12 +92,12 @@ def _named(source: Path, out: Path | None, recursive: bool, found: Found) -> Ite
     elif os.path.lexists(source) or not glob.has_magic(str(source)):
         if not source.exists():
             raise FileNotFoundError
-        yield Picture(source, source.parent)
+        yield FoundPicture(source, source.parent)
     else:
         yield from _matching(source, out, recursive, found)
 
 
-def _matching(pattern: Path, out: Path | None, recursive: bool, found: Found) -> Iterator[Picture]:
+def _matching(pattern: Path, out: Path | None, recursive: bool, found: Found) -> Iterator[FoundPicture]:
     """What a shell would have made of a pattern, but for files that are no pictures."""
     fixed = Path(*_until(pattern.parts))
     # Path.glob takes no absolute patterns and finds hidden files.
@@ -107,9 +107,9 @@ def _matching(pattern: Path, out: Path | None, recursive: bool, found: Found) ->
     for path in matches:
         if path.is_dir():
             if recursive:
-                yield from (Picture(p.path, fixed) for p in _Walk(path, out, recursive, found).pictures())
+                yield from (FoundPicture(p.path, fixed) for p in _Walk(path, out, recursive, found).pictures())
         elif _is_picture(path, found.mosaics):
-            yield Picture(path, fixed)
+            yield FoundPicture(path, fixed)
 
 
 def _until(parts: Sequence[str]) -> Iterator[str]:
@@ -138,14 +138,14 @@ class _Walk:
         self.visited: set[Path] = set()
         self.made: set[Path] = set()
 
-    def pictures(self) -> Iterator[Picture]:
+    def pictures(self) -> Iterator[FoundPicture]:
         """Yield them sorted, each folder once: links come last, and cannot lead in circles."""
         paths, linked = list[Path](), [self.root]
         while linked:
             below, more = self._folder(linked.pop(0))
             paths += below
             linked += more
-        return iter(Picture(path, self.root) for path in sorted(self._wanted(paths)))
+        return iter(FoundPicture(path, self.root) for path in sorted(self._wanted(paths)))
 
     def _wanted(self, paths: list[Path]) -> list[Path]:
         raw = [path for path in paths if _is_raw(path)]

@@ -55,7 +55,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """How a result was made."""
 
     result: str
@@ -76,14 +76,14 @@ class Journal:
         Raises :class:`ImageError` where the file is there and cannot be read.
         """
         self.folder = folder
-        self._written: dict[str, Entry] = {}
-        self._begun: dict[str, Entry] = {}
+        self._written: dict[str, JournalEntry] = {}
+        self._begun: dict[str, JournalEntry] = {}
         self._file: int | None = None
         self._lock = threading.Lock()
         for line in _lines(folder / NAME):
             self._take(line)
 
-    def entry(self, result: str) -> Entry | None:
+    def entry(self, result: str) -> JournalEntry | None:
         """Return how the file that now has this name was made; None: not by a run that is known here.
 
         Raises OSError.
@@ -94,7 +94,7 @@ class Journal:
         return self._written.get(result)
 
     def results(self) -> frozenset[str]:
-        """Return the names of all results, as in :attr:`Entry.result`."""
+        """Return the names of all results, as in :attr:`JournalEntry.result`."""
         return frozenset(self._written) | frozenset(self._begun)
 
     def open(self) -> None:
@@ -112,11 +112,11 @@ class Journal:
             os.close(self._file)
             self._file = None
 
-    def begin(self, entry: Entry) -> None:
+    def begin(self, entry: JournalEntry) -> None:
         """Note that a result is about to get its name. Raises OSError."""
         self._add({"schema": SCHEMA, "begun": asdict(entry)})
 
-    def finish(self, entry: Entry) -> None:
+    def finish(self, entry: JournalEntry) -> None:
         """Note that it has it. Raises OSError."""
         self._add({"schema": SCHEMA, "written": entry.result})
 
@@ -137,7 +137,7 @@ class Journal:
             if "begun" in document:
                 values = document["begun"]
                 origin = Origin(**values.pop("origin"))
-                self._begun[values["result"]] = Entry(origin=origin, **values)
+                self._begun[values["result"]] = JournalEntry(origin=origin, **values)
             else:
                 self._written[document["written"]] = self._begun.pop(document["written"])
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -16,8 +16,8 @@ from typing import Protocol
 
 from magn_cli.batch import events, files
 from magn_cli.batch.events import Done, Event, Failed, Kept, Working
-from magn_cli.batch.files import Folders, Loaded
-from magn_cli.batch.planning import Plan
+from magn_cli.batch.files import Folders, LoadedPhoto
+from magn_cli.batch.planning import BatchPlan
 from magn_cli.batch.targets import Job
 from magn_cli.errors import ImageError, MagnError
 from magn_cli.images import Photo, WriteOptions
@@ -48,7 +48,7 @@ class PhotoNetwork(Protocol):
 
 
 def run(
-    plan: Plan,
+    plan: BatchPlan,
     network: PhotoNetwork,
     level: Level = "auto",
     report: Callable[[Event], None] = lambda event: None,
@@ -98,7 +98,7 @@ class _Ahead:
 
     job: Job
     megapixels: float
-    loaded: Future[Loaded]
+    loaded: Future[LoadedPhoto]
 
     @property
     def bytes(self) -> int:
@@ -121,7 +121,7 @@ class _Behind:
 class _Run:
     def __init__(
         self,
-        plan: Plan,
+        plan: BatchPlan,
         network: PhotoNetwork,
         level: Level,
         report: Callable[[Event], None],

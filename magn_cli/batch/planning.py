@@ -27,7 +27,7 @@ class Refusal:
 
 
 @dataclass
-class Plan:
+class BatchPlan:
     """What is to be done."""
 
     settings: Settings
@@ -71,7 +71,7 @@ def plan(
     mosaics: inputs.Mosaics = "no",
     suffix: str | None = None,
     overwrite: bool = False,
-) -> Plan:
+) -> BatchPlan:
     """Decide what is restored, where each result goes, and what need not be done again. Nothing is written.
 
     An output that exists is kept where the journal in its folder says that it was made of the same picture with
@@ -85,7 +85,7 @@ def plan(
 
     Raises:
         ImageError: there is no picture at all, or a path cannot be used.
-        UsageError: see :func:`targets.aim`. Outputs that exist are told by :meth:`Plan.check`.
+        UsageError: see :func:`targets.aim`. Outputs that exist are told by :meth:`BatchPlan.check`.
     """
     try:
         found = inputs.find(sources, out, recursive, mosaics)
@@ -93,7 +93,7 @@ def plan(
             raise found.failures[0][1]
         jobs = aim(found, out, suffix, overwrite)
         # As a journal gives them back.
-        planned = Plan(json.loads(json.dumps(settings)), overwrite, failures=found.failures)
+        planned = BatchPlan(json.loads(json.dumps(settings)), overwrite, failures=found.failures)
         _sort(jobs, planned)
     except OSError as error:
         where = error.filename or (sources[0] if sources else out)
@@ -102,7 +102,7 @@ def plan(
     return planned
 
 
-def _sort(jobs: list[Job], planned: Plan) -> None:
+def _sort(jobs: list[Job], planned: BatchPlan) -> None:
     journals: dict[Path, Journal] = {}
     for job in jobs:
         # A link that leads nowhere is something of the user's, too.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from magn_cli import images
 from magn_cli.batch import journal
-from magn_cli.batch.inputs import RESTORED, Found, Picture
+from magn_cli.batch.inputs import RESTORED, Found, FoundPicture
 from magn_cli.errors import ImageError, UsageError
 
 FORMATS = ("png", "jpg", "webp", "tif")
@@ -79,7 +79,7 @@ def check_folder(folder: Path) -> None:
         raise ImageError(f"the folder {folder} may not be written to; give another --out.")
 
 
-def _beside_or_below(picture: Picture, out: Path | None, suffix: str, alone: bool) -> Job:
+def _beside_or_below(picture: FoundPicture, out: Path | None, suffix: str, alone: bool) -> Job:
     stem, folder = picture.path.stem, out or picture.root
     target = folder / picture.path.relative_to(picture.root).with_name(f"{stem}.{suffix}")
     if out is None or _same(target.parent, picture.path.parent):

@@ -20,7 +20,7 @@ from magn_cli.training.options import TrainingOptions
 if TYPE_CHECKING:
     from magn_cli.training.loop import Trainer
     from magn_cli.training.photos import Part
-    from magn_cli.training.recipe import Recipe
+    from magn_cli.training.recipe import TrainingRecipe
 
 DEFAULTS = TrainingOptions()
 
@@ -155,7 +155,7 @@ def train(
     _check_unused(trainer, resume)
     train_photos, validation_photos = _photos(trainer, cache or out / "cache", quiet)
     _begin(trainer, chosen, resume)
-    view = TrainingView(lambda: trainer.stand.length, chosen.training.batch, quiet)
+    view = TrainingView(lambda: trainer.state.length, chosen.training.batch, quiet)
     with _Stopping() as stopping, view:
         stopped = trainer.run(train_photos, validation_photos, view, stopping.asked)
     if engine.first:
@@ -170,7 +170,7 @@ def train(
         raise typer.Exit(130)
 
 
-def _begin(trainer: Trainer, chosen: Recipe, resume: bool) -> None:
+def _begin(trainer: Trainer, chosen: TrainingRecipe, resume: bool) -> None:
     from magn_cli.batch import check_folder
     from magn_cli.training import recipe as recipes
 
@@ -196,8 +196,8 @@ def _end(trainer: Trainer) -> None:
 
     if draw(trainer.out / "log.csv", trainer.out / "curves.png"):
         _say(trainer, f"curves in {trainer.out / 'curves.png'}")
-    minutes = trainer.stand.minutes
-    _say(trainer, f"{trainer.stand.step} steps in {minutes:.1f} minutes; checkpoint in {trainer.checkpoint_path}")
+    minutes = trainer.state.minutes
+    _say(trainer, f"{trainer.state.step} steps in {minutes:.1f} minutes; checkpoint in {trainer.checkpoint_path}")
 
 
 def _check_unused(trainer: Trainer, resume: bool) -> None:

@@ -14,7 +14,7 @@ from magn_cli.cli import console, options
 from magn_cli.errors import NotHereError, UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from magn_cli.weights.registry import Entry
+    from magn_cli.weights.registry import RegistryEntry
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -55,7 +55,7 @@ def list_(
             console.say(f"The {row['preset']} weights for {row['task']} {row['missing']}.")
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: RegistryEntry) -> dict[str, Any]:
     from magn_cli.weights.resolve import here
 
     path = None
@@ -115,7 +115,7 @@ def pull(
         raise typer.Exit(WeightsError.exit_code)
 
 
-def _chosen(task: str | None, preset: str, everything: bool) -> list[Entry]:
+def _chosen(task: str | None, preset: str, everything: bool) -> list[RegistryEntry]:
     from magn_cli.weights.registry import entries, find
 
     if everything == (task is not None):
@@ -139,7 +139,7 @@ def verify(
     from magn_cli.weights.resolve import here
 
     wrong = 0
-    checks: list[tuple[Path | None, Entry | None]] = [(path, None) for path in files or []]
+    checks: list[tuple[Path | None, RegistryEntry | None]] = [(path, None) for path in files or []]
     checks = checks or [(None, entry) for entry in entries() if not entry.missing]
     for given, entry in checks:
         try:

@@ -10,13 +10,13 @@ import numpy as np
 
 from magn_cli.errors import ImageError
 from magn_cli.images.formats import heif, jpeg, pillow, png, pnm, tiff
-from magn_cli.images.formats.detect import HEAD, kind
+from magn_cli.images.formats.detect import HEAD, detect_format
 from magn_cli.images.limits import RefusedError, at_most
 from magn_cli.images.metadata import colour_chunks
 from magn_cli.images.metadata.orientation import upright
 from magn_cli.images.photo import Photo
 from magn_cli.images.raw import libraw
-from magn_cli.images.warnings import about, remark
+from magn_cli.images.warnings import about, warn
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def read(path: Path, max_pixels: int | None = None, *, mosaics: bool = False) ->
 
 
 def _decoded(data: bytes, mosaics: bool) -> tuple[Photo, bool]:
-    name = kind(data[:HEAD])
+    name = detect_format(data[:HEAD])
     if name != "RAW" and not (name == "TIFF" and libraw.is_raw_tiff(data)):
         return _READERS[name](data)
     if not mosaics:
@@ -67,9 +67,9 @@ def _decoded(data: bytes, mosaics: bool) -> tuple[Photo, bool]:
 
 def _remark(photo: Photo, has_more: bool) -> None:
     if has_more:
-        remark("The file holds several pages or frames; only the first is used.")
+        warn("The file holds several pages or frames; only the first is used.")
     if colour_chunks.is_hdr(photo.metadata.colour):
-        remark("The picture is coded for HDR (PQ or HLG); networks are trained on ordinary ones.")
+        warn("The picture is coded for HDR (PQ or HLG); networks are trained on ordinary ones.")
 
 
 def _contents(path: Path) -> bytes:
@@ -84,7 +84,7 @@ def _contents(path: Path) -> bytes:
             if not head:
                 raise RefusedError("is empty: get an intact copy of it")
             # Before the rest is loaded, which may be gigabytes of something else.
-            kind(head)
+            detect_format(head)
             return head + file.read()
     except FileNotFoundError:
         raise RefusedError("does not exist: check the name") from None

@@ -16,12 +16,12 @@ _lock = threading.RLock()
 
 
 @contextmanager
-def quiet(*, native: bool) -> Iterator[None]:
+def silence(*, native: bool) -> Iterator[None]:
     """Without what Pillow warns and logs and, if ``native``, without what C libraries print.
 
     This changes state of the whole process, hence only one thread at a time gets in.
     """
-    with _lock, _quiet_pillow():
+    with _lock, _silence_pillow():
         if native:
             with without_stderr():
                 yield
@@ -30,7 +30,7 @@ def quiet(*, native: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_pillow() -> Iterator[None]:
+def _silence_pillow() -> Iterator[None]:
     log = logging.getLogger("PIL")
     level = log.level
     log.setLevel(logging.CRITICAL)

@@ -71,7 +71,7 @@ def _extent(shown: npt.NDArray[Any] | np.bool_) -> slice:
     return slice(int(places[0]) // _BLOCK * _BLOCK, -(-(int(places[-1]) + 1) // _BLOCK) * _BLOCK)
 
 
-def divided(pixels: Array, alpha: Array) -> Array:
+def undo_premultiplication(pixels: Array, alpha: Array) -> Array:
     """Pixels, (H, W) or (H, W, 3), as they were before; ``alpha`` is (H, W) of the same dtype."""
     top = full_scale(pixels.dtype)
     opacity = (alpha if pixels.ndim == 2 else alpha[..., None]).astype(np.float64) / top

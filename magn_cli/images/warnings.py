@@ -21,7 +21,7 @@ def about(path: Path) -> Iterator[None]:
         _subject.reset(before)
 
 
-def remark(sentence: str) -> None:
+def warn(sentence: str) -> None:
     """Warn with one sentence about the file that is at work."""
     subject = _subject.get()
     logger.warning("%s%s", f"{subject}: " if subject else "", sentence)

@@ -13,7 +13,7 @@ Sample = TypeVar("Sample", bound=np.generic)
 
 
 @dataclass(frozen=True)
-class Turn:
+class DihedralTransform:
     """One of the eight ways to lay a square on itself."""
 
     across: bool
@@ -25,21 +25,21 @@ class Turn:
     columns: bool
     """Reverse the columns."""
 
-    def do(self, picture: NDArray[Sample]) -> NDArray[Sample]:
+    def apply(self, picture: NDArray[Sample]) -> NDArray[Sample]:
         """Turn ``(H, W)`` or ``(H, W, C)``; a view."""
         turned = picture[:: -1 if self.rows else 1, :: -1 if self.columns else 1]
         return turned.swapaxes(0, 1) if self.across else turned
 
-    def undo(self, picture: NDArray[Sample]) -> NDArray[Sample]:
-        """Turn back what :meth:`do` gave; a view."""
+    def invert(self, picture: NDArray[Sample]) -> NDArray[Sample]:
+        """Turn back what :meth:`apply` gave; a view."""
         turned = picture.swapaxes(0, 1) if self.across else picture
         return turned[:: -1 if self.rows else 1, :: -1 if self.columns else 1]
 
 
-def turns() -> Iterator[Turn]:
+def dihedral_transforms() -> Iterator[DihedralTransform]:
     """Yield all eight, the first of which changes nothing."""
     for number in range(8):
-        yield Turn(bool(number & 4), bool(number & 2), bool(number & 1))
+        yield DihedralTransform(bool(number & 4), bool(number & 2), bool(number & 1))
 
 
 def whole_cells(pixels: NDArray[Sample], grid: int) -> NDArray[Sample]:

@@ -1,4 +1,4 @@
-"""How much memory there is, how much a piece of a picture takes, and when it has run out."""
+"""How much memory there is, how much a tile of a picture takes, and when it has run out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDES = (1024, 768, 512, 384, 256, 192, 128, 64)
 
 ENOUGH = 600 << 20
 """What ``--tile auto`` takes on a CPU, however much is free: more would hardly be faster. Or twice what the
-smallest pieces take, for wide pictures and large networks."""
+smallest tiles take, for wide pictures and large networks."""
 
 UNKNOWN_FREE = 4 << 30
 """What is taken for free where the system does not say."""
@@ -30,25 +30,25 @@ ACTIVATIONS = 6
 
 
 @dataclass(frozen=True)
-class Piece:
-    """The largest piece of a picture that is worked on at once, in pixels."""
+class Tile:
+    """The largest tile of a picture that is worked on at once, in pixels."""
 
     rows: int
     columns: int
 
-    def smaller(self) -> Piece | None:
-        """Return a piece of half the side; None below the smallest."""
+    def smaller(self) -> Tile | None:
+        """Return a tile of half the side; None below the smallest."""
         rows, columns = (max(n // 2, SIDES[-1]) for n in (self.rows, self.columns))
-        return None if max(self.rows, self.columns) <= SIDES[-1] else Piece(rows, columns)
+        return None if max(self.rows, self.columns) <= SIDES[-1] else Tile(rows, columns)
 
 
-def piece_for(config: MagnConfig, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Piece:
-    """Return the piece for which the least is computed twice, of those that half of the free memory holds.
+def tile_for(config: MagnConfig, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tile:
+    """Return the tile for which the least is computed twice, of those that half of the free memory holds.
 
     ``size``: height and width of the picture. Only memory and time depend on it, never the result.
     """
     free = free_memory(device)
-    every = [Piece(rows, columns) for rows in SIDES for columns in SIDES]
+    every = [Tile(rows, columns) for rows in SIDES for columns in SIDES]
     most = free // 2
     if device.type == "cpu":
         most = min(most, max(ENOUGH, 2 * needed(config, size, every[-1], dtype)))
@@ -59,16 +59,16 @@ def piece_for(config: MagnConfig, size: tuple[int, int], device: torch.device, d
     return best
 
 
-def needed(config: MagnConfig, size: tuple[int, int], piece: Piece, dtype: torch.dtype) -> int:
+def needed(config: MagnConfig, size: tuple[int, int], tile: Tile, dtype: torch.dtype) -> int:
     """Estimate the bytes that the network takes beside the picture itself.
 
-    The feature maps of one piece with its neighbours, the rows that wait for the next stage, and finished rows
+    The feature maps of one tile with its neighbours, the rows that wait for the next stage, and finished rows
     as floats while they are rounded (four times at most).
     """
     around = 2 * reach(config)
     height, width = size
-    rows, columns = min(piece.rows + config.window + around, height), min(piece.columns + around, width)
-    waiting = min(piece.rows + config.window + around, height) * width
+    rows, columns = min(tile.rows + config.window + around, height), min(tile.columns + around, width)
+    waiting = min(tile.rows + config.window + around, height) * width
     features = config.features * dtype.itemsize / config.stem**2
     nodes = config.graph_features * (dtype.itemsize + 4) / config.multiple**2
     rounding = 4 * 4 * config.channels

@@ -9,7 +9,7 @@ BORDER = 16
 """Pixels that every side is continued by; a multiple of 8, so that the JPEG grid stays where it is."""
 
 
-def continued(length: int, multiple: int, keeps_bayer: bool) -> NDArray[np.intp]:
+def padding_index(length: int, multiple: int, keeps_bayer: bool) -> NDArray[np.intp]:
     """Return which row (or column) each row of the continued picture is a copy of.
 
     ``BORDER`` on both sides and more at the end, up to a multiple of ``multiple``: reflected, or copies of the

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.errors import UsageError
 from magn_cli.images import Metadata, Photo, from_float, to_float
-from magn_cli.inference.ensemble import turns, whole_cells
+from magn_cli.inference.ensemble import dihedral_transforms, whole_cells
 from magn_cli.inference.restorer import Restorer, joined
 from magn_cli.inference.tiling import Span
 from magn_cli.tasks import FoundLevel, LevelScale, Task
@@ -44,7 +44,7 @@ class Restored:
     network: str = ""
     """Its name, where it has one."""
 
-    def told(self) -> str:
+    def describe_level(self) -> str:
         """Return the level in words: ``quality 20 (from the file's quantization tables)``."""
         if self.task is None:
             return self.found.how
@@ -90,16 +90,16 @@ class PhotoRestorer:
         photo: Photo,
         level: Level = "auto",
         progress: Callable[[float], None] = lambda done: None,
-        seen: FoundLevel | None = None,
+        known_level: FoundLevel | None = None,
     ) -> Restored:
-        """Restore one photo; ``seen``: the level found in it, where that was looked for already.
+        """Restore one photo; ``known_level``: the level found in it, where that was looked for already.
 
         Raises :class:`UsageError` for a level that makes no sense or is out of range, :class:`ImageError` for a
         photo that the task cannot be done to.
         """
         if images.is_beyond_range(photo.pixels):
             log.warning("values of the picture go beyond 0..1, which is all that networks are trained on.")
-        found = self.resolve(images.visible(photo), level, seen)
+        found = self.resolve(images.visible(photo), level, known_level)
         strength = found.strength * self.strength
         if strength == 0 and photo.mosaic is None:
             return Restored(self.task.name, photo.pixels, self.scale, found, self.network)
@@ -117,8 +117,8 @@ class PhotoRestorer:
                 values = images.developed(values, photo.mosaic)
             return rows, from_float(values, stored.dtype)
 
-        bands = self._bands(stored, found.level, progress, options)
-        out = joined((rounded(rows, values) for rows, values in bands), len(stored))
+        strips = self._strips(stored, found.level, progress, options)
+        out = joined((rounded(rows, values) for rows, values in strips), len(stored))
         pixels = np.ascontiguousarray(images.as_seen(out, photo.turned))
         if hidden is not None:
             pixels[hidden] = photo.pixels[hidden]
@@ -131,9 +131,9 @@ class PhotoRestorer:
         progress: Callable[[float], None] = lambda done: None,
     ) -> NDArray[np.float32]:
         """Restore ``(H, W)`` or ``(H, W, 3)``, 0..1, with a level in the task's units; not clipped."""
-        return joined(self._bands(pixels, level, progress, self.options), len(pixels))
+        return joined(self._strips(pixels, level, progress, self.options), len(pixels))
 
-    def _bands(
+    def _strips(
         self,
         pixels: images.Array,
         level: float | None,
@@ -142,34 +142,38 @@ class PhotoRestorer:
     ) -> Iterator[tuple[Span, NDArray[np.float32]]]:
         """Yield rows of the restored picture, ``(rows, W)`` or ``(rows, W, 3)``, not clipped.
 
-        They may begin again at the top, see :meth:`Restorer.bands`.
+        They may begin again at the top, see :meth:`Restorer.strips`.
         """
-        told = self.scale.to_network(level) if self.scale and level is not None else None
+        level_input = self.scale.to_network(level) if self.scale and level is not None else None
         if not self.ensemble:
-            yield from self._once(pixels, told, options, progress)
+            yield from self._once(pixels, level_input, options, progress)
             return
-        cells, every, total = whole_cells(pixels, self.task.alignment), list(turns()), None
-        for done, turn in enumerate(every):
-            turned = self.task.turned(turn.do, **options)
-            given = np.ascontiguousarray(turn.do(cells))
-            bands = self._once(given, told, turned, partial(_advance, progress, done, len(every)))
-            one = turn.undo(joined(bands, len(given)))
+        cells, every, total = whole_cells(pixels, self.task.alignment), list(dihedral_transforms()), None
+        for done, transform in enumerate(every):
+            turned = self.task.turned(transform.apply, **options)
+            given = np.ascontiguousarray(transform.apply(cells))
+            strips = self._once(given, level_input, turned, partial(_advance, progress, done, len(every)))
+            one = transform.invert(joined(strips, len(given)))
             total = one if total is None else np.add(total, one, out=total)
         assert total is not None
         yield Span(0, len(pixels)), total[: pixels.shape[0], : pixels.shape[1]] * np.float32(1 / len(every))
 
     def _once(
-        self, pixels: images.Array, told: float | None, options: dict[str, Any], progress: Callable[[float], None]
+        self,
+        pixels: images.Array,
+        level_input: float | None,
+        options: dict[str, Any],
+        progress: Callable[[float], None],
     ) -> Iterator[tuple[Span, NDArray[np.float32]]]:
-        seen = self.task.network_input(pixels, **options)
+        network_input = self.task.network_input(pixels, **options)
         above, beside = self.task.margin(**options)
         bayer = self.task.alignment == 2
-        for rows, values in self.restorer.bands(seen, told, keeps_bayer=bayer, progress=progress):
+        for rows, values in self.restorer.strips(network_input, level_input, keeps_bayer=bayer, progress=progress):
             own = Span(max(rows.start - above, 0), rows.stop - above)
             if len(own) > 0:
                 yield own, self.task.network_output(values[-len(own) :, beside:], gray=pixels.ndim == 2)
 
-    def resolve(self, photo: Photo, level: Level, seen: FoundLevel | None = None) -> FoundLevel:
+    def resolve(self, photo: Photo, level: Level, known_level: FoundLevel | None = None) -> FoundLevel:
         """Return the level for a photo: the one given, or the one found in it moved into the range."""
         wanted = check_level(self.task, level)
         if self.task.scale is None or wanted == "unknown":
@@ -180,7 +184,7 @@ class PhotoRestorer:
             return FoundLevel(None, "this network takes no level")
         if not isinstance(wanted, str):
             return FoundLevel(wanted, "as given")
-        found = seen or self.task.find_level(photo)
+        found = known_level or self.task.find_level(photo)
         if found.level is None:
             return found
         nearest, strength = self.task.scale.nearest(found.level), self.task.strength(found.level)

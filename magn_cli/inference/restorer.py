@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from magn_cli.errors import ImageError
 from magn_cli.images import Array
 from magn_cli.inference import memory
-from magn_cli.inference.memory import Piece
-from magn_cli.inference.tiled_inference import Flow, Overflow
+from magn_cli.inference.memory import Tile
+from magn_cli.inference.tiled_inference import NonFiniteResult, TiledInference
 from magn_cli.inference.tiling import Span
 from magn_cli.model import Magn
 
@@ -63,17 +63,17 @@ class Restorer:
 
     def restore(
         self,
-        seen: Array,
+        network_input: Array,
         level: float | None = None,
         keeps_bayer: bool = False,
         progress: Callable[[float], None] = lambda done: None,
     ) -> Float:
-        """Restore one picture: arguments and errors as for :meth:`bands`; returns ``(H, W, C)``, not clipped."""
-        return joined(self.bands(seen, level, keeps_bayer, progress), len(seen))
+        """Restore one picture: arguments and errors as for :meth:`strips`; returns ``(H, W, C)``, not clipped."""
+        return joined(self.strips(network_input, level, keeps_bayer, progress), len(network_input))
 
-    def bands(
+    def strips(
         self,
-        seen: Array,
+        network_input: Array,
         level: float | None = None,
         keeps_bayer: bool = False,
         progress: Callable[[float], None] = lambda done: None,
@@ -81,31 +81,31 @@ class Restorer:
         """Restore one picture from top to bottom, holding only some rows of it as floats.
 
         Args:
-            seen: ``(H, W, C)``, what the network sees, H and W from 1 up; uint8, uint16, or floats 0..1.
+            network_input: ``(H, W, C)``, what the network sees, H and W from 1 up; uint8, uint16, or floats 0..1.
             level: as the network is told it; None: unknown.
             keeps_bayer: continue the border so that the Bayer phase is kept even in a tiny picture.
             progress: called with the share that is done, 0..1.
 
         Yields:
             Which rows, and their values ``(rows, W, C)``, not clipped. Where half precision overflows or memory
-            runs out it begins again at the top, with float32 or smaller pieces.
+            runs out it begins again at the top, with float32 or smaller tiles.
 
         Raises:
             ImageError: the result is not finite in float32 either.
-            MemoryError: there is not enough memory for the smallest pieces.
+            MemoryError: there is not enough memory for the smallest tiles.
         """
         dtype = self.dtype
-        piece = (
-            Piece(self.tile, self.tile)
+        tile = (
+            Tile(self.tile, self.tile)
             if self.tile
-            else memory.piece_for(self.model.config, seen.shape[:2], self.device, dtype)
+            else memory.tile_for(self.model.config, network_input.shape[:2], self.device, dtype)
         )
         while True:
             try:
-                flow = Flow(self.model, self.device, dtype, piece, self.windows_at_once)
-                yield from flow.run(seen, level, keeps_bayer, progress)
+                inference = TiledInference(self.model, self.device, dtype, tile, self.windows_at_once)
+                yield from inference.run(network_input, level, keeps_bayer, progress)
                 return
-            except Overflow:
+            except NonFiniteResult:
                 if dtype == torch.float32:
                     message = "the restored picture is not finite; check the input picture and the weights."
                     raise ImageError(message) from None
@@ -114,29 +114,29 @@ class Restorer:
             except (RuntimeError, MemoryError) as error:
                 if not memory.ran_out(error):
                     raise
-                piece = self._less(piece)
+                tile = self._less(tile)
             # Out of the handler, whose traceback holds what the failed attempt had.
             memory.release()
 
-    def _less(self, piece: Piece) -> Piece:
-        """Return the piece to try after memory ran out; move to the CPU where a GPU cannot hold the smallest."""
-        smaller = piece.smaller()
+    def _less(self, tile: Tile) -> Tile:
+        """Return the tile to try after memory ran out; move to the CPU where a GPU cannot hold the smallest."""
+        smaller = tile.smaller()
         if smaller is not None:
             log.info("not enough memory; trying again with --tile %d", max(smaller.rows, smaller.columns))
-            piece = smaller
+            tile = smaller
         elif self.device.type != "cpu":
-            log.warning("%s has not enough memory even for small pieces; going on with the CPU", self.device)
+            log.warning("%s has not enough memory even for small tiles; going on with the CPU", self.device)
             self.device = torch.device("cpu")
             self.model.to(self.device)
         else:
-            raise MemoryError("not enough memory for the smallest pieces of a picture")
-        return piece
+            raise MemoryError("not enough memory for the smallest tiles of a picture")
+        return tile
 
 
-def joined(bands: Iterable[tuple[Span, Array]], height: int) -> Array:
-    """Return the whole of what :meth:`Restorer.bands` yields; rows that come again replace what was there."""
+def joined(strips: Iterable[tuple[Span, Array]], height: int) -> Array:
+    """Return the whole of what :meth:`Restorer.strips` yields; rows that come again replace what was there."""
     whole: Array | None = None
-    for rows, values in bands:
+    for rows, values in strips:
         if whole is None:
             whole = np.empty((height, *values.shape[1:]), values.dtype)
         whole[rows.slice] = values

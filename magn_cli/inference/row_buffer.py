@@ -8,7 +8,7 @@ from torch import Tensor
 from magn_cli.inference.tiling import Span
 
 
-class Rows:
+class RowBuffer:
     """Features over the whole width of a picture: rows are added below and forgotten above, in fixed memory."""
 
     def __init__(self, capacity: int, width: int, device: torch.device) -> None:
@@ -32,14 +32,14 @@ class Rows:
 
     @torch.inference_mode()
     def write(self, part: Tensor, rows: Span, columns: Span) -> None:
-        """Put in a piece, ``(1, F, rows, columns)``, whose rows are the last ones or come after them."""
+        """Put in a tile, ``(1, F, rows, columns)``, whose rows are the last ones or come after them."""
         if rows.stop > self.span.stop:
             self.extend(rows.stop, part.shape[1], part.dtype)
         assert self.held is not None
         self.held[:, :, rows.within(self.span), columns.slice] = part
 
     def cut(self, rows: Span, columns: Span) -> Tensor:
-        """Return a piece, ``(1, F, rows, columns)``, a view."""
+        """Return a tile, ``(1, F, rows, columns)``, a view."""
         assert self.held is not None
         return self.held[:, :, rows.within(self.span), columns.slice]
 

@@ -1,7 +1,7 @@
-"""Where graph windows and pieces lie: pure arithmetic, on one axis at a time.
+"""Where graph windows and tiles lie: pure arithmetic, on one axis at a time.
 
 The graphs of the network see windows of the size they were trained on, at places that depend on the size of
-the picture alone. A piece is what is worked on at once.
+the picture alone. A tile is what is worked on at once.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def blending(spans: list[Span], overlap: int) -> list[NDArray[np.float32]]:
     return [(own / total[s.start : s.stop]).astype(np.float32) for s, own in zip(spans, weights, strict=True)]
 
 
-def pieces(span: Span, size: int, multiple: int) -> list[Span]:
-    """Cut a span into the fewest about even pieces of at most ``size``, which start at multiples.
+def tiles(span: Span, size: int, multiple: int) -> list[Span]:
+    """Cut a span into the fewest about even tiles of at most ``size``, which start at multiples.
 
     ``span.start`` and ``size`` are multiples of ``multiple`` themselves.
     """

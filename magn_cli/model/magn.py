@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .config import MagnConfig
 from .graph import GraphBlock, GraphConvolution
-from .kernels.shared_prelu import Slope
+from .kernels.shared_prelu import SharedPReLU
 
 UNKNOWN_LEVEL = -1.0
 """What the level channel holds where the level is not known."""
@@ -117,7 +117,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(features, features, 3, padding=1)
-        self.activation = Slope()
+        self.activation = SharedPReLU()
         self.second = nn.Conv2d(features, features, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

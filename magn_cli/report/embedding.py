@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from magn_cli.errors import ImageError
 from magn_cli.images import preview
-from magn_cli.report.gallery import Picture
+from magn_cli.report.gallery import GalleryPicture
 from magn_cli.report.regions import Region
 
 # Picture sides and WebP qualities to try in turn. Cut before compressed hard: what is shown is judged by eye.
@@ -23,7 +23,7 @@ _LAST_STEP = (128, 60)
 class Shown:
     """A picture as it stands in the page."""
 
-    picture: Picture
+    picture: GalleryPicture
     view: Region
     """The part of it that is there."""
 
@@ -31,7 +31,7 @@ class Shown:
     """Address of each state."""
 
     @classmethod
-    def whole(cls, picture: Picture, sources: tuple[str, ...]) -> Shown:
+    def whole(cls, picture: GalleryPicture, sources: tuple[str, ...]) -> Shown:
         """Return a picture of which nothing is cut away."""
         return cls(picture, Region(0, 0, picture.width, picture.height), sources)
 
@@ -50,7 +50,7 @@ class Shown:
         return (self.view.width, self.view.height) != (self.picture.width, self.picture.height)
 
 
-def embedded(pictures: Sequence[Picture], room: int) -> tuple[list[Shown], str]:
+def embedded(pictures: Sequence[GalleryPicture], room: int) -> tuple[list[Shown], str]:
     """Return pictures with data addresses of at most ``room`` characters together, and a sentence saying how.
 
     Lossless where they fit so, else recompressed, then cut to their most important region, then left out.
@@ -78,7 +78,7 @@ def embedded(pictures: Sequence[Picture], room: int) -> tuple[list[Shown], str]:
     return sorted(fitting, key=lambda shown: shown.picture.number), sentence
 
 
-def linked(pictures: Sequence[Picture], page: Path) -> tuple[list[Shown], str]:
+def linked(pictures: Sequence[GalleryPicture], page: Path) -> tuple[list[Shown], str]:
     """Move the pictures to ``<page>_files/`` and return them with relative addresses, and a sentence saying so.
 
     Raises :class:`ImageError` where that cannot be done.
@@ -102,7 +102,7 @@ def files_folder(page: Path) -> Path:
     return page.with_name(f"{page.stem}_files")
 
 
-def _encoded(pictures: Sequence[Picture], side: int, quality: int) -> Iterator[Shown]:
+def _encoded(pictures: Sequence[GalleryPicture], side: int, quality: int) -> Iterator[Shown]:
     for picture in pictures:
         view = _view(picture, side)
         region = (view.x, view.y, view.width, view.height)
@@ -110,7 +110,7 @@ def _encoded(pictures: Sequence[Picture], side: int, quality: int) -> Iterator[S
         yield Shown(picture, view, tuple(_address("webp", file) for file in files))
 
 
-def _estimate(pictures: Sequence[Picture], side: int, quality: int) -> float:
+def _estimate(pictures: Sequence[GalleryPicture], side: int, quality: int) -> float:
     """Return the characters that the pictures would need, going by some of them."""
     some = pictures[:: max(len(pictures) // 16, 1)]
     return sum(_length(one) for one in _encoded(some, side, quality)) / len(some) * len(pictures)
@@ -120,7 +120,7 @@ def _length(shown: Shown) -> int:
     return sum(len(source) for source in shown.sources)
 
 
-def _view(picture: Picture, side: int) -> Region:
+def _view(picture: GalleryPicture, side: int) -> Region:
     middle = picture.regions[0] if picture.regions else Region(0, 0, picture.width, picture.height)
     return middle.around(side, picture.width, picture.height)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from magn_cli.evaluation import metrics
-from magn_cli.evaluation.report import Result, title
+from magn_cli.evaluation.report import MethodResult, title
 from magn_cli.evaluation.run import Row
 from magn_cli.images import Array
 from magn_cli.report import formatting, page, plots, tables
@@ -27,7 +27,7 @@ class Report:
         self._gallery, self._network = gallery, network
         self._numbers: dict[tuple[str, str, float | None, str], int] = {}
 
-    def add(self, results: Sequence[Result], shown: dict[str, Array], clean: Array) -> None:
+    def add(self, results: Sequence[MethodResult], shown: dict[str, Array], clean: Array) -> None:
         """Take one picture as every method left it.
 
         Args:
@@ -60,7 +60,12 @@ class Report:
         self._numbers[(first.dataset, first.task.name, first.level, row.name)] = number
 
     def draw(
-        self, results: Sequence[Result], settings: dict[str, str], *, limit: float, beside: Path | None = None
+        self,
+        results: Sequence[MethodResult],
+        settings: dict[str, str],
+        *,
+        limit: float,
+        beside: Path | None = None,
     ) -> str:
         """Return the page.
 
@@ -101,18 +106,18 @@ class Report:
     def _label(self, method: str) -> str:
         return {tables.INPUT: "degraded", self._network: "restored"}.get(method, method)
 
-    def _of_networks(self, results: Sequence[Result]) -> Iterable[list[Result]]:
+    def _of_networks(self, results: Sequence[MethodResult]) -> Iterable[list[MethodResult]]:
         for _, group in groupby(results, key=lambda r: r.dataset):
             every = list(group)
             if any(r.method == self._network for r in every):
                 yield [r for r in every if r.method in (tables.INPUT, self._network)]
 
 
-def _level(result: Result, row: Row) -> str:
+def _level(result: MethodResult, row: Row) -> str:
     scale = result.task.scale
     return "" if scale is None or row.level is None else f"{scale.name} {row.level:g}"
 
 
-def _levels(task: Task, results: Sequence[Result]) -> str:
+def _levels(task: Task, results: Sequence[MethodResult]) -> str:
     levels = dict.fromkeys(r.level for r in results if r.task is task and r.level is not None)
     return f" at {task.scale.name} {', '.join(f'{level:g}' for level in levels)}" if task.scale and levels else ""

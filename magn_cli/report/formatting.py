@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from magn_cli.evaluation.report import Result
+from magn_cli.evaluation.report import MethodResult
 
 
 def number(value: float | None, form: str) -> str:
@@ -31,6 +31,6 @@ def sortable(value: float | None, form: str) -> tuple[str, str]:
     return number(value, form), str(value).replace("inf", "Infinity")
 
 
-def method(result: Result) -> str:
+def method(result: MethodResult) -> str:
     """Return the name of a method and, for a network, that it was not told the level."""
-    return result.method + (", level unknown" if result.told == "unknown" else "")
+    return result.method + (", level unknown" if result.level_input == "unknown" else "")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from magn_cli.evaluation.report import Result, title
+from magn_cli.evaluation.report import MethodResult, title
 from magn_cli.evaluation.run import ssim_name
 from magn_cli.report import formatting
 from magn_cli.report.plots import Line, Plot
@@ -16,7 +16,7 @@ INPUT = "input"
 """What the evaluation calls the degraded picture as a method."""
 
 
-def gains(results: Sequence[Result]) -> str | None:
+def gains(results: Sequence[MethodResult]) -> str | None:
     """Return in a sentence what the network gains on one set; None where no number says that."""
     inputs = {r.level: r.mean.psnr for r in results if r.method == INPUT}
     ours = [r for r in results if r.method != INPUT and r.level in inputs]
@@ -34,7 +34,7 @@ def gains(results: Sequence[Result]) -> str | None:
     )
 
 
-def means(results: Sequence[Result], heading: str, network: str | None) -> dict[str, Any]:
+def means(results: Sequence[MethodResult], heading: str, network: str | None) -> dict[str, Any]:
     """Return the means of one protocol and task, for the template."""
     own = [r for r in results if title(r.protocol, r.task) == heading]
     scale = own[0].task.scale
@@ -76,7 +76,7 @@ def means(results: Sequence[Result], heading: str, network: str | None) -> dict[
     }
 
 
-def _printed(result: Result) -> list[str]:
+def _printed(result: MethodResult) -> list[str]:
     cell, other = result.against(), result.printed()["best_other"]
     return [
         f"{cell.method} {cell.psnr:.2f} / {cell.ssim:.4f}" if cell else "",
@@ -86,7 +86,7 @@ def _printed(result: Result) -> list[str]:
 
 
 def each_picture(
-    results: Sequence[Result], numbers: Mapping[tuple[str, str, float | None, str], int]
+    results: Sequence[MethodResult], numbers: Mapping[tuple[str, str, float | None, str], int]
 ) -> dict[str, Any]:
     """Return the table of all pictures.
 
@@ -127,7 +127,7 @@ def each_picture(
     return {"columns": columns + (["PSNR-B"] if blocking else []), "words": len(words), "rows": rows}
 
 
-def plots_of(results: Sequence[Result], network: str | None) -> list[Plot]:
+def plots_of(results: Sequence[MethodResult], network: str | None) -> list[Plot]:
     """Return a plot for each set that was measured at several levels."""
     found = []
     for dataset, every in groupby(results, key=lambda r: r.dataset):
@@ -147,7 +147,7 @@ def plots_of(results: Sequence[Result], network: str | None) -> list[Plot]:
     return found
 
 
-def _line(method: str, results: Sequence[Result], network: str | None) -> Line:
+def _line(method: str, results: Sequence[MethodResult], network: str | None) -> Line:
     kind = "input" if method == INPUT else "ours" if method == network else "other"
     measured = [(r.level, r.mean.psnr) for r in results]
     points = [(level, psnr) for level, psnr in measured if level is not None and math.isfinite(psnr)]

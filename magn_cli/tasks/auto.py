@@ -34,7 +34,7 @@ OTHERS = 1.2
 OTHER_CODECS = frozenset({"WEBP", "AVIF", "HEIF"})
 """Formats that compress in blocks of their own, which networks have not seen."""
 
-PIECE = 512
+CROP_SIDE = 512
 """Pixels a side, in the middle, by which drawings are known."""
 
 
@@ -94,11 +94,11 @@ def is_drawing(pixels: Array) -> bool:
     """
     if pixels.dtype != np.uint8:
         return False
-    begin = [max(0, (side - PIECE) // 2) for side in pixels.shape[:2]]
-    piece = as_gray(pixels[begin[0] : begin[0] + PIECE, begin[1] : begin[1] + PIECE])
-    if piece.ndim == 2:
-        return bool(np.bincount(piece.ravel(), minlength=256).max() > piece.size / 2)
-    packed = piece.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    begin = [max(0, (side - CROP_SIDE) // 2) for side in pixels.shape[:2]]
+    crop = as_gray(pixels[begin[0] : begin[0] + CROP_SIDE, begin[1] : begin[1] + CROP_SIDE])
+    if crop.ndim == 2:
+        return bool(np.bincount(crop.ravel(), minlength=256).max() > crop.size / 2)
+    packed = crop.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     return len(np.unique(packed)) <= max(min(256, packed.size // 8), packed.size // 256)
 
 

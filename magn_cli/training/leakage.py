@@ -21,10 +21,10 @@ Bits = NDArray[np.bool_]
 SIDE = 16
 """A square of a picture is reduced to this many pixels a side; the coarse hash to half as many."""
 
-COARSE_MOST = 26
+MAX_COARSE = 26
 """Of 112 bits: squares that differ in more are not compared further."""
 
-FINE_MOST = 100
+MAX_FINE = 100
 """Of 480 bits. Half-size JPEG copies of all test pictures differ by at most 64; among 376 photographs that
 hold none of them the nearest differs by 108."""
 
@@ -65,17 +65,17 @@ class Hashes:
         """
         if not self.names:
             return None
-        least, nearest = FINE_MOST + 1, 0
+        least, nearest = MAX_FINE + 1, 0
         luma = _luma(pixels)
         for squares in (part for scale in SCALES for part in _parts(_squares(luma, scale))):
             coarse, fine = _hashes(squares)
-            near, which = np.nonzero((112 - _signs(coarse) @ self._coarse_signs.T) / 2 <= COARSE_MOST)
+            near, which = np.nonzero((112 - _signs(coarse) @ self._coarse_signs.T) / 2 <= MAX_COARSE)
             if len(near):
                 different = (fine[near] != self._fine_both_ways[which]).sum(1)
                 best = int(np.argmin(different))
                 if different[best] < least:
                     least, nearest = int(different[best]), int(which[best])
-        return self.names[nearest % len(self.names)] if least <= FINE_MOST else None
+        return self.names[nearest % len(self.names)] if least <= MAX_FINE else None
 
     @cached_property
     def _coarse_signs(self) -> NDArray[np.float32]:

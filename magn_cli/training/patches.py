@@ -46,12 +46,16 @@ class Pairs(Dataset[tuple[Tensor, Tensor, Tensor]]):
         level = self.task.training_level(rng, self.options)
         options = self.task.training_options(rng, self.options)
         degraded = self.task.degrade(clean, level, rng, **options)
-        told = UNKNOWN_LEVEL
+        level_input = UNKNOWN_LEVEL
         if self.task.scale is not None and level is not None and rng.random() >= self.options.unknown:
-            told = self.task.scale.to_network(level)
+            level_input = self.task.scale.to_network(level)
         known = {name: value for name, value in options.items() if name in self.task.options}
-        seen = self.task.network_input(degraded[inner], **known)
-        return _tensor(seen), _tensor(as_rgb(clean[inner])), torch.tensor(told, dtype=torch.float32)
+        network_input = self.task.network_input(degraded[inner], **known)
+        return (
+            _tensor(network_input),
+            _tensor(as_rgb(clean[inner])),
+            torch.tensor(level_input, dtype=torch.float32),
+        )
 
     def _cut(self, photo: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Pixels, tuple[slice, slice]]:
         """A crop with its context, turned and mirrored, and where the crop lies in it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from magn_cli.errors import DamagedError, NotHereError, WeightsError
 from magn_cli.weights import checksums, hub, paths
-from magn_cli.weights.registry import Entry, find
+from magn_cli.weights.registry import RegistryEntry, find
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def locate(task: str, preset: str, weights: str | PathLike[str] | None = None) -
     return path
 
 
-def here(entry: Entry, again: bool = False) -> tuple[Path, str]:
+def here(entry: RegistryEntry, again: bool = False) -> tuple[Path, str]:
     """Return a checkpoint's file without any network, and in words where it lies; size and hash are compared.
 
     ``again``: read the file even where its hash is remembered. Raises :class:`NotHereError` where it would have
@@ -67,7 +67,7 @@ def here(entry: Entry, again: bool = False) -> tuple[Path, str]:
     return checksums.check(cached, entry.sha256, entry.size, mend, again), "cached"
 
 
-def pull(entry: Entry) -> Path:
+def pull(entry: RegistryEntry) -> Path:
     """Download a checkpoint, or find that it is here; a damaged one in the Hub's cache is replaced.
 
     Raises :class:`WeightsError` where that is not possible.
@@ -82,7 +82,7 @@ def pull(entry: Entry) -> Path:
         return _downloaded(entry)
 
 
-def _downloaded(entry: Entry) -> Path:
+def _downloaded(entry: RegistryEntry) -> Path:
     mend = f"the repository {entry.repo_id} does not hold what was registered, so do not use it"
     try:
         return checksums.check(hub.get(_reference(entry)), entry.sha256, entry.size, mend, again=True)
@@ -91,14 +91,14 @@ def _downloaded(entry: Entry) -> Path:
         return checksums.check(hub.get(_reference(entry), force=True), entry.sha256, entry.size, mend, again=True)
 
 
-def _reference(entry: Entry) -> hub.Reference:
+def _reference(entry: RegistryEntry) -> hub.Reference:
     return hub.Reference(entry.repo_id, entry.filename, entry.revision)
 
 
-def _beside_registry(entry: Entry) -> Path | None:
+def _beside_registry(entry: RegistryEntry) -> Path | None:
     registry = paths.own_registry()
     return None if registry is None else registry.parent / Path(entry.filename).name
 
 
-def _pulling(entry: Entry) -> str:
+def _pulling(entry: RegistryEntry) -> str:
     return f"magn weights pull --task {entry.task} --preset {entry.preset}"

@@ -224,7 +224,7 @@ NAMES = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=["C
 def test_targets_are_different_or_refused(names):
     """Whatever the names are: on no file system does one result replace another."""
     root = Path("photos")
-    pictures = [inputs.Picture(root / f"{name}.jpg", root) for name in names]
+    pictures = [inputs.FoundPicture(root / f"{name}.jpg", root) for name in names]
     try:
         jobs = targets.aim(inputs.Found(pictures), Path("out"))
     except UsageError:

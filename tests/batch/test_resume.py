@@ -262,7 +262,7 @@ def test_reading_and_writing_overlap_with_the_network(tmp_path):
 
 def test_entries_are_found_by_content_or_by_name(tmp_path):
     origin = journal.Origin(1, 2, "00")
-    entry = journal.Entry("a.png", 4, "not the sum", origin, {"level": 1})
+    entry = journal.JournalEntry("a.png", 4, "not the sum", origin, {"level": 1})
     kept = journal.Journal(tmp_path)
     kept.open()
     kept.begin(entry)

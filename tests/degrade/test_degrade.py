@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from magn_cli import degrade, images
-from magn_cli.degrade import Recipe, running
+from magn_cli.degrade import DegradeRecipe, running
 from magn_cli.degrade.recipe import generator
 from magn_cli.images import gray
 from tests.support import commands
@@ -148,7 +148,7 @@ class TestSets:
 
     def test_the_library_gives_the_pixels_of_the_set(self, clean, tmp_path):
         for task, level in (("denoise", 25), ("jpeg", 25), ("demosaic", None)):
-            recipe = Recipe(task, seed=3)
+            recipe = DegradeRecipe(task, seed=3)
             degrade.run(degrade.plan(clean, tmp_path / task, recipe, (level,)))
             written = images.read(tmp_path / task / recipe.result_name("sub/a.tif", level)).pixels
             photo = images.read(clean / "sub" / "a.tif")
@@ -190,7 +190,7 @@ class TestSameBytes:
     def test_golden_psnr(self, task):
         level = None if task == "demosaic" else 25
         clean = images.to_float(scene())
-        error = Recipe(task).degrade(clean, "a.png", level).astype(float) - clean
+        error = DegradeRecipe(task).degrade(clean, "a.png", level).astype(float) - clean
         assert -10 * np.log10(np.square(error).mean()) == pytest.approx(GOLDEN_PSNR[task], abs=0.005)
 
 

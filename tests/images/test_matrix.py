@@ -38,10 +38,10 @@ class Identity:
     def __init__(self):
         self.pictures = 0
 
-    def bands(self, seen, level=None, keeps_bayer=False, progress=lambda done: None):
+    def strips(self, network_input, level=None, keeps_bayer=False, progress=lambda done: None):
         self.pictures += 1
         progress(1.0)
-        yield Span(0, len(seen)), to_float(np.ascontiguousarray(seen))
+        yield Span(0, len(network_input)), to_float(np.ascontiguousarray(network_input))
 
 
 @pytest.fixture

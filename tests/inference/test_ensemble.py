@@ -7,7 +7,7 @@ from PIL import Image
 import magn_cli
 from magn_cli import images
 from magn_cli.errors import UsageError
-from magn_cli.inference.ensemble import turns, whole_cells
+from magn_cli.inference.ensemble import dihedral_transforms, whole_cells
 from magn_cli.inference.picture import PhotoRestorer, photo_of
 from magn_cli.inference.tiling import Span
 from magn_cli.tasks import get_task
@@ -20,18 +20,18 @@ JPEG, DENOISE, DEMOSAIC = (get_task(name) for name in ("jpeg", "denoise", "demos
 class Slanted:
     """In place of a network: adds what grows to the right, so that it does not treat all sides alike."""
 
-    def bands(self, seen, level=None, keeps_bayer=False, progress=None):
+    def strips(self, seen, level=None, keeps_bayer=False, progress=None):
         across = np.linspace(0, 1, seen.shape[1], dtype=np.float32)[None, :, None]
         yield Span(0, len(seen)), seen + 0.25 * across
 
 
 def test_turns_are_eight_and_come_back():
     x = np.arange(12).reshape(3, 4)
-    seen = {turn.do(x).tobytes() + bytes(turn.do(x).shape) for turn in turns()}
+    seen = {transform.apply(x).tobytes() + bytes(transform.apply(x).shape) for transform in dihedral_transforms()}
     assert len(seen) == 8
-    for turn in turns():
-        np.testing.assert_array_equal(turn.undo(turn.do(x)), x)
-    np.testing.assert_array_equal(next(turns()).do(x), x)
+    for transform in dihedral_transforms():
+        np.testing.assert_array_equal(transform.invert(transform.apply(x)), x)
+    np.testing.assert_array_equal(next(dihedral_transforms()).apply(x), x)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (13, 31), (1, 5)])
@@ -50,7 +50,7 @@ def test_every_turn_of_a_mosaic_reaches_the_network_as_grbg(pattern, channels):
     calls = []
 
     class Looking:
-        def bands(self, seen, level=None, keeps_bayer=False, progress=None):
+        def strips(self, seen, level=None, keeps_bayer=False, progress=None):
             grbg = np.zeros_like(seen)
             grbg[::2, ::2, 1] = grbg[1::2, 1::2, 1] = colour[1]
             grbg[::2, 1::2, 0], grbg[1::2, ::2, 2] = colour[0], colour[2]
@@ -75,7 +75,7 @@ def test_every_turn_of_a_cut_jpeg_reaches_the_network_with_whole_blocks(corner, 
     calls = []
 
     class Looking:
-        def bands(self, seen, level=None, keeps_bayer=False, progress=None):
+        def strips(self, seen, level=None, keeps_bayer=False, progress=None):
             middle = np.abs(np.arange(seen.shape[0]) % 8 - 3.5)[:, None]
             middle = middle + np.abs(np.arange(seen.shape[1]) % 8 - 3.5)[None, :]
             # In front lies what was reflected.

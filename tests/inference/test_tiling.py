@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magn_cli.inference import memory
-from magn_cli.inference.padding import BORDER, continued
+from magn_cli.inference.padding import BORDER, padding_index
 from magn_cli.inference.picture import PhotoRestorer
 from magn_cli.inference.restorer import Restorer
-from magn_cli.inference.tiling import Span, blending, pieces, windows
+from magn_cli.inference.tiling import Span, blending, tiles, windows
 from magn_cli.model import PRESETS, Magn, MagnConfig
 from magn_cli.tasks import TASKS, get_task
 
@@ -39,7 +39,7 @@ def test_windows_cover_everything_once_in_weight(length, size):
 @given(lengths, st.integers(0, 50), st.integers(1, 260))
 def test_pieces_are_even_and_cover_everything(length, start, size):
     span, size = Span(8 * start, 8 * start + length), 8 * size
-    cut = pieces(span, size, 8)
+    cut = tiles(span, size, 8)
     assert [p.start for p in cut] == [span.start, *(p.stop for p in cut)][:-1] and cut[-1].stop == span.stop
     assert all(p.start % 8 == 0 and 0 < len(p) <= size for p in cut)
     assert len(cut) <= -(-length // size) and len({len(p) for p in cut[:-1]}) <= 1
@@ -47,7 +47,7 @@ def test_pieces_are_even_and_cover_everything(length, start, size):
 
 @given(st.integers(1, 300), st.sampled_from([8, 16, 24]), st.booleans())
 def test_a_border_keeps_the_grid_and_the_bayer_phase(length, multiple, keeps_bayer):
-    index = continued(length, multiple, keeps_bayer)
+    index = padding_index(length, multiple, keeps_bayer)
     assert len(index) % multiple == 0 and len(index) >= length + 32
     np.testing.assert_array_equal(index[16 : 16 + length], np.arange(length))
     if keeps_bayer and length > 1:
@@ -143,7 +143,7 @@ def test_an_overflow_is_computed_again_in_float32(caplog):
 
 
 class Greedy(Magn):
-    """Runs out of memory where a piece is larger than it may be."""
+    """Runs out of memory where a tile is larger than it may be."""
 
     most = 0
 
@@ -164,7 +164,7 @@ def test_where_memory_runs_out_smaller_pieces_give_the_same(caplog):
     np.testing.assert_allclose(Restorer(model, tile=1024).restore(x), whole, atol=1e-5)
     assert "--tile 512" in caplog.text and "--tile 128" in caplog.text and "--tile 64" not in caplog.text
     model.most = 10
-    with pytest.raises(MemoryError, match="smallest pieces"):
+    with pytest.raises(MemoryError, match="smallest tiles"):
         Restorer(model, tile=1024).restore(x)
 
 
@@ -186,14 +186,14 @@ def test_rows_given_before_memory_ran_out_are_given_again():
     model.load_state_dict(lively(SMALL_PAPER).state_dict())
     spans, restorer = [], Restorer(model, tile=128)
     photo = PhotoRestorer(get_task("denoise"), None, restorer)
-    given = restorer.bands
+    given = restorer.strips
 
     def watched(*words, **more):
         for rows, values in given(*words, **more):
             spans.append(rows)
             yield rows, values
 
-    restorer.bands = watched
+    restorer.strips = watched
     out = photo.restore_values(x, None)
     again = [i for i, span in enumerate(spans) if span.start == 0]
     assert again[0] == 0 and again[1] > 1, "it was to begin again after it had given rows"
@@ -217,11 +217,11 @@ def test_auto_takes_the_tile_that_half_of_the_free_memory_holds(monkeypatch):
     chosen = []
     for gigabytes in (64, 8, 4, 2, 1, 0.1):
         monkeypatch.setattr(memory, "free_memory", lambda device, g=gigabytes: int(g * 1e9))
-        piece = memory.piece_for(config, size, cpu, torch.float32)
-        chosen.append(memory.needed(config, size, piece, torch.float32))
-        assert chosen[-1] <= gigabytes * 1e9 / 2 or piece == memory.Piece(64, 64)
+        tile = memory.tile_for(config, size, cpu, torch.float32)
+        chosen.append(memory.needed(config, size, tile, torch.float32))
+        assert chosen[-1] <= gigabytes * 1e9 / 2 or tile == memory.Tile(64, 64)
     assert chosen == sorted(chosen, reverse=True) and len(set(chosen)) >= 3
-    small = memory.piece_for(PRESETS["magn-s"], (400, 600), cpu, torch.float32)
+    small = memory.tile_for(PRESETS["magn-s"], (400, 600), cpu, torch.float32)
     assert min(small.rows, small.columns) >= 128
 
 

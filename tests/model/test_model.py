@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from magn_cli.model import PRESETS, Magn, MagnConfig
 from magn_cli.model.graph import GraphBlock, GraphConvolution, PatchGraph
-from magn_cli.model.kernels.shared_prelu import Slope
+from magn_cli.model.kernels.shared_prelu import SharedPReLU
 
 
 def count(config: MagnConfig) -> int:
@@ -175,7 +175,7 @@ def test_folding_batch_norms_changes_nothing():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_slope_is_a_prelu_of_one_parameter(dtype):
     torch.manual_seed(0)
-    ours, theirs = Slope(), torch.nn.PReLU()
+    ours, theirs = SharedPReLU(), torch.nn.PReLU()
     x = torch.randn(2, 5, 7, 3).to(dtype)
     found = []
     for layer in (ours, theirs):

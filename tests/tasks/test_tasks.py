@@ -31,7 +31,7 @@ RNG = np.random.default_rng(0)
 class Identity:
     """In place of a network: gives back what it sees."""
 
-    def bands(self, seen, level=None, keeps_bayer=False, progress=None):
+    def strips(self, seen, level=None, keeps_bayer=False, progress=None):
         for start in range(0, len(seen), 50):
             rows = seen[start : start + 50]
             yield Span(start, start + len(rows)), images.to_float(rows)
@@ -89,7 +89,7 @@ def test_a_clean_picture_that_is_no_jpeg_is_left_as_it_is(name):
     clean = np.asarray(Image.open(EXAMPLES / f"{name}.png").convert("RGB"))
     task = get_task("jpeg")
     restored = PhotoRestorer(task, task.scale, None).restore(photo_of(clean))  # a network would be missed
-    assert restored.pixels is clean and "left as it is" in restored.told()
+    assert restored.pixels is clean and "left as it is" in restored.describe_level()
     # Resized after compression: there are no blocks any more.
     small = Image.open(io.BytesIO(encode(clean, 60))).resize((500, 300))
     assert task.find_level(photo_of(np.asarray(small))).strength == 0
@@ -237,9 +237,9 @@ def test_the_network_sees_the_picture_as_it_was_stored(tmp_path, otter, name, tu
     photo, seen = images.read(path), []
 
     class Watching(Identity):
-        def bands(self, pixels, *others, **more):
+        def strips(self, pixels, *others, **more):
             seen.append(images.to_float(pixels))
-            return super().bands(pixels, *others, **more)
+            return super().strips(pixels, *others, **more)
 
     task = get_task(name)
     out = PhotoRestorer(task, None, Watching()).restore(photo).pixels

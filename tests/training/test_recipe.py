@@ -16,23 +16,23 @@ from magn_cli.training.schedule import learning_rate
 from tests.support.commands import magn, refused
 from tests.support.paths import RECIPES
 
-LEAST = {"task": "jpeg", "data": ["photos"]}
+MINIMUM = {"task": "jpeg", "data": ["photos"]}
 
 
 def resolved(*files, **values):
     read = [recipe.check(recipe.read(RECIPES / file), file) for file in files]
-    return recipe.resolve(recipe.merge(LEAST, *read, values))
+    return recipe.resolve(recipe.merge(MINIMUM, *read, values))
 
 
 def test_the_example_names_every_setting_with_its_default():
     example = recipe.read(RECIPES / "example.toml")
     recipe.check(example, "example.toml")
-    by_default = recipe.resolve(LEAST).to_values()
+    by_default = recipe.resolve(MINIMUM).to_values()
     assert example.keys() == by_default.keys()
     assert example["training"] == by_default["training"]
     assert example["pairs"] == by_default["pairs"]
     assert example["network"].keys() == {f.name for f in dataclasses.fields(MagnConfig)}
-    assert resolved("example.toml").config() == recipe.resolve(LEAST).config()
+    assert resolved("example.toml").config() == recipe.resolve(MINIMUM).config()
     assert example["preset"] == by_default["preset"] and example["validate"] == by_default["validate"]
 
 
@@ -90,14 +90,14 @@ def test_later_files_and_options_win_key_by_key():
 
 def test_a_recipe_comes_back_from_its_file(tmp_path):
     made = recipe.resolve(
-        {**LEAST, "network": {"graphs": ["patch"]}, "pairs": {"levels": [10, 40]}, "training": {"clip": 1}}
+        {**MINIMUM, "network": {"graphs": ["patch"]}, "pairs": {"levels": [10, 40]}, "training": {"clip": 1}}
     )
     recipe.write(tmp_path / "r.toml", made)
     assert recipe.resolve(recipe.check(recipe.read(tmp_path / "r.toml"), "r.toml")) == made
 
 
 def test_no_folder_of_this_machine_goes_into_checkpoints(tmp_path):
-    made = recipe.resolve({**LEAST, "data": [str(tmp_path / "photos")], "init": str(tmp_path / "x.safetensors")})
+    made = recipe.resolve({**MINIMUM, "data": [str(tmp_path / "photos")], "init": str(tmp_path / "x.safetensors")})
     values = made.to_values(folders=False)
     assert values["data"] == ["photos"] and values["init"] == "x.safetensors" and str(tmp_path) not in str(values)
 

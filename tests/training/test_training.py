@@ -63,7 +63,7 @@ def run(trainer, otter, stop_at=None):
     if trainer.state_path.exists():
         trainer.resume()
     photos = [otter, otter[:, 40:]]
-    trainer.run(photos, photos, lambda progress: None, lambda: trainer.stand.step + 1 == stop_at)
+    trainer.run(photos, photos, lambda progress: None, lambda: trainer.state.step + 1 == stop_at)
     return load_state(trainer.state_path)
 
 
@@ -108,7 +108,7 @@ def test_a_run_that_was_killed_loses_no_more_than_the_last_interval(tmp_path, ot
     step = Trainer._step
 
     def dying(self, *args):
-        if self.stand.step == 5:
+        if self.state.step == 5:
             raise KeyboardInterrupt
         return step(self, *args)
 
@@ -126,7 +126,7 @@ def test_some_settings_may_change_on_resume_and_others_may_not(tmp_path, otter):
     run(made(tmp_path / "run"), otter, stop_at=3)
     again = made(tmp_path / "run", learning_rate=5e-4, max_steps=7)
     assert again.resume() == ["learning_rate is 0.0005 now, it was 0.001", "max_steps is 7 now, it was 6"]
-    assert again.stand.length == 7 and again.stand.step == 3
+    assert again.state.length == 7 and again.state.step == 3
     for name, value in (("batch", 2), ("seed", 5), ("loss", "mse")):
         with pytest.raises(TrainingError, match=f"made with training.{name}"):
             made(tmp_path / "run", **{name: value}).resume()
@@ -137,12 +137,12 @@ def test_some_settings_may_change_on_resume_and_others_may_not(tmp_path, otter):
 def test_minutes_become_steps_once_and_stay_that_number(tmp_path, otter, monkeypatch):
     trainer = made(tmp_path / "run", max_minutes=6 / 60)
     run(trainer, otter, stop_at=200)
-    length, seconds = trainer.stand.length, trainer.stand.minutes * 60
+    length, seconds = trainer.state.length, trainer.state.minutes * 60
     assert length > 5 and seconds < 30
     monkeypatch.setattr(pace.Speed, "seconds_a_step", lambda *_: pytest.fail("measured again"))
     again = made(tmp_path / "run", max_minutes=6 / 60)
     again.resume()
-    assert again.stand.length == length
+    assert again.state.length == length
 
 
 def test_slow_steps_are_measured_by_few_of_them(monkeypatch):
@@ -254,7 +254,7 @@ def test_a_loss_that_runs_away_stops_and_the_last_good_state_stays(tmp_path, ott
     real = loop.loss_of
 
     def spoilt(*args):
-        if trainer.stand.step < 14:
+        if trainer.state.step < 14:
             return real(*args)
         return real(*args) * (float("nan") if how == "nan" else 50.0)
 
@@ -503,4 +503,4 @@ def test_a_gradient_that_overflows_in_half_precision_moves_nothing(tmp_path, ott
     state = run(trainer, otter)
     assert all(torch.equal(before[n], p) for n, p in trainer.model.named_parameters())
     assert state["scaler"]["scale"] < torch.amp.GradScaler("cpu").state_dict()["scale"]
-    assert trainer.stand.overflows == 1
+    assert trainer.state.overflows == 1

@@ -13,8 +13,8 @@ from magn_cli.errors import UsageError
 from magn_cli.report import plotting
 
 if TYPE_CHECKING:
-    from magn_cli.evaluation.plan import Job, Method
-    from magn_cli.evaluation.report import Result
+    from magn_cli.evaluation.plan import EvaluationJob, Method
+    from magn_cli.evaluation.report import MethodResult
     from magn_cli.images import Array
 
 
@@ -39,7 +39,7 @@ class EvaluationPage:
         if folder.exists() and (not overwrite or not folder.is_dir()):
             raise UsageError(f"{folder} exists; give another name, or --overwrite to put pictures there.")
 
-    def prepare(self, jobs: list[Job], methods: dict[str, list[Method]]) -> None:
+    def prepare(self, jobs: list[EvaluationJob], methods: dict[str, list[Method]]) -> None:
         """Make ready for what will be measured. Raises :class:`UsageError` where plots cannot be drawn."""
         levels: dict[str, set[float | None]] = {}
         for job in jobs:
@@ -63,11 +63,11 @@ class EvaluationPage:
     ) -> None:
         self._gallery.close()
 
-    def add(self, results: list[Result], shown: dict[str, Array], clean: Array) -> None:
+    def add(self, results: list[MethodResult], shown: dict[str, Array], clean: Array) -> None:
         """Take one picture as every method left it, see :meth:`Report.add`."""
         self._report.add(results, shown, clean)
 
-    def write(self, results: list[Result], settings: dict[str, str]) -> None:
+    def write(self, results: list[MethodResult], settings: dict[str, str]) -> None:
         """Write the page. Raises :class:`ImageError`."""
         beside = self._path if self._link else None
         text = self._report.draw(results, settings, limit=self._limit, beside=beside)

@@ -16,7 +16,7 @@ from magn_cli.errors import MagnError
 from magn_cli.version import __version__
 
 if TYPE_CHECKING:
-    from magn_cli.batch import Done, Event, Failed, Job, Plan
+    from magn_cli.batch import BatchPlan, Done, Event, Failed, Job
     from magn_cli.report.compare import Comparison
 
 SCHEMA = 1
@@ -29,7 +29,7 @@ class RestoreView:
     """Use as a context; call it with each event of a run; it counts."""
 
     def __init__(
-        self, plan: Plan, quiet: bool, as_json: bool, hidden: str = "", compared: Comparison | None = None
+        self, plan: BatchPlan, quiet: bool, as_json: bool, hidden: str = "", compared: Comparison | None = None
     ) -> None:
         """Take what is to be shown.
 
@@ -249,8 +249,8 @@ def sentence(done: Done) -> str:
     """Say what was done to a picture, how fast, and where it is."""
     restored = done.restored
     if restored.task is None:
-        return f"{restored.told()}, in {done.job.target}"
-    level = "" if restored.scale is None else f" {restored.told()}"
+        return f"{restored.describe_level()}, in {done.job.target}"
+    level = "" if restored.scale is None else f" {restored.describe_level()}"
     speed = f"{done.megapixels / done.seconds:.2f} a second" if done.seconds else "at once"
     return (
         f"{restored.task}{level}, {done.megapixels:.1f} megapixels in {done.seconds:.1f} s ({speed}), "

@@ -47,7 +47,7 @@ _UNREAD_STARTS = {
 }
 
 
-def kind(head: bytes) -> str:
+def detect_format(head: bytes) -> str:
     """The format of a file that starts with ``head``: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "PNM", "AVIF", "HEIF".
 
     Raises RefusedError for anything else, by its name where it is known.
@@ -62,7 +62,7 @@ def kind(head: bytes) -> str:
     if libraw.is_raw(head):
         return "RAW"
     if head[4:8] == b"ftyp":
-        return _kind_of_boxes(head)
+        return _format_of_boxes(head)
     for start, name in _UNREAD_STARTS.items():
         if head.startswith(start):
             raise RefusedError(f"is {name}, which is not read: convert it to PNG first")
@@ -72,7 +72,7 @@ def kind(head: bytes) -> str:
     )
 
 
-def _kind_of_boxes(head: bytes) -> str:
+def _format_of_boxes(head: bytes) -> str:
     size = int.from_bytes(head[:4], "big")
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(size, len(head)), 4))]
     found = next((_BRANDS[brand] for brand in brands if brand in _BRANDS), None)

@@ -10,9 +10,9 @@ from magn_cli.images.formats import opencv, pillow
 from magn_cli.images.limits import RefusedError, check_size
 from magn_cli.images.metadata import colour_chunks, gain_map, orientation
 from magn_cli.images.photo import Array, Metadata, Photo
-from magn_cli.images.silence import quiet
-from magn_cli.images.transparency import divided
-from magn_cli.images.warnings import remark
+from magn_cli.images.silence import silence
+from magn_cli.images.transparency import undo_premultiplication
+from magn_cli.images.warnings import warn
 
 
 def read_avif(data: bytes) -> tuple[Photo, bool]:
@@ -40,7 +40,7 @@ def read_avif(data: bytes) -> tuple[Photo, bool]:
     if depth > 8:
         pixels, alpha = _deep_avif(data, depth, mode)
     if gain_map.is_in(data):
-        gain_map.warn()
+        gain_map.warn_left_out()
     return Photo(pixels, alpha, metadata, None, "AVIF"), has_more
 
 
@@ -55,7 +55,7 @@ def read_heif(data: bytes) -> tuple[Photo, bool]:
         raise RefusedError(
             "is a HEIF picture (HEIC), which needs one more package: install it by pip install pillow-heif"
         ) from None
-    with quiet(native=True):
+    with silence(native=True):
         file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False)
         picture = file[file.primary_index]
         check_size(*picture.size)
@@ -63,12 +63,12 @@ def read_heif(data: bytes) -> tuple[Photo, bool]:
     model, _, depth = picture.mode.partition(";")
     pixels, alpha = _separated(array, model)
     if gain_map.is_in(data):
-        gain_map.warn()
+        gain_map.warn_left_out()
     if depth:
         top = 2 ** int(depth) - 1
         pixels, alpha = stretched(pixels, top), None if alpha is None else stretched(alpha, top)
     if alpha is not None and model.endswith("a"):
-        pixels = divided(pixels, alpha)
+        pixels = undo_premultiplication(pixels, alpha)
     return Photo(pixels, alpha, _heif_metadata(picture.info), None, "HEIF"), len(file) > 1
 
 
@@ -114,7 +114,7 @@ def _deep_avif(data: bytes, depth: int, mode: str) -> tuple[Array, Array | None]
         with pillow.opened(data, "AVIF") as image:
             image.load()
             reduced = pillow.samples(image)
-        remark(f"The picture has {depth} bits a sample; only 8 of them could be read.")
+        warn(f"The picture has {depth} bits a sample; only 8 of them could be read.")
         return reduced
     top = 2**depth - 1
     pixels, alpha = _separated(array, mode)

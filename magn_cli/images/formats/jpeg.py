@@ -14,8 +14,8 @@ from magn_cli.images.formats import pillow
 from magn_cli.images.limits import RefusedError
 from magn_cli.images.metadata import gain_map, iptc
 from magn_cli.images.photo import Array, JpegTables, Metadata, Photo
-from magn_cli.images.silence import quiet
-from magn_cli.images.warnings import remark
+from magn_cli.images.silence import silence
+from magn_cli.images.warnings import warn
 
 # The order in which a quantization table is stored: along the diagonals, from low to high frequencies.
 _ZIGZAG = sorted(
@@ -54,9 +54,9 @@ def read(data: bytes) -> tuple[Photo, bool]:
     notes = iptc.from_resources([content for marker, content in _segments(data) if marker == 0xED])
     metadata = replace(metadata, iptc=notes)
     if _EXTENDED_XMP in data:
-        remark("The XMP packet goes on in a second part (extended XMP), which was left out.")
+        warn("The XMP packet goes on in a second part (extended XMP), which was left out.")
     if gain_map.is_in(data):
-        gain_map.warn()
+        gain_map.warn_left_out()
         metadata = replace(metadata, xmp=metadata.xmp and gain_map.without(metadata.xmp))
     return Photo(pixels, alpha, metadata, read_tables(data), "JPEG"), has_more
 
@@ -104,7 +104,7 @@ def encode(pixels: Array, metadata: Metadata, quality: int | JpegTables) -> byte
         how["subsampling"] = quality.subsampling if quality.subsampling in _WRITABLE else "4:4:4"
         del how["quality"]
     # The library has a word on tables that old decoders do not know.
-    with quiet(native=True) if isinstance(quality, JpegTables) else nullcontext():
+    with silence(native=True) if isinstance(quality, JpegTables) else nullcontext():
         Image.fromarray(pixels).save(file, "JPEG", icc_profile=metadata.icc, exif=exif, dpi=dpi, **how)
     data = file.getvalue()
     more = b"".join(
@@ -135,7 +135,7 @@ def _fitting(value: bytes | None, header: bytes, name: str) -> bytes:
     if value is None:
         return b""
     if len(header) + len(value) > _SEGMENT:
-        remark(f"The {name} is larger than a JPEG file can hold and was left out.")
+        warn(f"The {name} is larger than a JPEG file can hold and was left out.")
         return b""
     return header + value
 

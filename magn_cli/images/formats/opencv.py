@@ -3,7 +3,7 @@
 import numpy as np
 
 from magn_cli.images.photo import Array
-from magn_cli.images.silence import quiet
+from magn_cli.images.silence import silence
 
 _SILENT = 0
 
@@ -21,7 +21,7 @@ def decode(data: bytes) -> Array:
     level = set_level(_SILENT)
     try:
         # Its libraries write to stderr all the same.
-        with quiet(native=True):
+        with silence(native=True):
             decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise ValueError("OpenCV cannot decode it") from error

@@ -9,8 +9,8 @@ from PIL import Image, ImageCms
 
 from magn_cli.images.limits import check_size
 from magn_cli.images.photo import Array, Metadata
-from magn_cli.images.silence import quiet
-from magn_cli.images.warnings import remark
+from magn_cli.images.silence import silence
+from magn_cli.images.warnings import warn
 
 _TALKATIVE = ("TIFF",)
 """Formats whose C libraries write to stderr."""
@@ -23,7 +23,7 @@ def opened(data: bytes, kind: str, *, checked: bool = True) -> Iterator[Image.Im
     This must not be nested.
     """
     with (
-        quiet(native=kind in _TALKATIVE),
+        silence(native=kind in _TALKATIVE),
         unlimited(),
         Image.open(io.BytesIO(data), formats=[kind]) as image,
     ):
@@ -34,7 +34,7 @@ def opened(data: bytes, kind: str, *, checked: bool = True) -> Iterator[Image.Im
 
 @contextmanager
 def unlimited() -> Iterator[None]:
-    """Without Pillow's own limit of pixels, which is global: only within :func:`quiet`."""
+    """Without Pillow's own limit of pixels, which is global: only within :func:`silence`."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield
@@ -89,9 +89,9 @@ def _rgb_from_cmyk(image: Image.Image) -> Image.Image:
                 flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
             )
             assert converted is not None
-            remark("The picture is CMYK; it was converted to sRGB by its colour profile.")
+            warn("The picture is CMYK; it was converted to sRGB by its colour profile.")
             return converted
         except (ImageCms.PyCMSError, OSError):
             pass
-    remark("The picture is CMYK without a usable colour profile; its RGB colours are approximate.")
+    warn("The picture is CMYK without a usable colour profile; its RGB colours are approximate.")
     return image.convert("RGB")

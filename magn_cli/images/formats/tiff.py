@@ -10,7 +10,7 @@ from magn_cli.images.limits import RefusedError, check_size
 from magn_cli.images.metadata import exif, iptc, tags
 from magn_cli.images.photo import Array, Metadata, Photo
 from magn_cli.images.raw import sensor_tags, tiff_cfa
-from magn_cli.images.transparency import divided
+from magn_cli.images.transparency import undo_premultiplication
 
 _GRAY_WHITE_FIRST, _GRAY, _RGB = 0, 1, 2
 _READABLE_COLOURS = {_GRAY_WHITE_FIRST, _GRAY, _RGB, 3, 5, 6, sensor_tags.CFA}
@@ -187,7 +187,7 @@ def _own_pixels(
         return np.ascontiguousarray(pixels), None
     alpha = np.ascontiguousarray(samples[..., colours])
     if meaning == _ASSOCIATED:
-        pixels = divided(pixels, alpha)
+        pixels = undo_premultiplication(pixels, alpha)
     return np.ascontiguousarray(pixels), alpha
 
 

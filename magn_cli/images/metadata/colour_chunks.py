@@ -6,7 +6,7 @@ ITU-T H.273, which AVIF and HEIF have too), mDCV and cLLI (brightness of HDR). P
 
 import struct
 
-from magn_cli.images.warnings import remark
+from magn_cli.images.warnings import warn
 
 Chunks = tuple[tuple[bytes, bytes], ...]
 """Kind and content of each chunk."""
@@ -58,7 +58,7 @@ def fitting(chunks: Chunks, kind: str, *, has_profile: bool) -> Chunks:
     if kind == "PNG":
         return chunks
     if chunks and not has_profile and not is_usual(chunks):
-        remark(
+        warn(
             f"{kind} cannot hold what the picture says of its colours (gamma, primaries or HDR; there is no ICC "
             "profile), so they will look different; choose a .png name to keep it."
         )

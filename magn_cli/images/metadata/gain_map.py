@@ -5,7 +5,7 @@ It belongs to the pixels as they were and is not restored, so it is left out and
 
 import re
 
-from magn_cli.images.warnings import remark
+from magn_cli.images.warnings import warn
 
 _SIGNS = (b"http://ns.adobe.com/hdr-gain-map/", b"urn:iso:std:iso:ts:21496:-1", b":aux:hdrgainmap", b"tmap\0")
 _ATTRIBUTES = re.compile(rb"""\s+hdrgm:\w+\s*=\s*(?:"[^"]*"|'[^']*')""")
@@ -21,6 +21,6 @@ def without(xmp: bytes) -> bytes:
     return _ATTRIBUTES.sub(b"", xmp)
 
 
-def warn() -> None:
+def warn_left_out() -> None:
     """Say that it is left out."""
-    remark("The gain map for HDR screens was left out; the ordinary picture is used.")
+    warn("The gain map for HDR screens was left out; the ordinary picture is used.")

@@ -15,9 +15,9 @@ _XYZ_OF_SRGB = np.array(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 )
 _BRIGHT_SHARE = 0.01
-_MOST_EXPOSURE = 8.0
+_MAX_EXPOSURE = 8.0
 _SHOULDER = 0.6
-_LEAST_SATURATION = 0.75
+_MIN_SATURATION = 0.75
 _SOME = 1 << 20
 
 
@@ -29,7 +29,7 @@ def saturation(samples: Array, blacks: Array, white: float) -> float:
     """
     highest = float(samples.max())
     black = float(blacks.max())
-    return highest if _LEAST_SATURATION * (white - black) < highest - black < white - black else white
+    return highest if _MIN_SATURATION * (white - black) < highest - black < white - black else white
 
 
 def encoded(samples: Array, pattern: str, blacks: Array, white: float, gains: Array) -> npt.NDArray[np.uint16]:
@@ -86,7 +86,7 @@ def exposure(mosaic: Array, pattern: str, matrix: Array) -> float:
         colours[which] = values if not colours[which].size else (colours[which] + values) / 2
     picture = np.stack(colours, axis=-1) @ matrix.T
     bright = float(np.quantile(picture.max(axis=-1), 1 - _BRIGHT_SHARE))
-    return min(max(1 / max(bright, 1e-6), 1.0), _MOST_EXPOSURE)
+    return min(max(1 / max(bright, 1e-6), 1.0), _MAX_EXPOSURE)
 
 
 def developed(values: npt.NDArray[np.float32], mosaic: Mosaic) -> npt.NDArray[np.float32]:

@@ -12,7 +12,7 @@ from magn_cli.images.photo import Array, Metadata, Mosaic, Photo
 from magn_cli.images.raw import exif, sensor_tags
 from magn_cli.images.raw.developing import encoded, exposure, saturation, srgb_of_camera
 from magn_cli.images.silence import without_stderr
-from magn_cli.images.warnings import remark
+from magn_cli.images.warnings import warn
 
 if TYPE_CHECKING:
     from rawpy import RawPy
@@ -133,9 +133,9 @@ def _shown(raw: "RawPy", page: tags.Directory | None) -> tuple[int, int, int, in
     sizes = raw.sizes
     whole = (sizes.left_margin, sizes.top_margin, sizes.width, sizes.height)
     crop = (sizes.crop_left_margin, sizes.crop_top_margin, sizes.crop_width, sizes.crop_height)
-    if page and (told := sensor_tags.crop(page)):
+    if page and (stated := sensor_tags.crop(page)):
         top, left = _active_corner(page)
-        crop = (left + told[0], top + told[1], told[2], told[3])
+        crop = (left + stated[0], top + stated[1], stated[2], stated[3])
     (x, width), (y, height) = (_overlap(crop[i], crop[i + 2], whole[i], whole[i + 2]) for i in (0, 1))
     # Some files tell no crop, or one in other units.
     if 4 * width * height < whole[2] * whole[3]:
@@ -155,12 +155,12 @@ def _active_corner(page: tags.Directory) -> tuple[int, int]:
 
 def _blacks(raw: "RawPy", page: tags.Directory | None, indices: Array, corner: tuple[int, int]) -> Array:
     """Those of the four places of the pattern at a corner of all samples."""
-    told = sensor_tags.blacks(page) if page else None
-    if page is None or told is None:
+    stated = sensor_tags.blacks(page) if page else None
+    if page is None or stated is None:
         return np.array(raw.black_level_per_channel, np.float64)[indices]
     # LibRaw counts from another corner where the active area starts at an odd row or column.
     start = _active_corner(page)
-    return np.roll(told, [(s - c) % 2 for s, c in zip(start, corner, strict=True)], axis=(0, 1))
+    return np.roll(stated, [(s - c) % 2 for s, c in zip(start, corner, strict=True)], axis=(0, 1))
 
 
 def _gains(raw: "RawPy") -> Array:
@@ -168,7 +168,7 @@ def _gains(raw: "RawPy") -> Array:
     gains = np.array(raw.camera_whitebalance[:3])
     if gains.min() > 0:
         return gains
-    remark("The raw file does not say its white balance; that for daylight is used.")
+    warn("The raw file does not say its white balance; that for daylight is used.")
     return np.array(raw.daylight_whitebalance[:3])
 
 
@@ -179,6 +179,6 @@ def _matrix(raw: "RawPy") -> Array:
         return from_file
     known = np.array(raw.rgb_xyz_matrix[:3], np.float64)
     if not known.any():
-        remark("Nothing is known of the colours of this camera; they are taken for sRGB's.")
+        warn("Nothing is known of the colours of this camera; they are taken for sRGB's.")
         return np.eye(3)
     return srgb_of_camera(known)

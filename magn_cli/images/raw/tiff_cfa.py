@@ -31,8 +31,8 @@ def prepared(page: Directory, samples: Array) -> tuple[Array, Mosaic]:
         return active[shown], Mosaic(shown_pattern)
     if active.dtype.kind == "f":
         raise RefusedError("holds the samples of a sensor as floats: save them as 16-bit integers first")
-    told, white = sensor_tags.blacks(page), sensor_tags.white(page)
-    blacks = np.zeros((2, 2)) if told is None else told
+    stated, white = sensor_tags.blacks(page), sensor_tags.white(page)
+    blacks = np.zeros((2, 2)) if stated is None else stated
     highest = float(np.iinfo(active.dtype).max) if white is None else white
     highest = saturation(active[shown], blacks, highest)
     mosaic = encoded(active, pattern, blacks, highest, sensor_tags.gains(page))[shown]

@@ -30,7 +30,7 @@ of 400 nodes are one block."""
 SCORES_WITHOUT_BLOCKS = 1 << 20
 """Up to so many, 4 MiB, the calls that blocks need take longer than what caches save."""
 
-ROWS_AT_LEAST = 16
+MIN_ROWS = 16
 """Fewer rows would make the matrix products inefficient, however many nodes there are."""
 
 COLUMNS_AT_ONCE = 1024
@@ -210,7 +210,7 @@ def _with_one_below(x: Tensor) -> Tensor:
 def _blocks(query: Tensor, bounded: bool) -> Iterator[_Block]:
     groups, nodes, _ = query.shape
     columns = min(nodes, COLUMNS_AT_ONCE) if bounded else nodes
-    rows = min(nodes, max(ROWS_AT_LEAST, SCORES_AT_ONCE // (columns * min(groups, 4))))
+    rows = min(nodes, max(MIN_ROWS, SCORES_AT_ONCE // (columns * min(groups, 4))))
     rows = -(-nodes // -(-nodes // rows))
     together = max(1, min(groups, SCORES_AT_ONCE // (columns * rows)))
     space = query.new_empty(together * rows * columns)

@@ -12,7 +12,7 @@ from torch.nn.attention import flex_attention as torch_flex
 
 from .blocked import MASKED
 
-LEAST_NODES = 512
+MIN_NODES = 512
 """Below, a block of scores is small and a kernel of its own is not worth being compiled."""
 
 WIDTHS = (16, 32, 64, 128)
@@ -22,7 +22,7 @@ WIDTHS = (16, 32, 64, 128)
 def takes(query: Tensor, value: Tensor) -> bool:
     """Whether :func:`flex_attention` is the form to use for these tensors."""
     widths = {query.shape[-1], value.shape[-1]}
-    return query.is_cuda and query.dtype == torch.float32 and query.shape[1] >= LEAST_NODES and widths <= {*WIDTHS}
+    return query.is_cuda and query.dtype == torch.float32 and query.shape[1] >= MIN_NODES and widths <= {*WIDTHS}
 
 
 def flex_attention(

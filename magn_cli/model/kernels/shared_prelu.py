@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 
-class Slope(nn.PReLU):
+class SharedPReLU(nn.PReLU):
     """``max(0, x) + a min(0, x)`` with one learned ``a``.
 
     Without gradients it works in the memory of its input, which must be nobody else's. On a CPU its backward
@@ -23,11 +23,11 @@ class Slope(nn.PReLU):
         if x.device.type != "cpu" or torch.compiler.is_compiling():
             return F.prelu(x, self.weight.to(x.dtype))
         if torch.is_grad_enabled():
-            return _Slope.apply(x, self.weight)
+            return _SharedPReLU.apply(x, self.weight)
         return F.leaky_relu_(x, float(self.weight))
 
 
-class _Slope(torch.autograd.Function):
+class _SharedPReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
