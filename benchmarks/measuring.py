@@ -16,8 +16,9 @@ from typing import Any
 
 import torch
 
-from magn_cli.allocator import keep_freed_memory
-from magn_cli.restoration.device import choose_device, compute_exactly, has_bf16
+from magn_cli.runtime.allocator import keep_freed_memory
+from magn_cli.runtime.device import choose_device
+from magn_cli.runtime.precision import compute_exactly, has_bf16
 
 
 def options(description: str | None) -> argparse.ArgumentParser:

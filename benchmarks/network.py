@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from magn_cli.inference.restorer import Restorer
 from magn_cli.model import PRESETS, Magn
 from magn_cli.model import graph as graph_module
 from magn_cli.model.attention import mean_masked_attention_reference
-from magn_cli.restoration.restorer import Restorer
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

@@ -21,11 +21,11 @@ import rawpy
 
 import magn_cli
 from magn_cli.images import INPUT_SUFFIXES, Mosaic, developed, read, to_float
-from magn_cli.images.developing import encoded, linear_light, srgb_curve, srgb_of_camera
-from magn_cli.restoration.picture import PhotoRestorer
+from magn_cli.images.raw.developing import encoded, linear_light, srgb_curve, srgb_of_camera
+from magn_cli.inference.picture import PhotoRestorer
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from dng import Sensor, write_dng
+sys.path.append(str(Path(__file__).parents[1]))
+from tests.support.dng import Sensor, write_dng
 
 BORDER = 8
 METHODS = ("network, linear", "network, curve", "network, balanced", "network, balanced and curve")

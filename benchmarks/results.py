@@ -27,7 +27,7 @@ from magn_cli.model import PRESETS
 from magn_cli.version import __version__
 from magn_cli.weights.card import trained
 from magn_cli.weights.checkpoint import Checkpoint, load_checkpoint
-from magn_cli.weights.sources import locate
+from magn_cli.weights.resolve import locate
 
 TITLES = {
     "II": "Table II: gray denoising",

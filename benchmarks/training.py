@@ -15,8 +15,8 @@ from pathlib import Path
 import measuring
 import torch
 
-from magn_cli.allocator import keep_freed_memory
-from magn_cli.training import likeness, photos, recipe
+from magn_cli.runtime.allocator import keep_freed_memory
+from magn_cli.training import leakage, photos, recipe
 from magn_cli.training.engine import Engine
 from magn_cli.training.loop import Trainer, loss_of
 
@@ -37,7 +37,7 @@ class Turns:
 
     def __call__(self) -> bool:
         """Called by the loop before each step."""
-        done = self.trainer.stand.step
+        done = self.trainer.state.step
         if done and done % self.steps == 0:
             if self.began:
                 self.loop.append((time.perf_counter() - self.began) / (self.steps - self.steps // 2))
@@ -81,7 +81,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         trainer = Trainer(recipe.resolve(values), out, Engine(str(device)))
-        packed = photos.pack([given.data], out / "cache", trainer.config.window, likeness.NONE)
+        packed = photos.pack([given.data], out / "cache", trainer.config.window, leakage.NONE)
         turns = Turns(trainer, given.steps, given.repeat)
         held = packed.photos.part([0])
         waiting: list[float] = []

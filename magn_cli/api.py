@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 
 from magn_cli import images
 from magn_cli.errors import UsageError, WeightsError
+from magn_cli.files import checksum
+from magn_cli.inference.auto import CHOICES, AutoRestorer
+from magn_cli.inference.picture import Level, PhotoRestorer, check_strength, photo_of
+from magn_cli.inference.restorer import Restorer
 from magn_cli.model import PRESETS
-from magn_cli.restoration.auto import CHOICES, AutoRestorer
-from magn_cli.restoration.device import choose_device, choose_type, compute_exactly, use_threads
-from magn_cli.restoration.picture import Level, PhotoRestorer, check_strength, photo_of
-from magn_cli.restoration.restorer import Restorer
+from magn_cli.runtime.device import choose_device
+from magn_cli.runtime.precision import choose_type, compute_exactly
+from magn_cli.runtime.threads import use_threads
 from magn_cli.tasks import get_task
-from magn_cli.weights import integrity
 from magn_cli.weights.checkpoint import load_checkpoint
 from magn_cli.weights.registry import entries
-from magn_cli.weights.sources import locate
+from magn_cli.weights.resolve import locate
 
 
 def load(
@@ -79,7 +81,7 @@ def load(
     if where.type == "cuda":
         compute_exactly()
     restorer = Restorer(model, where, dtype, tile, compiled=compiled)
-    network = f"{about.preset} {integrity.of(path)[:8]}"
+    network = f"{about.preset} {checksum.of(path)[:8]}"
     return PhotoRestorer(chosen, about.scale, restorer, strength, ensemble, network, **options)
 
 

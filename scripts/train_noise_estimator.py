@@ -17,41 +17,56 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from magn_cli import gray, images
+from magn_cli import images
 from magn_cli.camera import camera_noise, compress_again, draw_camera, draw_sharpness, film_grain
 from magn_cli.camera.compression import draw_compression
+from magn_cli.images import gray
 
 SIDE = 128
 OFFSET = 0.3
 """Added to sigma before its logarithm is taken: whether it is 0.1 or 0.2 matters to nobody."""
 
 
+FILTERS = (40, 24, 16)
+"""How many, at full, half and quarter size."""
+
+QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.85)
+FLOOR = 1e-7
+"""Added to energies before their logarithm: a tenth of what rounding to 8 bit leaves."""
+
+
 class Estimator(nn.Module):
-    """``(B, 3, H, W)`` to the logarithm of the noise's variance in each 8x8 pixels, ``(B, 1, H / 8, W / 8)``."""
+    """``(B, 3, H, W)`` to the logarithm of sigma, ``(B,)``.
+
+    Learned filters without a mean, at full, half and quarter size; how much of each is in every 8x8 pixels, as a
+    logarithm; of these the quantiles over the picture (noise is what the quiet places have); a small network on top.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            [
-                nn.Conv2d(12, 32, 3, padding=1),
-                nn.Conv2d(32, 32, 3, padding=1, stride=2),
-                nn.Conv2d(32, 48, 3, padding=1),
-                nn.Conv2d(48, 48, 3, padding=1, stride=2),
-                nn.Conv2d(48, 64, 3, padding=1),
-                nn.Conv2d(64, 1, 1),
-            ]
-        )
+        self.filters = nn.ParameterList(nn.Parameter(torch.randn(count, 3, 5, 5) / 75**0.5) for count in FILTERS)
+        width = sum(FILTERS) * len(QUANTILES) + 3
+        self.layers = nn.ModuleList([nn.Linear(width, 96), nn.Linear(96, 64), nn.Linear(64, 1)])
+
+    def features(self, x: Tensor) -> Tensor:
+        """``(B, filters * quantiles + 3)``."""
+        found, mean = [], x.mean((2, 3))
+        for scale, filters in enumerate(self.filters):
+            if scale:
+                x = F.avg_pool2d(x, 2)
+            filters = filters - filters.mean((2, 3), keepdim=True)
+            filters = filters / filters.flatten(1).norm(dim=1)[:, None, None, None]
+            energy = F.avg_pool2d(F.conv2d(x, filters).square(), 8 >> scale)
+            logs = (energy + FLOOR).log().flatten(2)
+            found.append(logs.quantile(torch.tensor(QUANTILES), dim=2).permute(1, 0, 2).flatten(1))
+        return torch.cat([*found, mean], 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.pixel_unshuffle(x, 2)
+        x = self.features(x)
+        x = torch.cat([(x[:, :-3] + 9) / 3, x[:, -3:]], 1)
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
-        return self.layers[-1](x)
-
-
-def sigma_of(log_variance: Tensor) -> Tensor:
-    """Of whole crops, in units of 255."""
-    return log_variance.exp().mean((1, 2, 3)).sqrt()
+        return self.layers[-1](x)[:, 0]
 
 
 def pair(photos: list[np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, float]:
@@ -111,7 +126,7 @@ def main() -> None:
             group["lr"] = 2e-3 * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * min(share, 1)))
         batch = [pair(photos, rng) for _ in range(16)]
         x, y = torch.from_numpy(np.stack([a for a, _ in batch])), torch.tensor([b for _, b in batch])
-        loss = F.smooth_l1_loss((sigma_of(net(x)) + OFFSET).log(), (y + OFFSET).log(), beta=0.2)
+        loss = F.smooth_l1_loss(net(x), (y + OFFSET).log(), beta=0.2)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -119,7 +134,7 @@ def main() -> None:
         step += 1
         if step % 200 == 0:
             with torch.no_grad():
-                ratio = ((sigma_of(net(test_x)) + OFFSET) / (test_y + OFFSET)).log()
+                ratio = net(test_x) - (test_y + OFFSET).log()
             spread = ratio.abs()
             print(
                 f"step {step}  loss {loss.item():.4f}  bias {ratio.mean():+.3f}  "
@@ -133,7 +148,11 @@ def main() -> None:
         "minutes": round(args.minutes, 1),
         "command": f"python scripts/train_noise_estimator.py --minutes {args.minutes:g} --seed {args.seed}",
         "licence": "CC BY-SA 4.0",
-        "spread": {"bias": ratio.mean().item(), "median": spread.median().item(), "90 %": spread.quantile(0.9).item()},
+        "spread": {
+            "bias": ratio.mean().item(),
+            "median": spread.median().item(),
+            "90 %": spread.quantile(0.9).item(),
+        },
     }
     state = {name: value.contiguous() for name, value in net.state_dict().items()}
     save_file(state, args.out, {"training": json.dumps(record)})

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from tests.support.paths import EXAMPLES
+
 # A busy machine is no failure.
 settings.register_profile("calm", deadline=None)
 settings.load_profile("calm")
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def pytest_addoption(parser):

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from magn_cli import atomic, stderr
 from magn_cli.errors import ImageError, MagnError, UsageError
+from magn_cli.files import atomic
+from magn_cli.runtime import stderr
 
 messages = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 """For people: progress, sentences, errors."""

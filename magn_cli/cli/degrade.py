@@ -11,7 +11,7 @@ from magn_cli.cli import console, options
 from magn_cli.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
-    from magn_cli.degrade import Done
+    from magn_cli.degrade import DegradeOutcome
 
 
 @console.sentences
@@ -68,14 +68,14 @@ def degrade(
 
     if workers < 1:
         raise UsageError(f"--workers {workers} makes no sense; give a number above zero.")
-    recipe = library.Recipe(task, seed, gray, subsampling, pattern, channels)
+    recipe = library.DegradeRecipe(task, seed, gray, subsampling, pattern, channels)
     levels = library.parse_levels(get_task(task), level)
     plan = library.plan(clean, out, recipe, levels, overwrite)
     made = kept = failed = 0
     with console.bar(quiet) as bar:
         line = bar.add_task(plan.sources[0].name, total=len(plan.sources))
 
-        def report(done: Done) -> None:
+        def report(done: DegradeOutcome) -> None:
             nonlocal made, kept, failed
             made, kept = made + len(done.made), kept + done.kept
             bar.update(line, description=done.source.name, advance=1)

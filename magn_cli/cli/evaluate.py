@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from magn_cli.cli import console, options
-from magn_cli.cli.pages import EvaluationPage, command
+from magn_cli.cli.views.evaluation import EvaluationPage, command
 from magn_cli.errors import ImageError, NoSuchWeightsError, UsageError
 
 if TYPE_CHECKING:
-    from magn_cli.evaluation.plan import Job, Method
-    from magn_cli.evaluation.report import Result
+    from magn_cli.evaluation.plan import EvaluationJob, Method
+    from magn_cli.evaluation.report import MethodResult
     from magn_cli.evaluation.run import Pair, Protocol
     from magn_cli.images import Array
 
@@ -110,8 +110,8 @@ def evaluate(
     if link_images and html is None:
         raise UsageError("--link-images goes with --html; give a name for the page.")
     page = EvaluationPage(html, html_limit, link_images, overwrite) if html is not None else None
-    from magn_cli.allocator import keep_freed_memory
     from magn_cli.evaluation import plan
+    from magn_cli.runtime.allocator import keep_freed_memory
 
     keep_freed_memory()
     if protocol not in ("paper", "modern"):
@@ -168,9 +168,9 @@ def evaluate(
 
 
 def _run(
-    jobs: list[Job], methods: dict[str, list[Method]], quiet: bool, page: EvaluationPage | None
-) -> list[Result]:
-    from magn_cli.evaluation.report import Result
+    jobs: list[EvaluationJob], methods: dict[str, list[Method]], quiet: bool, page: EvaluationPage | None
+) -> list[MethodResult]:
+    from magn_cli.evaluation.report import MethodResult
 
     results = []
     with console.bar(quiet) as bar:
@@ -179,7 +179,9 @@ def _run(
             bar.update(line, description=job.dataset)
             chosen = methods[job.task.name]
             found = [
-                Result(job.dataset, job.task, job.level, m.name, job.protocol, m.told, [], [], job.benchmark)
+                MethodResult(
+                    job.dataset, job.task, job.level, m.name, job.protocol, m.level_input, [], [], job.benchmark
+                )
                 for m in chosen
             ]
             for pair in job.pairs:
@@ -192,7 +194,7 @@ def _run(
 
 
 def _measure(
-    job: Job, pair: Pair, methods: list[Method], results: list[Result], page: EvaluationPage | None
+    job: EvaluationJob, pair: Pair, methods: list[Method], results: list[MethodResult], page: EvaluationPage | None
 ) -> None:
     """Add what one pair gave, a row or a failure, to each method's result, and the pictures to the page."""
     from magn_cli.evaluation.run import Row, measure
@@ -221,7 +223,7 @@ def _measure(
         page.add(results, shown, latest[0][1])
 
 
-def _print(results: list[Result]) -> None:
+def _print(results: list[MethodResult]) -> None:
     from magn_cli.evaluation.report import COLUMNS, cells, title
 
     for heading in dict.fromkeys(title(r.protocol, r.task) for r in results):
@@ -248,7 +250,7 @@ def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:
         console.check_report(path, overwrite)
 
 
-def _write(results: list[Result], outputs: dict[str, Path | None]) -> None:
+def _write(results: list[MethodResult], outputs: dict[str, Path | None]) -> None:
     import csv
     import io
     import json

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from magn_cli.cli import console, options, pipes, stopping
-from magn_cli.cli.restore_view import RestoreView
+from magn_cli.cli.views.restore import RestoreView
 from magn_cli.errors import UsageError, WeightsError
 from magn_cli.version import __version__
 
@@ -123,12 +123,11 @@ def restore(
     console.show_log(verbose, quiet)
     if on_error not in ("continue", "stop"):
         raise UsageError(f"--on-error {on_error} makes no sense; give continue or stop.")
-    from magn_cli import images
-    from magn_cli.allocator import keep_freed_memory
+    from magn_cli import batch, images
     from magn_cli.api import load, load_auto
-    from magn_cli.restoration import batch
-    from magn_cli.restoration.auto import CHOICES, check_auto_level
-    from magn_cli.restoration.picture import check_level, check_strength
+    from magn_cli.inference.auto import CHOICES, check_auto_level
+    from magn_cli.inference.picture import check_level, check_strength
+    from magn_cli.runtime.allocator import keep_freed_memory
     from magn_cli.tasks import get_task
     from magn_cli.tasks.demosaic import check_pattern
 
@@ -218,15 +217,15 @@ def restore(
 
 def _digests(tasks: Sequence[str], preset: str, weights: str | None) -> str:
     """Return the sha256 of the weights that will be used, one for each task. Raises :class:`WeightsError`."""
-    from magn_cli.weights.sources import locate
+    from magn_cli.weights.resolve import locate
 
     return " ".join(_digest(locate(task, preset, weights)) for task in tasks)
 
 
 def _digest(path: Path) -> str:
-    from magn_cli.weights import integrity
+    from magn_cli.files import checksum
 
     try:
-        return integrity.of(path)
+        return checksum.of(path)
     except OSError as error:
         raise WeightsError(f"the weights {path} cannot be read ({error.strerror}); check the path.") from error

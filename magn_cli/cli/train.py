@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from magn_cli.cli import console, options
-from magn_cli.cli.live import TrainingView
+from magn_cli.cli.views.training import TrainingView
 from magn_cli.errors import TrainingError, UsageError
 from magn_cli.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     from magn_cli.training.loop import Trainer
     from magn_cli.training.photos import Part
-    from magn_cli.training.recipe import Recipe
+    from magn_cli.training.recipe import TrainingRecipe
 
 DEFAULTS = TrainingOptions()
 
@@ -117,8 +117,8 @@ def train(
     """
     console.show_log(verbose, quiet)
     logging.getLogger("magn_cli.training").setLevel(logging.ERROR if quiet else logging.INFO)
-    from magn_cli.allocator import keep_freed_memory
-    from magn_cli.restoration.device import use_threads
+    from magn_cli.runtime.allocator import keep_freed_memory
+    from magn_cli.runtime.threads import use_threads
     from magn_cli.training import recipe as recipes
     from magn_cli.training.engine import Engine
     from magn_cli.training.loop import Trainer
@@ -155,7 +155,7 @@ def train(
     _check_unused(trainer, resume)
     train_photos, validation_photos = _photos(trainer, cache or out / "cache", quiet)
     _begin(trainer, chosen, resume)
-    view = TrainingView(lambda: trainer.stand.length, chosen.training.batch, quiet)
+    view = TrainingView(lambda: trainer.state.length, chosen.training.batch, quiet)
     with _Stopping() as stopping, view:
         stopped = trainer.run(train_photos, validation_photos, view, stopping.asked)
     if engine.first:
@@ -170,8 +170,8 @@ def train(
         raise typer.Exit(130)
 
 
-def _begin(trainer: Trainer, chosen: Recipe, resume: bool) -> None:
-    from magn_cli.restoration.batch import check_folder
+def _begin(trainer: Trainer, chosen: TrainingRecipe, resume: bool) -> None:
+    from magn_cli.batch import check_folder
     from magn_cli.training import recipe as recipes
 
     if trainer.engine.first:
@@ -196,8 +196,8 @@ def _end(trainer: Trainer) -> None:
 
     if draw(trainer.out / "log.csv", trainer.out / "curves.png"):
         _say(trainer, f"curves in {trainer.out / 'curves.png'}")
-    minutes = trainer.stand.minutes
-    _say(trainer, f"{trainer.stand.step} steps in {minutes:.1f} minutes; checkpoint in {trainer.checkpoint_path}")
+    minutes = trainer.state.minutes
+    _say(trainer, f"{trainer.state.step} steps in {minutes:.1f} minutes; checkpoint in {trainer.checkpoint_path}")
 
 
 def _check_unused(trainer: Trainer, resume: bool) -> None:
@@ -213,15 +213,15 @@ def _check_unused(trainer: Trainer, resume: bool) -> None:
 
 def _photos(trainer: Trainer, cache: Path, quiet: bool) -> tuple[Part, Part]:
     """Look through the folders, the first process before the others; tell what is left out."""
-    from magn_cli.training import likeness, photos
+    from magn_cli.training import leakage, photos
 
     recipe, first = trainer.recipe, trainer.engine.first
     if not first:
         trainer.engine.wait()
     smallest = trainer.config.window
-    avoid = likeness.builtin() + likeness.of_pictures(photos.named(recipe.exclude))
+    avoid = leakage.builtin() + leakage.of_pictures(photos.named(recipe.exclude))
 
-    def packed(folders: tuple[str, ...], away: likeness.Hashes, what: str) -> photos.Packed:
+    def packed(folders: tuple[str, ...], away: leakage.Hashes, what: str) -> photos.Packed:
         with console.bar(quiet or not first) as bar:
             line = bar.add_task(f"looking through {what}")
 
@@ -236,9 +236,9 @@ def _photos(trainer: Trainer, cache: Path, quiet: bool) -> tuple[Part, Part]:
         return found
 
     if recipe.validate:
-        held = packed(recipe.validate, likeness.NONE, "the validation data")
+        held = packed(recipe.validate, leakage.NONE, "the validation data")
         names = photos.named(recipe.validate)
-        found = packed(recipe.data, avoid + likeness.of_pictures(names), "the training data")
+        found = packed(recipe.data, avoid + leakage.of_pictures(names), "the training data")
         everything = found.photos.part(range(len(found.photos))), held.photos.part(range(len(held.photos)))
     else:
         found = packed(recipe.data, avoid, "the training data")

@@ -14,7 +14,7 @@ from magn_cli.cli import console, options
 from magn_cli.errors import NotHereError, UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from magn_cli.weights.registry import Entry
+    from magn_cli.weights.registry import RegistryEntry
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -55,8 +55,8 @@ def list_(
             console.say(f"The {row['preset']} weights for {row['task']} {row['missing']}.")
 
 
-def _row(entry: Entry) -> dict[str, Any]:
-    from magn_cli.weights.sources import here
+def _row(entry: RegistryEntry) -> dict[str, Any]:
+    from magn_cli.weights.resolve import here
 
     path = None
     if entry.missing:
@@ -102,12 +102,12 @@ def pull(
       magn weights pull --task denoise --preset magn
     """
     console.show_log(verbose, quiet)
-    from magn_cli.weights import sources
+    from magn_cli.weights import resolve
 
     failed = 0
     for entry in _chosen(task, preset, all_):
         try:
-            console.results.print(escape(str(sources.pull(entry))))
+            console.results.print(escape(str(resolve.pull(entry))))
         except WeightsError as error:
             failed += 1
             console.complain(str(error))
@@ -115,7 +115,7 @@ def pull(
         raise typer.Exit(WeightsError.exit_code)
 
 
-def _chosen(task: str | None, preset: str, everything: bool) -> list[Entry]:
+def _chosen(task: str | None, preset: str, everything: bool) -> list[RegistryEntry]:
     from magn_cli.weights.registry import entries, find
 
     if everything == (task is not None):
@@ -136,10 +136,10 @@ def verify(
     """Read checkpoints again and compare them with what the registry expects."""
     from magn_cli.weights.checkpoint import load_checkpoint
     from magn_cli.weights.registry import entries
-    from magn_cli.weights.sources import here
+    from magn_cli.weights.resolve import here
 
     wrong = 0
-    checks: list[tuple[Path | None, Entry | None]] = [(path, None) for path in files or []]
+    checks: list[tuple[Path | None, RegistryEntry | None]] = [(path, None) for path in files or []]
     checks = checks or [(None, entry) for entry in entries() if not entry.missing]
     for given, entry in checks:
         try:
@@ -164,10 +164,10 @@ def verify(
 
 
 def _known(path: Path) -> str:
-    from magn_cli.weights import integrity
+    from magn_cli.files import checksum
     from magn_cli.weights.registry import entries
 
-    found = integrity.of(path, again=True)
+    found = checksum.of(path, again=True)
     known = any(entry.sha256.lower() == found for entry in entries())
     return f"sha256 {found}" + ("" if known else ", whole, not in the registry")
 
@@ -180,7 +180,7 @@ def path(
 ) -> None:
     """Print where a checkpoint lies; nothing is downloaded."""
     from magn_cli.weights.registry import find
-    from magn_cli.weights.sources import here
+    from magn_cli.weights.resolve import here
 
     console.results.print(escape(str(here(find(task, preset))[0])))
 

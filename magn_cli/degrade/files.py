@@ -6,13 +6,20 @@ import hashlib
 import os
 from pathlib import Path
 
-from magn_cli import atomic, images
-from magn_cli.degrade.recipe import Level, Recipe
+from magn_cli import images
+from magn_cli.degrade.recipe import DegradeLevel, DegradeRecipe
 from magn_cli.errors import ImageError, UsageError
+from magn_cli.files import atomic
 
 
 def make(
-    recipe: Recipe, photo: images.Photo, name: str, level: Level, target: Path, *, overwrite: bool = False
+    recipe: DegradeRecipe,
+    photo: images.Photo,
+    name: str,
+    level: DegradeLevel,
+    target: Path,
+    *,
+    overwrite: bool = False,
 ) -> None:
     """Degrade a photo and write the result, whole or not at all; alpha and metadata stay behind.
 

@@ -14,7 +14,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Result:
+class DegradedFile:
     """One degraded picture."""
 
     source: str
@@ -42,8 +42,8 @@ class Manifest:
     versions: dict[str, str]
     """Of magn and of the libraries that decide the bytes."""
 
-    results: dict[str, Result] = field(default_factory=dict)
-    """By :attr:`Result.result`."""
+    results: dict[str, DegradedFile] = field(default_factory=dict)
+    """By :attr:`DegradedFile.result`."""
 
     def difference(self, other: Manifest) -> str | None:
         """Return the first setting in which another set differs, as ``"seed 0, not 1"``; None: in none."""
@@ -103,8 +103,8 @@ def read(folder: Path) -> Manifest | None:
         ) from error
 
 
-def _result(entry: dict[str, Any]) -> Result:
-    result = Result(**entry)
+def _result(entry: dict[str, Any]) -> DegradedFile:
+    result = DegradedFile(**entry)
     if not isinstance(result.level, int | float | None):
         raise TypeError("a level is a number")
     for name in (result.source, result.result):

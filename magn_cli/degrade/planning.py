@@ -11,8 +11,8 @@ from pathlib import Path
 from magn_cli import images
 from magn_cli.degrade import manifest
 from magn_cli.degrade.files import make, sha256
-from magn_cli.degrade.manifest import Result
-from magn_cli.degrade.recipe import Level, Recipe, folder_name
+from magn_cli.degrade.manifest import DegradedFile
+from magn_cli.degrade.recipe import DegradeLevel, DegradeRecipe, folder_name
 from magn_cli.errors import ImageError, UsageError
 
 log = logging.getLogger(__name__)
@@ -28,26 +28,28 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DegradePlan:
     """What is to be made."""
 
     out: Path
-    recipe: Recipe
-    levels: tuple[Level, ...]
+    recipe: DegradeRecipe
+    levels: tuple[DegradeLevel, ...]
     sources: list[Source]
     overwrite: bool
-    known: dict[str, Result]
+    known: dict[str, DegradedFile]
     """What the set holds already, by path below ``out``."""
 
     intact: frozenset[str]
     """Of the results asked for, those that exist as known: made again only if their source has changed."""
 
 
-Wanted = dict[str, tuple[Source, Level]]
+Wanted = dict[str, tuple[Source, DegradeLevel]]
 """What each result asked for is made of, by its path below ``out``."""
 
 
-def plan(clean: Path, out: Path, recipe: Recipe, levels: tuple[Level, ...], overwrite: bool = False) -> Plan:
+def plan(
+    clean: Path, out: Path, recipe: DegradeRecipe, levels: tuple[DegradeLevel, ...], overwrite: bool = False
+) -> DegradePlan:
     """Decide what is made. Nothing is written to ``out`` yet.
 
     Args:
@@ -69,7 +71,7 @@ def plan(clean: Path, out: Path, recipe: Recipe, levels: tuple[Level, ...], over
     except OSError as error:
         where = error.filename or clean
         raise ImageError(f"{where} cannot be used ({error.strerror}); check the path.") from error
-    return Plan(out, recipe, levels, sources, overwrite, known | found, frozenset(found))
+    return DegradePlan(out, recipe, levels, sources, overwrite, known | found, frozenset(found))
 
 
 def find(clean: Path) -> list[Source]:
@@ -105,7 +107,7 @@ def _check_places(clean: Path, out: Path, folders: list[Path]) -> None:
             raise UsageError(f"{clean} lies in the output folder {folder}; give another --out.")
 
 
-def _wanted(sources: list[Source], out: Path, recipe: Recipe, levels: tuple[Level, ...]) -> Wanted:
+def _wanted(sources: list[Source], out: Path, recipe: DegradeRecipe, levels: tuple[DegradeLevel, ...]) -> Wanted:
     wanted: Wanted = {}
     for source in sources:
         for level in levels:
@@ -117,7 +119,7 @@ def _wanted(sources: list[Source], out: Path, recipe: Recipe, levels: tuple[Leve
     return wanted
 
 
-def _known(out: Path, recipe: Recipe, overwrite: bool) -> dict[str, Result]:
+def _known(out: Path, recipe: DegradeRecipe, overwrite: bool) -> dict[str, DegradedFile]:
     """What the set's manifest lists and is still there."""
     try:
         before = manifest.read(out)
@@ -138,7 +140,9 @@ def _known(out: Path, recipe: Recipe, overwrite: bool) -> dict[str, Result]:
     return {}
 
 
-def _intact(wanted: Wanted, known: dict[str, Result], out: Path, recipe: Recipe) -> dict[str, Result]:
+def _intact(
+    wanted: Wanted, known: dict[str, DegradedFile], out: Path, recipe: DegradeRecipe
+) -> dict[str, DegradedFile]:
     """Find what of the wanted is there as it should be; refuse what is somebody else's."""
     intact = {}
     for name, (source, level) in wanted.items():
@@ -159,7 +163,7 @@ def _intact(wanted: Wanted, known: dict[str, Result], out: Path, recipe: Recipe)
     return intact
 
 
-def _made_elsewhere(recipe: Recipe, source: Source, level: Level) -> Result | None:
+def _made_elsewhere(recipe: DegradeRecipe, source: Source, level: DegradeLevel) -> DegradedFile | None:
     """Make a result in a folder of its own and forget it; None where that fails."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, f"result{recipe.suffix}")
@@ -168,4 +172,4 @@ def _made_elsewhere(recipe: Recipe, source: Source, level: Level) -> Result | No
         except ImageError:
             return None
         name = recipe.result_name(source.name, level)
-        return Result(source.name, sha256(source.path), level, name, sha256(target))
+        return DegradedFile(source.name, sha256(source.path), level, name, sha256(target))

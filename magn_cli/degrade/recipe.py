@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from magn_cli import gray as grays
 from magn_cli import images
 from magn_cli.degrade.manifest import Manifest
 from magn_cli.errors import UsageError
+from magn_cli.images import gray as grays
 from magn_cli.images.photo import Array
 from magn_cli.tasks import Pixels, Task, get_task
 from magn_cli.tasks.demosaic import DEFAULT_PATTERN, check_pattern
 from magn_cli.tasks.jpeg import DEFAULT_SUBSAMPLING, check_subsampling, encode
 from magn_cli.version import __version__
 
-Level = float | None
+DegradeLevel = float | None
 """In the task's units, a whole number as int; None where the task has none."""
 
 GRAYS = {"luma": grays.luma, "gray": grays.gray}
@@ -29,7 +29,7 @@ _OPTIONS = {"jpeg": ("subsampling",), "demosaic": ("pattern", "channels")}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class DegradeRecipe:
     """What decides the pixels of a degraded set. Raises :class:`UsageError` for what makes no sense.
 
     Options that are not the task's own are checked and otherwise left aside.
@@ -61,7 +61,7 @@ class Recipe:
         """Of the set's files, with its dot."""
         return _SUFFIXES[self.task]
 
-    def result_name(self, name: str, level: Level) -> str:
+    def result_name(self, name: str, level: DegradeLevel) -> str:
         """Return where in the set a result lies; both paths with ``/`` between the parts."""
         return f"{folder_name(self.task, level)}/{PurePosixPath(name).with_suffix(self.suffix)}"
 
@@ -89,14 +89,14 @@ class Recipe:
         clean = images.to_float(pixels)
         return GRAYS[self.gray](clean) if self.gray and clean.ndim == 3 else clean
 
-    def degrade(self, clean: Pixels, name: str, level: Level) -> Pixels:
+    def degrade(self, clean: Pixels, name: str, level: DegradeLevel) -> Pixels:
         """Degrade what :meth:`clean` gave: the same pixels that the set's file holds.
 
         ``name``: the picture's path below its folder, with ``/`` between the parts; it decides the noise.
         """
         return get_task(self.task).degrade(clean, level, generator(self.seed, name, level), **self.options)
 
-    def content(self, clean: Pixels, dtype: np.dtype[Any], name: str, level: Level) -> bytes | Array:
+    def content(self, clean: Pixels, dtype: np.dtype[Any], name: str, level: DegradeLevel) -> bytes | Array:
         """Return what goes into the set's file: a JPEG file's bytes, or the samples of a TIFF or PNG file.
 
         ``dtype``: the clean file's samples. Noise stays float32, not clipped; a mosaic keeps the file's depth,
@@ -107,7 +107,7 @@ class Recipe:
         return images.from_float(self.degrade(clean, name, level), np.float32 if self.task == "denoise" else dtype)
 
 
-def generator(seed: int, name: str, level: Level) -> np.random.Generator:
+def generator(seed: int, name: str, level: DegradeLevel) -> np.random.Generator:
     """Return the noise of one picture at one level: the same on every machine and in every order."""
     # A name may be composed (NFC) on one file system and decomposed on another.
     words = f"{seed}\n{unicodedata.normalize('NFC', name)}\n{level_name(level)}"
@@ -115,19 +115,19 @@ def generator(seed: int, name: str, level: Level) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
-def level_name(level: Level) -> str:
+def level_name(level: DegradeLevel) -> str:
     """Return ``25`` or ``12.5``; nothing where there is no level."""
     if level is None:
         return ""
     return str(int(level)) if float(level).is_integer() else repr(float(level))
 
 
-def folder_name(task: str, level: Level) -> str:
+def folder_name(task: str, level: DegradeLevel) -> str:
     """Return the folder of a level in a set: ``jpeg-10``, or ``demosaic``."""
     return task if level is None else f"{task}-{level_name(level)}"
 
 
-def parse_levels(task: Task, given: str | None) -> tuple[Level, ...]:
+def parse_levels(task: Task, given: str | None) -> tuple[DegradeLevel, ...]:
     """Read ``10,20,12.5``; each level once, in order. ``(None,)`` where the task has no level.
 
     Raises :class:`UsageError` for what is no number or out of range, and for a JPEG quality that is not whole.

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from magn_cli import images
 from magn_cli.degrade.files import make, save, sha256
-from magn_cli.degrade.manifest import NAME, Result
-from magn_cli.degrade.planning import Plan, Source
+from magn_cli.degrade.manifest import NAME, DegradedFile
+from magn_cli.degrade.planning import DegradePlan, Source
 from magn_cli.errors import ImageError, MagnError
 
 log = logging.getLogger(__name__)
@@ -21,11 +21,11 @@ SAVE_SECONDS = 2.0
 
 
 @dataclass
-class Done:
+class DegradeOutcome:
     """What became of one clean picture."""
 
     source: Source
-    made: list[Result] = field(default_factory=list)
+    made: list[DegradedFile] = field(default_factory=list)
     kept: int = 0
     """Results that were there already."""
 
@@ -34,7 +34,7 @@ class Done:
     """Why the rest was not made."""
 
 
-def run(plan: Plan, workers: int = 1, report: Callable[[Done], None] = lambda done: None) -> None:
+def run(plan: DegradePlan, workers: int = 1, report: Callable[[DegradeOutcome], None] = lambda done: None) -> None:
     """Make the set and its manifest; a picture that fails is reported, and the rest goes on.
 
     Args:
@@ -66,9 +66,9 @@ def run(plan: Plan, workers: int = 1, report: Callable[[Done], None] = lambda do
         _save_manifest(plan, results)
 
 
-def _degrade(plan: Plan, source: Source) -> Done:
+def _degrade(plan: DegradePlan, source: Source) -> DegradeOutcome:
     """Make all results of one clean picture."""
-    done = Done(source)
+    done = DegradeOutcome(source)
     try:
         digest = sha256(source.path)
         photo = None
@@ -82,7 +82,7 @@ def _degrade(plan: Plan, source: Source) -> Done:
                 done.had_alpha = photo.alpha is not None
             target, replaces = plan.out / name, plan.overwrite or name in plan.intact
             make(plan.recipe, photo, source.name, level, target, overwrite=replaces)
-            done.made.append(Result(source.name, digest, level, name, sha256(target)))
+            done.made.append(DegradedFile(source.name, digest, level, name, sha256(target)))
     except MemoryError:
         done.error = ImageError(f"{source.path} needs more memory than there is; use fewer --workers.")
     except OSError as error:
@@ -92,7 +92,7 @@ def _degrade(plan: Plan, source: Source) -> Done:
     return done
 
 
-def _make_folders(plan: Plan) -> None:
+def _make_folders(plan: DegradePlan) -> None:
     names = [plan.recipe.result_name(source.name, level) for source in plan.sources for level in plan.levels]
     for folder in sorted({(plan.out / name).parent for name in names}):
         try:
@@ -102,7 +102,7 @@ def _make_folders(plan: Plan) -> None:
             raise ImageError(f"{reason}; give another --out.") from error
 
 
-def _save_manifest(plan: Plan, results: dict[str, Result]) -> None:
+def _save_manifest(plan: DegradePlan, results: dict[str, DegradedFile]) -> None:
     if not results:
         return
     save(plan.out / NAME, replace(plan.recipe.manifest(), results=results).to_bytes())

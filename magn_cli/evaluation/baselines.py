@@ -12,11 +12,11 @@ from magn_cli.errors import UsageError
 from magn_cli.images import from_float, to_float
 
 Float = NDArray[np.float32]
-Method = Callable[[Float, float | None], Float]
+Baseline = Callable[[Float, float | None], Float]
 """Takes what was degraded, ``(H, W)`` or ``(H, W, 3)``, and its level; gives back the same shape, 0..1."""
 
 
-def method(name: str, task: str) -> Method:
+def method(name: str, task: str) -> Baseline:
     """Return a baseline. Raises :class:`UsageError` where there is none of that name for the task."""
     known = BASELINES[task]
     if name not in known:
@@ -37,7 +37,7 @@ def _non_local_means(degraded: Float, level: float | None) -> Float:
     return to_float(cv2.fastNlMeansDenoisingColored(noisy[..., ::-1], None, strength, strength)[..., ::-1])
 
 
-def _debayer(code: int) -> Method:
+def _debayer(code: int) -> Baseline:
     def run(degraded: Float, level: float | None) -> Float:
         # The three channels of the paper's mosaic hold zeros where nothing was sampled.
         cfa = from_float(degraded.sum(-1) if degraded.ndim == 3 else degraded, np.uint8)
@@ -46,7 +46,7 @@ def _debayer(code: int) -> Method:
     return run
 
 
-BASELINES: dict[str, dict[str, Method]] = {
+BASELINES: dict[str, dict[str, Baseline]] = {
     "denoise": {"input": _input, "nlm": _non_local_means},
     "jpeg": {"input": _input},
     # OpenCV names a pattern by the second row and column: the paper's GRBG is its GB.

@@ -9,26 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magn_cli import images
-from magn_cli.degrade import GRAYS, Manifest, Recipe
+from magn_cli.degrade import GRAYS, DegradeRecipe, Manifest
 from magn_cli.degrade.planning import find
 from magn_cli.errors import ImageError
-from magn_cli.evaluation.run import Loaded, Pair
+from magn_cli.evaluation.run import LoadedPair, Pair
 from magn_cli.tasks import Task
 
 Float = NDArray[np.float32]
 
 
-def on_the_fly(folder: Path, recipe: Recipe, level: float | None) -> list[Pair]:
+def on_the_fly(folder: Path, recipe: DegradeRecipe, level: float | None) -> list[Pair]:
     """Return pairs degraded as ``magn degrade`` does, from a folder of clean pictures and its sub-folders.
 
     Raises :class:`ImageError` where there is no such folder or no picture in it.
     """
 
-    def loader(path: Path, name: str) -> Callable[[], Loaded]:
-        def load() -> Loaded:
+    def loader(path: Path, name: str) -> Callable[[], LoadedPair]:
+        def load() -> LoadedPair:
             clean = recipe.clean(images.read(path).pixels)
             _need_colour(recipe.task, clean, path)
-            return Loaded(recipe.degrade(clean, name, level), clean, level)
+            return LoadedPair(recipe.degrade(clean, name, level), clean, level)
 
         return load
 
@@ -72,8 +72,8 @@ def of_folders(clean: Path, degraded: Path, task: Task, level: float | None) -> 
     return pairs
 
 
-def _failing(message: str) -> Callable[[], Loaded]:
-    def load() -> Loaded:
+def _failing(message: str) -> Callable[[], LoadedPair]:
+    def load() -> LoadedPair:
         raise ImageError(message)
 
     return load
@@ -81,8 +81,8 @@ def _failing(message: str) -> Callable[[], Loaded]:
 
 def _two_files(
     clean: Path, degraded: Path, to_gray: Callable[[Float], Float] | None, level: float | None, finds: Task | None
-) -> Callable[[], Loaded]:
-    def load() -> Loaded:
+) -> Callable[[], LoadedPair]:
+    def load() -> LoadedPair:
         photo = images.read(degraded)
         reference, bad = (images.to_float(p.pixels) for p in (images.read(clean), photo))
         if to_gray is not None and reference.ndim == 3:
@@ -90,7 +90,7 @@ def _two_files(
         if reference.shape[:2] != bad.shape[:2]:
             sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (reference, bad))
             raise ImageError(f"{clean} and {degraded} differ in size ({sizes}); pair equal sizes.")
-        return Loaded(bad, reference, level if finds is None else finds.find_level(photo).level)
+        return LoadedPair(bad, reference, level if finds is None else finds.find_level(photo).level)
 
     return load
 

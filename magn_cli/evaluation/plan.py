@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from magn_cli.degrade import Recipe, parse_levels
+from magn_cli.degrade import DegradeRecipe, parse_levels
 from magn_cli.degrade import manifest as manifests
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import baselines, pairs
@@ -20,7 +20,7 @@ from magn_cli.tasks import Task, get_task
 from magn_cli.weights import hub
 
 if TYPE_CHECKING:
-    from magn_cli.restoration.picture import PhotoRestorer
+    from magn_cli.inference.picture import PhotoRestorer
 
 Float = NDArray[np.float32]
 
@@ -42,7 +42,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Job:
+class EvaluationJob:
     """One set at one level."""
 
     dataset: str
@@ -63,7 +63,7 @@ class Method:
     """Something to be measured."""
 
     name: str
-    told: str
+    level_input: str
     """``given`` or ``unknown``: whether a network is told the level; ``-`` for a baseline."""
 
     run: Callable[[Float, float | None], Float]
@@ -71,7 +71,7 @@ class Method:
     """What runs it, where it is no baseline."""
 
 
-def jobs(request: Request) -> tuple[list[Job], list[str]]:
+def jobs(request: Request) -> tuple[list[EvaluationJob], list[str]]:
     """Return the work, and which of a table's sets are not there.
 
     Raises :class:`UsageError` where the request does not say clearly what to measure, :class:`ImageError` where
@@ -98,7 +98,7 @@ def jobs(request: Request) -> tuple[list[Job], list[str]]:
 
 
 def methods(
-    work: list[Job], names: list[str], network: dict[str, Any] | None, blind: bool
+    work: list[EvaluationJob], names: list[str], network: dict[str, Any] | None, blind: bool
 ) -> dict[str, list[Method]]:
     """Return the methods for each task in ``work``: always the input, then baselines, then the network.
 
@@ -118,21 +118,21 @@ def methods(
     return found
 
 
-def _network(job: Job, settings: dict[str, Any], blind: bool) -> Method:
+def _network(job: EvaluationJob, settings: dict[str, Any], blind: bool) -> Method:
     from magn_cli.api import load
 
     restorer = load(job.task.name, **settings, **job.options)
     name = settings["preset"] if settings["weights"] is None else hub.stem(str(settings["weights"]))
     name += ", ensemble" if settings.get("ensemble") else ""
-    told = "-" if restorer.scale is None else "unknown" if blind else "given"
+    level_input = "-" if restorer.scale is None else "unknown" if blind else "given"
 
     def run(degraded: Float, level: float | None) -> Float:
         return restorer.restore_values(degraded, None if blind else level)
 
-    return Method(name, told, run, restorer)
+    return Method(name, level_input, run, restorer)
 
 
-def _on_network_input(run: baselines.Method, job: Job) -> baselines.Method:
+def _on_network_input(run: baselines.Baseline, job: EvaluationJob) -> baselines.Baseline:
     """Let a baseline for mosaics see every pattern, in one channel or three, as the network does."""
     if job.task.name != "demosaic":
         return run
@@ -140,19 +140,21 @@ def _on_network_input(run: baselines.Method, job: Job) -> baselines.Method:
     return lambda degraded, level: run(job.task.network_input(degraded, **job.options), level)[above:, beside:]
 
 
-def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[Job]:
+def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[EvaluationJob]:
     if request.task not in (None, found.task):
         raise UsageError(f"{found.dataset} is a set for {found.task}; leave --task away.")
     task = get_task(found.task)
     levels = found.levels if request.levels is None else parse_levels(task, request.levels)
-    recipe = Recipe(found.task, request.seed, found.gray, subsampling=request.subsampling)
+    recipe = DegradeRecipe(found.task, request.seed, found.gray, subsampling=request.subsampling)
     return [
-        Job(found.dataset, task, level, pairs.on_the_fly(folder, recipe, level), request.protocol, {}, found)
+        EvaluationJob(
+            found.dataset, task, level, pairs.on_the_fly(folder, recipe, level), request.protocol, {}, found
+        )
         for level in levels
     ]
 
 
-def _of_folder(request: Request, clean: Path) -> list[Job]:
+def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:
     name = clean.name or str(clean)
     known = (
         manifests.read(request.degraded) if request.degraded is not None and request.degraded.is_dir() else None
@@ -169,7 +171,9 @@ def _of_folder(request: Request, clean: Path) -> list[Job]:
             )
         options = {"pattern": known.options["pattern"]} if "pattern" in known.options else {}
         return [
-            Job(name, task, v, pairs.of_manifest(clean, request.degraded, known, v), request.protocol, options)
+            EvaluationJob(
+                name, task, v, pairs.of_manifest(clean, request.degraded, known, v), request.protocol, options
+            )
             for v in levels
         ]
     if request.task is None:
@@ -180,12 +184,12 @@ def _of_folder(request: Request, clean: Path) -> list[Job]:
         if len(levels) > 1:
             raise UsageError("a folder of degraded pictures has one level; give one number, or none.")
         return [
-            Job(name, task, v, pairs.of_folders(clean, request.degraded, task, v), request.protocol, {})
+            EvaluationJob(name, task, v, pairs.of_folders(clean, request.degraded, task, v), request.protocol, {})
             for v in levels
         ]
-    recipe = Recipe(request.task, request.seed, subsampling=request.subsampling)
+    recipe = DegradeRecipe(request.task, request.seed, subsampling=request.subsampling)
     return [
-        Job(name, task, v, pairs.on_the_fly(clean, recipe, v), request.protocol, {})
+        EvaluationJob(name, task, v, pairs.on_the_fly(clean, recipe, v), request.protocol, {})
         for v in parse_levels(task, request.levels)
     ]
 

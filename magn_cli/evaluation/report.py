@@ -16,7 +16,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Result:
+class MethodResult:
     """One method on one set at one level."""
 
     dataset: str
@@ -24,7 +24,7 @@ class Result:
     level: float | None
     method: str
     protocol: Protocol
-    told: str
+    level_input: str
     """Whether the network was told the level: ``given``, ``unknown``; ``-`` for a baseline."""
 
     rows: list[Row]
@@ -59,14 +59,14 @@ class Result:
 COLUMNS = ("set", "level", "method", "PSNR", "SSIM", "PSNR-B", "paper", "best other", "difference", "MP/s")
 
 
-def cells(result: Result) -> list[str]:
+def cells(result: MethodResult) -> list[str]:
     """Return the columns of one line for people."""
     whole, paper, other = result.mean, result.against(), result.printed()["best_other"]
     speed = whole.megapixels / whole.seconds if whole.seconds > 0 and result.method != "input" else math.nan
     return [
         f"{result.dataset} ({len(result.rows)})",
         _level(result),
-        result.method + {"unknown": ", level unknown"}.get(result.told, ""),
+        result.method + {"unknown": ", level unknown"}.get(result.level_input, ""),
         f"{whole.psnr:.2f}",
         f"{result.ssim:.4f}",
         "" if whole.psnr_b is None else f"{whole.psnr_b:.2f}",
@@ -84,12 +84,12 @@ def title(protocol: Protocol, task: Task) -> str:
     return f"protocol {protocol}: {task.name}, {rounded}, SSIM with a {window[ssim_name(task, protocol)]}"
 
 
-def as_document(results: list[Result]) -> dict[str, Any]:
+def as_document(results: list[MethodResult]) -> dict[str, Any]:
     """Return everything as plain values for JSON (``docs/eval-json.md``)."""
     return {"schema": SCHEMA, "magn": __version__, "results": [_as_values(result) for result in results]}
 
 
-def as_csv(results: list[Result]) -> Iterator[list[str]]:
+def as_csv(results: list[MethodResult]) -> Iterator[list[str]]:
     """Return a header and one line a picture."""
     names = ["psnr", "ssim_uniform", "ssim_gaussian", "psnr_b", "seconds", "megapixels"]
     yield ["set", "task", "level", "method", "told", "protocol", "picture", *names]
@@ -97,11 +97,18 @@ def as_csv(results: list[Result]) -> Iterator[list[str]]:
         for row in result.rows:
             values = [getattr(row, name) for name in names]
             plain = ["" if value is None else repr(value) for value in values]
-            own = [result.dataset, result.task.name, _level(result), result.method, result.told, result.protocol]
+            own = [
+                result.dataset,
+                result.task.name,
+                _level(result),
+                result.method,
+                result.level_input,
+                result.protocol,
+            ]
             yield [*own, row.name, *plain]
 
 
-def as_markdown(results: list[Result]) -> str:
+def as_markdown(results: list[MethodResult]) -> str:
     """Return one table a protocol and task, each under the sentence that names it."""
     lines: list[str] = []
     for heading in dict.fromkeys(title(r.protocol, r.task) for r in results):
@@ -111,7 +118,7 @@ def as_markdown(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
-def _as_values(result: Result) -> dict[str, Any]:
+def _as_values(result: MethodResult) -> dict[str, Any]:
     whole = asdict(result.mean)
     whole.pop("name")
     pictures = [{k: _plain(v) for k, v in asdict(row).items() if k != "level"} for row in result.rows]
@@ -119,7 +126,7 @@ def _as_values(result: Result) -> dict[str, Any]:
         "set": result.dataset,
         "task": result.task.name,
         "method": result.method,
-        "told": result.told,
+        "told": result.level_input,
         "protocol": result.protocol,
         "ssim_window": ssim_name(result.task, result.protocol).removeprefix("ssim_"),
         "ssim": _plain(result.ssim),
@@ -135,5 +142,5 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _level(result: Result) -> str:
+def _level(result: MethodResult) -> str:
     return "" if result.level is None else f"{result.level:g}"

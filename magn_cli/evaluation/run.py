@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import metrics
-from magn_cli.evaluation.baselines import Method
+from magn_cli.evaluation.baselines import Baseline
 from magn_cli.tasks import Task
 
 Float = NDArray[np.float32]
@@ -22,7 +22,7 @@ Protocol = Literal["paper", "modern"]
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedPair:
     """Two pictures, ``(H, W)`` or ``(H, W, 3)``, 0..1, and the level that lies between them."""
 
     degraded: Float
@@ -36,7 +36,7 @@ class Pair:
     """A degraded picture and the clean one it came from."""
 
     name: str
-    load: Callable[[], Loaded]
+    load: Callable[[], LoadedPair]
     """Raises :class:`ImageError`."""
 
 
@@ -63,7 +63,7 @@ class Row:
 def measure(
     pair: Pair,
     task: Task,
-    methods: Iterable[Method],
+    methods: Iterable[Baseline],
     protocol: Protocol,
     watch: Callable[[Float, Float], None] = lambda restored, reference: None,
 ) -> Iterator[Row | ImageError]:
@@ -119,7 +119,7 @@ def _finished(restored: Float, task: Task, protocol: Protocol) -> Float:
     return images.to_float(images.from_float(restored, np.uint8))
 
 
-def _row(name: str, task: Task, restored: Float, loaded: Loaded, seconds: float) -> Row:
+def _row(name: str, task: Task, restored: Float, loaded: LoadedPair, seconds: float) -> Row:
     reference = loaded.reference
     if restored.shape != reference.shape:
         kinds = " and ".join("gray" if p.ndim == 2 else "colour" for p in (reference, restored))

@@ -5,8 +5,8 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
-from magn_cli.images import pillow
 from magn_cli.images.depth import change_depth
+from magn_cli.images.formats import pillow
 from magn_cli.images.photo import Array
 
 LONGEST_SIDE = 16_383

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from magn_cli.errors import ImageError
-from magn_cli.images import colour_chunks, heif, jpeg, pillow, png, pnm, raw, tiff
-from magn_cli.images.kinds import HEAD, kind
+from magn_cli.images.formats import heif, jpeg, pillow, png, pnm, tiff
+from magn_cli.images.formats.detect import HEAD, detect_format
 from magn_cli.images.limits import RefusedError, at_most
+from magn_cli.images.metadata import colour_chunks
+from magn_cli.images.metadata.orientation import upright
 from magn_cli.images.photo import Photo
-from magn_cli.images.remarks import about, remark
-from magn_cli.images.upright import upright
+from magn_cli.images.raw import libraw
+from magn_cli.images.warnings import about, warn
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ def read(path: Path, max_pixels: int | None = None, *, mosaics: bool = False) ->
             photo, has_more = _decoded(data, mosaics)
             _remark(photo, has_more)
         if photo.mosaic and not mosaics:
-            raise RefusedError(f"holds the mosaic of a sensor: {raw.NEEDS_DEMOSAIC}")
+            raise RefusedError(f"holds the mosaic of a sensor: {libraw.NEEDS_DEMOSAIC}")
         if photo.pixels.dtype.kind == "f":
             _check_finite(photo)
     except RefusedError as refusal:
@@ -55,19 +57,19 @@ def read(path: Path, max_pixels: int | None = None, *, mosaics: bool = False) ->
 
 
 def _decoded(data: bytes, mosaics: bool) -> tuple[Photo, bool]:
-    name = kind(data[:HEAD])
-    if name != "RAW" and not (name == "TIFF" and raw.is_raw_tiff(data)):
+    name = detect_format(data[:HEAD])
+    if name != "RAW" and not (name == "TIFF" and libraw.is_raw_tiff(data)):
         return _READERS[name](data)
     if not mosaics:
-        raise RefusedError(f"looks like a camera raw file: {raw.NEEDS_DEMOSAIC}")
-    return raw.read(data), False
+        raise RefusedError(f"looks like a camera raw file: {libraw.NEEDS_DEMOSAIC}")
+    return libraw.read(data), False
 
 
 def _remark(photo: Photo, has_more: bool) -> None:
     if has_more:
-        remark("The file holds several pages or frames; only the first is used.")
+        warn("The file holds several pages or frames; only the first is used.")
     if colour_chunks.is_hdr(photo.metadata.colour):
-        remark("The picture is coded for HDR (PQ or HLG); networks are trained on ordinary ones.")
+        warn("The picture is coded for HDR (PQ or HLG); networks are trained on ordinary ones.")
 
 
 def _contents(path: Path) -> bytes:
@@ -82,7 +84,7 @@ def _contents(path: Path) -> bytes:
             if not head:
                 raise RefusedError("is empty: get an intact copy of it")
             # Before the rest is loaded, which may be gigabytes of something else.
-            kind(head)
+            detect_format(head)
             return head + file.read()
     except FileNotFoundError:
         raise RefusedError("does not exist: check the name") from None

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from magn_cli.images.pillow import unlimited
-from magn_cli.images.quiet import quiet
+from magn_cli.images.formats.pillow import unlimited
+from magn_cli.images.silence import silence
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM")
 
@@ -19,7 +19,7 @@ def read_size(path: Path) -> tuple[int, int] | None:
         # Opening a named pipe would wait for ever.
         if not path.is_file():
             return None
-        with path.open("rb") as file, quiet(native=False), unlimited():
+        with path.open("rb") as file, silence(native=False), unlimited():
             return Image.open(file, "r", _FORMATS).size
     except Exception:
         # As in reading: for broken files decoders raise a dozen types.

@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from magn_cli import atomic
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.images import colour_chunks, exif, jpeg, png, tiff
+from magn_cli.files import atomic
 from magn_cli.images.depth import change_depth, full_scale
+from magn_cli.images.formats import jpeg, png, tiff
 from magn_cli.images.limits import RefusedError
+from magn_cli.images.metadata import colour_chunks, exif
 from magn_cli.images.photo import Array, JpegTables, Metadata, Photo
-from magn_cli.images.remarks import about, remark
+from magn_cli.images.warnings import about, warn
 
 OUTPUT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"})
 """The suffixes (lower case) of the formats that can be written."""
@@ -32,7 +33,7 @@ _DEPTHS: dict[str, tuple[npt.DTypeLike, ...]] = {
 }
 # The JPEG library stops a little below the 65,535 that the format could say.
 _LONGEST_SIDES = {"JPEG": 65_500, "WebP": 16_383}
-_MOST_DPI = 1e6
+_MAX_DPI = 1e6
 """Above it a resolution is a damaged one."""
 
 
@@ -126,7 +127,7 @@ def _encoded(kind: str, pixels: Array, like: Photo | None, options: WriteOptions
     if alpha is not None and alpha.shape != pixels.shape[:2]:
         raise ValueError(f"the alpha is {alpha.shape}, the pixels {pixels.shape[:2]}")
     if dtype != pixels.dtype:
-        remark(f"{kind} holds at most {8 * dtype.itemsize} bits; the picture had more.")
+        warn(f"{kind} holds at most {8 * dtype.itemsize} bits; the picture had more.")
     pixels = change_depth(pixels, dtype)
     metadata = like.metadata if like is not None else Metadata()
     if options.strip_metadata:
@@ -141,7 +142,7 @@ def _encoded(kind: str, pixels: Array, like: Photo | None, options: WriteOptions
     if kind == "WebP":
         return _webp(pixels, alpha, metadata)
     if alpha is not None and (alpha < full_scale(alpha.dtype)).any():
-        remark("JPEG has no transparency; the picture was laid on white and the alpha channel left out.")
+        warn("JPEG has no transparency; the picture was laid on white and the alpha channel left out.")
         pixels = _on_white(pixels, alpha)
     return jpeg.encode(pixels, metadata, _jpeg_quality(like, options))
 
@@ -170,16 +171,16 @@ def _fitting(metadata: Metadata, kind: str, *, gray: bool) -> Metadata:
     icc, block = metadata.icc, metadata.exif
     # Bytes 16 to 19 of a profile name the colours that it is for.
     if icc and icc[16:20] != (b"GRAY" if gray else b"RGB "):
-        remark(f"The colour profile is not one for {'gray' if gray else 'RGB'} and was left out.")
+        warn(f"The colour profile is not one for {'gray' if gray else 'RGB'} and was left out.")
         icc = None
     try:
         block = block and exif.with_orientation_1(block)
     except ValueError:
-        remark("The EXIF block is damaged and was left out.")
+        warn("The EXIF block is damaged and was left out.")
         block = None
     if metadata.iptc and kind not in ("JPEG", "TIFF"):
-        remark(f"{kind} cannot hold the IPTC block, which was left out; a .jpg or .tif name keeps it.")
-    dpi = metadata.dpi if metadata.dpi and all(0 < value < _MOST_DPI for value in metadata.dpi) else None
+        warn(f"{kind} cannot hold the IPTC block, which was left out; a .jpg or .tif name keeps it.")
+    dpi = metadata.dpi if metadata.dpi and all(0 < value < _MAX_DPI for value in metadata.dpi) else None
     chunks = colour_chunks.fitting(metadata.colour, kind, has_profile=icc is not None)
     return replace(metadata, icc=icc, exif=block, dpi=dpi, colour=chunks)
 

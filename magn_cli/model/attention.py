@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from magn_cli.model import flex
-from magn_cli.model.blocked import BOUNDED, blocked_attention
+from .kernels import flex
+from .kernels.blocked import BOUNDED, blocked_attention
 
 
 def mean_masked_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 GraphLevel = Literal["pixel", "patch"]
 
 
-_LEAST = {"blocks_before": 0, "blocks_after": 0, "graph_blocks": 0, "graph_residuals": 0, "window_overlap": 0}
+_MIN = {"blocks_before": 0, "blocks_after": 0, "graph_blocks": 0, "graph_residuals": 0, "window_overlap": 0}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class MagnConfig:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value, least = getattr(self, field.name), _LEAST.get(field.name, 1)
+            value, least = getattr(self, field.name), _MIN.get(field.name, 1)
             if type(value) is int and value < least:
                 raise ValueError(f"{field.name} must be at least {least}")
         problems = [

@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from magn_cli.model.attention import mean_masked_attention
-from magn_cli.model.config import MagnConfig
-from magn_cli.model.slope import Slope
+from .attention import mean_masked_attention
+from .config import MagnConfig
+from .kernels.shared_prelu import SharedPReLU
 
 SCORE_SCALE_START = 5.0
-SCORE_SCALE_MOST = 30.0
+MAX_SCORE_SCALE = 30.0
 
 
 class ScoreScale(nn.Module):
@@ -37,7 +37,7 @@ class ScoreScale(nn.Module):
         if self.scale is None:
             query = query * query.shape[-1] ** -0.5
         else:
-            scale = self.scale.clamp(max=SCORE_SCALE_MOST).to(query.dtype)
+            scale = self.scale.clamp(max=MAX_SCORE_SCALE).to(query.dtype)
             query = F.normalize(query, dim=-1) * scale[:, None, None]
             key = F.normalize(key, dim=-1)
         if self.watch:
@@ -60,7 +60,7 @@ class PixelGraph(nn.Module):
         super().__init__()
         width, self.heads = config.graph_features, config.heads
         self.query, self.key = (
-            nn.Sequential(nn.Conv2d(width, width, 1), Slope(), nn.Conv2d(width, width, 1), nn.PReLU())
+            nn.Sequential(nn.Conv2d(width, width, 1), SharedPReLU(), nn.Conv2d(width, width, 1), nn.PReLU())
             for _ in range(2)
         )
         self.weight = nn.Conv2d(width, width, 1, bias=False)
@@ -89,12 +89,12 @@ class PatchGraph(nn.Module):
         width, self.heads = config.graph_features, config.heads
         self.size, self.stride, self.padding = config.patch_size, config.patch_stride, config.patch_size // 2
         self.query, self.key, self.value = (
-            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), Slope()) for _ in range(3)
+            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), SharedPReLU()) for _ in range(3)
         )
         patch = width // config.heads * config.patch_size**2
         self.reduce_query, self.reduce_key = (
             nn.ModuleList(
-                nn.Sequential(nn.Linear(patch, config.patch_features), Slope()) for _ in range(config.heads)
+                nn.Sequential(nn.Linear(patch, config.patch_features), SharedPReLU()) for _ in range(config.heads)
             )
             for _ in range(2)
         )
@@ -162,7 +162,7 @@ class GraphBlock(nn.Module):
         super().__init__()
         self.first, self.activation, self.second = (
             GraphConvolution(config),
-            Slope(),
+            SharedPReLU(),
             GraphConvolution(config),
         )
         assert isinstance(self.second.norm, nn.BatchNorm2d)

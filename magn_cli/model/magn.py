@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from magn_cli.model.config import MagnConfig
-from magn_cli.model.graph import GraphBlock, GraphConvolution
-from magn_cli.model.slope import Slope
+from .config import MagnConfig
+from .graph import GraphBlock, GraphConvolution
+from .kernels.shared_prelu import SharedPReLU
 
 UNKNOWN_LEVEL = -1.0
 """What the level channel holds where the level is not known."""
@@ -117,7 +117,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(features, features, 3, padding=1)
-        self.activation = Slope()
+        self.activation = SharedPReLU()
         self.second = nn.Conv2d(features, features, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

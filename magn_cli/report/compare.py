@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from magn_cli import atomic, images
+from magn_cli import images
 from magn_cli.errors import ImageError, UsageError
+from magn_cli.files import atomic
 from magn_cli.images import Array, Metadata, Photo
 from magn_cli.report import page
 from magn_cli.report.gallery import REGION_SIDE, Gallery, State

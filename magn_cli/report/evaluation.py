@@ -10,10 +10,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from magn_cli.evaluation import metrics
-from magn_cli.evaluation.report import Result, title
+from magn_cli.evaluation.report import MethodResult, title
 from magn_cli.evaluation.run import Row
 from magn_cli.images import Array
-from magn_cli.report import figures, page, plots, tables
+from magn_cli.report import formatting, page, plots, tables
 from magn_cli.report.gallery import REGION_SIDE, Gallery, State
 from magn_cli.report.regions import most_different
 from magn_cli.tasks import Task
@@ -27,7 +27,7 @@ class Report:
         self._gallery, self._network = gallery, network
         self._numbers: dict[tuple[str, str, float | None, str], int] = {}
 
-    def add(self, results: Sequence[Result], shown: dict[str, Array], clean: Array) -> None:
+    def add(self, results: Sequence[MethodResult], shown: dict[str, Array], clean: Array) -> None:
         """Take one picture as every method left it.
 
         Args:
@@ -42,8 +42,8 @@ class Report:
         regions = most_different(shown[judged], clean, REGION_SIDE)
 
         def state(label: str, method: str) -> State:
-            notes = [figures.decibel(metrics.psnr(r.of(shown[method]), r.of(clean))) for r in regions]
-            return State(label, shown[method], figures.decibel(rows[method].psnr), notes)
+            notes = [formatting.decibel(metrics.psnr(r.of(shown[method]), r.of(clean))) for r in regions]
+            return State(label, shown[method], formatting.decibel(rows[method].psnr), notes)
 
         states = [state(self._label(method), method) for method in rows]
         states.append(State("clean", clean, "", [""] * len(regions)))
@@ -52,7 +52,7 @@ class Report:
         about = ", ".join(filter(None, [first.dataset, first.task.name, _level(first, row)]))
         number = self._gallery.add(
             row.name,
-            f"{about}." if judged == tables.INPUT else f"{about}: {figures.signed(gain)} dB.",
+            f"{about}." if judged == tables.INPUT else f"{about}: {formatting.signed(gain)} dB.",
             states,
             regions,
             rank=gain if math.isfinite(gain) else math.inf,
@@ -60,7 +60,12 @@ class Report:
         self._numbers[(first.dataset, first.task.name, first.level, row.name)] = number
 
     def draw(
-        self, results: Sequence[Result], settings: dict[str, str], *, limit: float, beside: Path | None = None
+        self,
+        results: Sequence[MethodResult],
+        settings: dict[str, str],
+        *,
+        limit: float,
+        beside: Path | None = None,
     ) -> str:
         """Return the page.
 
@@ -101,18 +106,18 @@ class Report:
     def _label(self, method: str) -> str:
         return {tables.INPUT: "degraded", self._network: "restored"}.get(method, method)
 
-    def _of_networks(self, results: Sequence[Result]) -> Iterable[list[Result]]:
+    def _of_networks(self, results: Sequence[MethodResult]) -> Iterable[list[MethodResult]]:
         for _, group in groupby(results, key=lambda r: r.dataset):
             every = list(group)
             if any(r.method == self._network for r in every):
                 yield [r for r in every if r.method in (tables.INPUT, self._network)]
 
 
-def _level(result: Result, row: Row) -> str:
+def _level(result: MethodResult, row: Row) -> str:
     scale = result.task.scale
     return "" if scale is None or row.level is None else f"{scale.name} {row.level:g}"
 
 
-def _levels(task: Task, results: Sequence[Result]) -> str:
+def _levels(task: Task, results: Sequence[MethodResult]) -> str:
     levels = dict.fromkeys(r.level for r in results if r.task is task and r.level is not None)
     return f" at {task.scale.name} {', '.join(f'{level:g}' for level in levels)}" if task.scale and levels else ""

@@ -35,7 +35,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredState:
     """A state whose pixels are on disk."""
 
     label: str
@@ -46,7 +46,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Picture:
+class GalleryPicture:
     """A picture in all its states."""
 
     number: int
@@ -58,7 +58,7 @@ class Picture:
 
     width: int
     height: int
-    states: tuple[Kept, ...]
+    states: tuple[StoredState, ...]
     regions: tuple[Region, ...]
     """What to look at, the most important first."""
 
@@ -71,7 +71,7 @@ class Gallery:
 
     def __init__(self, beside: Path | None = None) -> None:
         """``beside``: the page, where the pictures shall stay beside it; else they lie with temporary files."""
-        self.pictures: list[Picture] = []
+        self.pictures: list[GalleryPicture] = []
         try:
             self._folder = tempfile.TemporaryDirectory(
                 prefix=".magn-" if beside else "magn-", dir=beside.absolute().parent if beside else None
@@ -118,8 +118,8 @@ class Gallery:
                 raise ImageError(
                     f"{name} cannot be kept for the page in {file.parent} ({error.strerror}); free some space."
                 ) from error
-            kept.append(Kept(state.label, state.note, state.region_notes, file))
-        self.pictures.append(Picture(number, name, about, width, height, tuple(kept), tuple(regions), rank))
+            kept.append(StoredState(state.label, state.note, state.region_notes, file))
+        self.pictures.append(GalleryPicture(number, name, about, width, height, tuple(kept), tuple(regions), rank))
         return number
 
 

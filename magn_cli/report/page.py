@@ -14,8 +14,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from magn_cli.report.fitting import Shown, embedded, linked
-from magn_cli.report.gallery import Picture
+from magn_cli.report.embedding import Shown, embedded, linked
+from magn_cli.report.gallery import GalleryPicture
 from magn_cli.version import __version__
 
 LIMIT = 25.0
@@ -23,7 +23,12 @@ LIMIT = 25.0
 
 
 def render(
-    template: str, pictures: Sequence[Picture], *, limit: float = LIMIT, beside: Path | None = None, **values: Any
+    template: str,
+    pictures: Sequence[GalleryPicture],
+    *,
+    limit: float = LIMIT,
+    beside: Path | None = None,
+    **values: Any,
 ) -> str:
     """Return a page as text.
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from magn_cli import plotting
+from magn_cli.report import plotting
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Plot:
 
     lines: Sequence[Line]
 
-    def told(self) -> str:
+    def description(self) -> str:
         """Return the figures in words, for those who do not see the plot."""
         return " ".join(
             f"{line.name}: {', '.join(f'{psnr:.2f} dB at {self.level} {level:g}' for level, psnr in line.points)}."
@@ -94,5 +94,5 @@ def _for_page(text: str, plot: Plot, number: int) -> str:
         f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {box[0]} role="img" '
         f'aria-labelledby="plot{number}-title plot{number}-told">'
         f'<title id="plot{number}-title">{escape(f"PSNR against {plot.level}, {plot.title}")}</title>'
-        f'<desc id="plot{number}-told">{escape(plot.told())}</desc>{rest}'
+        f'<desc id="plot{number}-told">{escape(plot.description())}</desc>{rest}'
     )

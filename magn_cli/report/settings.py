@@ -7,16 +7,16 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from magn_cli.evaluation.plan import Job, Method, Request
+from magn_cli.evaluation.plan import EvaluationJob, Method, Request
+from magn_cli.files import checksum
 from magn_cli.version import __version__
-from magn_cli.weights import integrity
-from magn_cli.weights.sources import locate
+from magn_cli.weights.resolve import locate
 
 
 def settings(
     command: str,
     request: Request,
-    work: Sequence[Job],
+    work: Sequence[EvaluationJob],
     methods: Mapping[str, Sequence[Method]],
     network: dict[str, Any],
 ) -> dict[str, str]:
@@ -49,7 +49,7 @@ def settings(
     return found
 
 
-def _degraded(request: Request, work: Sequence[Job]) -> str:
+def _degraded(request: Request, work: Sequence[EvaluationJob]) -> str:
     if request.degraded is not None:
         return f"pictures of {request.degraded}"
     tasks = {job.task.name for job in work}
@@ -60,17 +60,17 @@ def _degraded(request: Request, work: Sequence[Job]) -> str:
 def _network(task: str, method: Method, given: dict[str, Any]) -> dict[str, str]:
     import torch
 
-    from magn_cli.restoration.device import describe
+    from magn_cli.runtime.device import describe
 
     assert method.network is not None
     runner = method.network.restorer
     path = locate(task, given["preset"], given["weights"])
     threads = f", {torch.get_num_threads()} threads" if runner.device.type == "cpu" else ""
-    told = {"given": "told to the network", "unknown": "not told to the network"}.get(method.told)
+    level_input = {"given": "told to the network", "unknown": "not told to the network"}.get(method.level_input)
     return {
         "network": f"{method.name} for {task}, {path.name}",
-        "sha256": integrity.of(path),
-        **({"level": told} if told else {}),
+        "sha256": checksum.of(path),
+        **({"level": level_input} if level_input else {}),
         "device": f"{describe(runner.device)}{threads}",
         "precision": str(runner.dtype).removeprefix("torch."),
     }

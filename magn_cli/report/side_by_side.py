@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from magn_cli import plotting
 from magn_cli.images import Array, change_depth
+from magn_cli.report import plotting
 from magn_cli.report.regions import Region, most_different
 
 MARGIN, GAP, LINE = 24, 8, 28
@@ -19,12 +19,12 @@ NARROWEST, WIDEST, HIGHEST = 400, 784, 1200
 
 PARTS, PART_SIDE = 3, 64
 
-Pixels = NDArray[np.uint8]
+Canvas = NDArray[np.uint8]
 
 
 def side_by_side(
     before: Array, after: Array, alpha: Array | None = None, labels: Sequence[str] = ("before", "after")
-) -> Pixels:
+) -> Canvas:
     """Return ``(H, W, 3)``: both pictures, and under each its parts where most changed, framed and numbered.
 
     Args:
@@ -58,7 +58,7 @@ def side_by_side(
     return np.asarray(sheet)
 
 
-def _seen(pixels: Array, alpha: Array | None) -> Pixels:
+def _seen(pixels: Array, alpha: Array | None) -> Canvas:
     picture = change_depth(pixels, np.uint8)
     if picture.ndim == 2:
         picture = np.dstack([picture] * 3)

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from magn_cli.evaluation.report import Result, title
+from magn_cli.evaluation.report import MethodResult, title
 from magn_cli.evaluation.run import ssim_name
-from magn_cli.report import figures
+from magn_cli.report import formatting
 from magn_cli.report.plots import Line, Plot
 
 INPUT = "input"
 """What the evaluation calls the degraded picture as a method."""
 
 
-def gains(results: Sequence[Result]) -> str | None:
+def gains(results: Sequence[MethodResult]) -> str | None:
     """Return in a sentence what the network gains on one set; None where no number says that."""
     inputs = {r.level: r.mean.psnr for r in results if r.method == INPUT}
     ours = [r for r in results if r.method != INPUT and r.level in inputs]
@@ -24,17 +24,17 @@ def gains(results: Sequence[Result]) -> str | None:
     if not found or not all(map(math.isfinite, found)):
         return None
     form = ".2f" if min(found) > 0 else "+.2f"
-    low, high = (figures.number(f(found), form) for f in (min, max))
+    low, high = (formatting.number(f(found), form) for f in (min, max))
     span = low if low == high else f"{low} to {high}"
     verb = "gains" if min(found) > 0 else "changes PSNR by"
     pictures = max(len(r.rows) for r in ours)
     return (
-        f"{figures.method(ours[0])} {verb} {span} dB on {ours[0].dataset}, the mean over "
+        f"{formatting.method(ours[0])} {verb} {span} dB on {ours[0].dataset}, the mean over "
         f"{pictures} picture{'s' if pictures > 1 else ''}{' at each level' if len(found) > 1 else ''}."
     )
 
 
-def means(results: Sequence[Result], heading: str, network: str | None) -> dict[str, Any]:
+def means(results: Sequence[MethodResult], heading: str, network: str | None) -> dict[str, Any]:
     """Return the means of one protocol and task, for the template."""
     own = [r for r in results if title(r.protocol, r.task) == heading]
     scale = own[0].task.scale
@@ -53,12 +53,12 @@ def means(results: Sequence[Result], heading: str, network: str | None) -> dict[
             first = result.level != seen
             cells = [
                 *([f"{result.level:g}" if first and result.level is not None else ""] if has_level else []),
-                figures.method(result),
-                figures.number(whole.psnr, ".2f"),
-                "" if result.method == INPUT else figures.number(gain, "+.2f"),
-                figures.number(result.ssim, ".4f"),
-                *([figures.number(whole.psnr_b, ".2f")] if blocking else []),
-                "" if result.method == INPUT else figures.number(speed, ".2f"),
+                formatting.method(result),
+                formatting.number(whole.psnr, ".2f"),
+                "" if result.method == INPUT else formatting.number(gain, "+.2f"),
+                formatting.number(result.ssim, ".4f"),
+                *([formatting.number(whole.psnr_b, ".2f")] if blocking else []),
+                "" if result.method == INPUT else formatting.number(speed, ".2f"),
             ]
             kind = "input" if result.method == INPUT else "ours" if result.method == network else "other"
             rows.append({"cells": cells, "printed": _printed(result), "kind": kind, "first": first})
@@ -76,17 +76,17 @@ def means(results: Sequence[Result], heading: str, network: str | None) -> dict[
     }
 
 
-def _printed(result: Result) -> list[str]:
+def _printed(result: MethodResult) -> list[str]:
     cell, other = result.against(), result.printed()["best_other"]
     return [
         f"{cell.method} {cell.psnr:.2f} / {cell.ssim:.4f}" if cell else "",
-        figures.number(round(result.mean.psnr, 2) - cell.psnr, "+.2f") if cell else "",
+        formatting.number(round(result.mean.psnr, 2) - cell.psnr, "+.2f") if cell else "",
         f"{other.method} {other.psnr:.2f} / {other.ssim:.4f}" if other and result.method != INPUT else "",
     ]
 
 
 def each_picture(
-    results: Sequence[Result], numbers: Mapping[tuple[str, str, float | None, str], int]
+    results: Sequence[MethodResult], numbers: Mapping[tuple[str, str, float | None, str], int]
 ) -> dict[str, Any]:
     """Return the table of all pictures.
 
@@ -97,7 +97,7 @@ def each_picture(
     several = {
         "set": len({r.dataset for r in others}) > 1,
         "level": any(row.level is not None for r in others for row in r.rows),
-        "method": len({figures.method(r) for r in others}) > 1,
+        "method": len({formatting.method(r) for r in others}) > 1,
     }
     words = ["picture", *(name for name in ("set", "method") if several[name])]
     columns = [*words, *(["level"] if several["level"] else []), "input PSNR", "PSNR", "gain", "SSIM"]
@@ -115,19 +115,19 @@ def each_picture(
             ssim = getattr(row, ssim_name(result.task, result.protocol))
             cells = [
                 *([(result.dataset,) * 2] if several["set"] else []),
-                *([(figures.method(result),) * 2] if several["method"] else []),
-                *([figures.sortable(row.level, "g")] if several["level"] else []),
-                figures.sortable(before, ".2f"),
-                figures.sortable(row.psnr, ".2f"),
-                figures.sortable(row.psnr - before, "+.2f"),
-                figures.sortable(ssim, ".4f"),
-                *([figures.sortable(row.psnr_b, ".2f")] if blocking else []),
+                *([(formatting.method(result),) * 2] if several["method"] else []),
+                *([formatting.sortable(row.level, "g")] if several["level"] else []),
+                formatting.sortable(before, ".2f"),
+                formatting.sortable(row.psnr, ".2f"),
+                formatting.sortable(row.psnr - before, "+.2f"),
+                formatting.sortable(ssim, ".4f"),
+                *([formatting.sortable(row.psnr_b, ".2f")] if blocking else []),
             ]
             rows.append({"name": row.name, "target": numbers.get(key), "cells": cells})
     return {"columns": columns + (["PSNR-B"] if blocking else []), "words": len(words), "rows": rows}
 
 
-def plots_of(results: Sequence[Result], network: str | None) -> list[Plot]:
+def plots_of(results: Sequence[MethodResult], network: str | None) -> list[Plot]:
     """Return a plot for each set that was measured at several levels."""
     found = []
     for dataset, every in groupby(results, key=lambda r: r.dataset):
@@ -147,8 +147,8 @@ def plots_of(results: Sequence[Result], network: str | None) -> list[Plot]:
     return found
 
 
-def _line(method: str, results: Sequence[Result], network: str | None) -> Line:
+def _line(method: str, results: Sequence[MethodResult], network: str | None) -> Line:
     kind = "input" if method == INPUT else "ours" if method == network else "other"
     measured = [(r.level, r.mean.psnr) for r in results]
     points = [(level, psnr) for level, psnr in measured if level is not None and math.isfinite(psnr)]
-    return Line(figures.method(results[0]), kind, points)
+    return Line(formatting.method(results[0]), kind, points)

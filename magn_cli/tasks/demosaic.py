@@ -53,10 +53,10 @@ class Demosaic(Task):
         """
         if photo.mosaic is None:
             return options
-        told, given = photo.mosaic.pattern, options.get("pattern", photo.mosaic.pattern)
-        if given != told:
-            raise ImageError(f"the file says that its pattern is {told}, not {given}; leave --pattern away.")
-        return {**options, "pattern": told}
+        stated, given = photo.mosaic.pattern, options.get("pattern", photo.mosaic.pattern)
+        if given != stated:
+            raise ImageError(f"the file says that its pattern is {stated}, not {given}; leave --pattern away.")
+        return {**options, "pattern": stated}
 
     def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
         """Return the mosaic as three channels in GRBG, from a CFA ``(H, W)`` or a mosaic ``(H, W, 3)``.

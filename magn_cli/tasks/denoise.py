@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from magn_cli.analysis.noise import estimate_sigma
 from magn_cli.camera import camera_noise, draw_camera, draw_sharpness
 from magn_cli.errors import UsageError
 from magn_cli.images import Photo
 from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Task, TrainingPair
-from magn_cli.tasks.sigma import estimate_sigma
 
 CAMERA_SIGMA = 0.6, 35.0
 """Lowest and highest noise of a camera in training, drawn evenly on a logarithmic scale."""

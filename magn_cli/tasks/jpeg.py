@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from magn_cli.analysis.jpeg_blocks import BLOCKS, NO_BLOCKS, SIDE, find_grid
+from magn_cli.analysis.quantization import nearest_quality
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.images import Photo, as_stored, from_float, to_float
 from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Sample, Task, as_rgb
-from magn_cli.tasks.blocks import BLOCKS, NO_BLOCKS, SIDE, find_grid
-from magn_cli.tasks.quantization import nearest_quality
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 DEFAULT_SUBSAMPLING = "4:2:0"

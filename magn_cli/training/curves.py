@@ -6,7 +6,8 @@ import io
 import logging
 from pathlib import Path
 
-from magn_cli import atomic, plotting
+from magn_cli.files import atomic
+from magn_cli.report import plotting
 from magn_cli.training import record
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from magn_cli.restoration.device import choose_device, compute_exactly
+from magn_cli.runtime.device import choose_device
+from magn_cli.runtime.precision import compute_exactly
 
 PATIENCE = timedelta(hours=2)
 """How long processes wait for the first one, which looks through the photographs and validates."""

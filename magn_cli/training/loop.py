@@ -22,16 +22,16 @@ from torch.utils.data import DataLoader
 from magn_cli.errors import TrainingError, WeightsError
 from magn_cli.model import Magn
 from magn_cli.model.graph import ScoreScale
-from magn_cli.restoration.device import choose_type
+from magn_cli.runtime.precision import choose_type
 from magn_cli.tasks import get_task
-from magn_cli.training import initial
+from magn_cli.training import finetune
 from magn_cli.training.engine import Engine
+from magn_cli.training.finetune import Taken
 from magn_cli.training.health import Health, Vitals
-from magn_cli.training.initial import Taken
 from magn_cli.training.optimizer import Optimizer
 from magn_cli.training.pace import Interval, Speed
 from magn_cli.training.patches import Order, Pairs
-from magn_cli.training.recipe import FREE_ON_RESUME, Recipe, differences
+from magn_cli.training.recipe import FREE_ON_RESUME, TrainingRecipe, differences
 from magn_cli.training.record import Progress, Record
 from magn_cli.training.schedule import learning_rate
 from magn_cli.training.state import load_state, save_state
@@ -45,12 +45,12 @@ PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp1
 SHARE_OF_STEPS = 0.95
 """What of the time goes to steps; the rest to validation and to writing states."""
 
-MOST_OVERFLOWS = 20
+MAX_OVERFLOWS = 20
 """Steps in a row that half precision may skip while it looks for its scale."""
 
 
 @dataclass
-class Stand:
+class TrainerState:
     """How far a run is: all that changes but tensors."""
 
     step: int = 0
@@ -70,7 +70,7 @@ class Stand:
 class Trainer:
     """One run in one folder: ``state.pt`` (for resuming), ``log.csv``, ``<preset>-<task>.safetensors``."""
 
-    recipe: Recipe
+    recipe: TrainingRecipe
     out: Path
     engine: Engine
     about: dict[str, Any] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class Trainer:
         self.model = cast(Magn, self.engine.prepare(plain))
         self.optimizer = Optimizer(self.model, options.optimizer, options.learning_rate)
         self.scaler = torch.amp.GradScaler(self.engine.device.type, enabled=self.dtype == torch.float16)
-        self.stand = Stand(length=None if options.max_minutes else options.max_steps)
+        self.state = TrainerState(length=None if options.max_minutes else options.max_steps)
         self._wrapped = self.engine.wrap(self.model)
         self._forward: Callable[[Tensor, Tensor], Tensor] = self._wrapped
         if options.compile:
@@ -125,7 +125,7 @@ class Trainer:
 
     def start_from(self, path: Path) -> Taken:
         """Take over what fits of a checkpoint; errors as of :func:`initial.start_from`."""
-        taken = initial.start_from(path, self.model)
+        taken = finetune.start_from(path, self.model)
         self._averaged().load_state_dict(self.model.state_dict())
         self.origin = taken.source
         return taken
@@ -148,14 +148,14 @@ class Trainer:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        self.stand, self.origin = Stand(**state["stand"]), state["origin"]
+        self.state, self.origin = TrainerState(**state["stand"]), state["origin"]
         if state.get("command"):
             self.about = {**self.about, "command": state["command"], "resumed": self.about.get("command")}
         for name, generator in _generators(self.engine.device):
             if name in state["random"]:
                 generator.set_state(state["random"][name])
         if any(key in ("training.max_steps", "training.max_minutes") for key, _, _ in changed):
-            self.stand.length = None if self.options.max_minutes else self.options.max_steps
+            self.state.length = None if self.options.max_minutes else self.options.max_steps
         said = [
             f"{key.rpartition('.')[2]} is {_shown(now)} now, it was {_shown(then)}" for key, then, now in changed
         ]
@@ -164,7 +164,7 @@ class Trainer:
             said.append("the photographs are not the same as before, so this is not the run it would have been")
         if before[1] != now[1]:
             said.append("the photographs to validate on are not the same as before, so the best begins anew")
-            self.stand.best_psnr = -math.inf
+            self.state.best_psnr = -math.inf
         return said
 
     def run(
@@ -182,7 +182,7 @@ class Trainer:
         stays on disk.
         """
         validation = Validation(validate, self.task, self.recipe.pairs) if self.engine.first else None
-        record = Record(self.out, self.stand.step, self.tensorboard) if self.engine.first else None
+        record = Record(self.out, self.state.step, self.tensorboard) if self.engine.first else None
         pairs = Pairs(train, self.task, self.config.window, self.recipe.pairs, self.options.seed)
         self._batches = iter(self._loader(pairs))
         self.model.train()
@@ -203,38 +203,38 @@ class Trainer:
         report: Callable[[Progress], None],
         should_stop: Callable[[], bool],
     ) -> bool:
-        known = self.stand.best_vitals
-        health, interval = Health(Vitals(*known) if known else None), Interval(self.stand.minutes)
+        known = self.state.best_vitals
+        health, interval = Health(Vitals(*known) if known else None), Interval(self.state.minutes)
         largest = 0.0
         scales = [m for m in self.model.modules() if isinstance(m, ScoreScale)]
-        speed = Speed(self.stand.step)
+        speed = Speed(self.state.step)
         if self._finished() and record:
             self._write(self.checkpoint_path)
         stop = False
         while not (stop or self._finished()):
             for scale in scales:
-                scale.watch = (self.stand.step + 1) % LOG_EVERY == 0
+                scale.watch = (self.state.step + 1) % LOG_EVERY == 0
             loss, gradient, stop = self._step(interval, should_stop())
-            self.stand.step += 1
-            self.stand.minutes = interval.minutes()
+            self.state.step += 1
+            self.state.minutes = interval.minutes()
             self._measure_length(speed)
             interval.add(loss, gradient, self.options.batch)
-            if (grown := health.look(self.stand.step, loss, gradient, largest)) is not None:
+            if (grown := health.look(self.state.step, loss, gradient, largest)) is not None:
                 raise TrainingError(self._diverged(grown))
-            self.stand.best_vitals = astuple(health.best) if health.best else None
+            self.state.best_vitals = astuple(health.best) if health.best else None
             # Whoever asks to stop may not wait long: no validation then.
-            validates = self._finished() or self.stand.step % self.options.validate_every == 0
-            logs = stop or validates or self.stand.step % LOG_EVERY == 0
+            validates = self._finished() or self.state.step % self.options.validate_every == 0
+            logs = stop or validates or self.state.step % LOG_EVERY == 0
             if logs:
                 largest = max((float(s.largest) for s in scales if s.largest is not None), default=0.0)
             if logs and record:
                 quality = self._validate(validation) if validates else None
-                rate = learning_rate(self.options, self.stand.step - 1, self.stand.length)
-                progress = interval.close(self.stand.step, rate, largest, quality)
+                rate = learning_rate(self.options, self.state.step - 1, self.state.length)
+                progress = interval.close(self.state.step, rate, largest, quality)
                 record.add(progress)
                 report(progress)
                 self._keep_best(quality)
-            if record and (stop or self._finished() or self.stand.step % self.options.save_every == 0):
+            if record and (stop or self._finished() or self.state.step % self.options.save_every == 0):
                 self._save_if_healthy(health, stop or self._finished())
             if logs:
                 interval.open()
@@ -259,7 +259,7 @@ class Trainer:
             "fingerprints": list(self.fingerprints),
             "origin": self.origin,
             "command": self.about.get("command"),
-            "stand": vars(self.stand).copy(),
+            "stand": vars(self.state).copy(),
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -277,15 +277,15 @@ class Trainer:
         return cast(Magn, self.averaged.module)
 
     def _keep_best(self, quality: Quality | None) -> None:
-        if quality is not None and quality.psnr > self.stand.best_psnr:
-            self.stand.best_psnr = quality.psnr
+        if quality is not None and quality.psnr > self.state.best_psnr:
+            self.state.best_psnr = quality.psnr
             self._write(self.best_path)
 
     def _write(self, path: Path) -> None:
         training = {
             **self.about,
-            "steps": self.stand.step,
-            "minutes": round(self.stand.minutes, 1),
+            "steps": self.state.step,
+            "minutes": round(self.state.minutes, 1),
             "device": str(self.engine.device.type),
             "recipe": self._recipe_values(),
             **({"init": self.origin} if self.origin else {}),
@@ -299,7 +299,7 @@ class Trainer:
             raise TrainingError(str(error)) from error
 
     def _finished(self) -> bool:
-        return self.stand.length is not None and self.stand.step >= self.stand.length
+        return self.state.length is not None and self.state.step >= self.state.length
 
     def _loader(self, pairs: Pairs) -> DataLoader[Any]:
         engine, options = self.engine, self.options
@@ -308,7 +308,7 @@ class Trainer:
             # A CPU that trains has no core to spare: there a process of its own costs more than what it does.
             share = (os.cpu_count() or 1) // 2 // engine.world
             workers = 0 if engine.device.type == "cpu" else max(1, min(8, share))
-        order = Order(self.stand.step, options.batch, options.accumulate, engine.rank, engine.world)
+        order = Order(self.state.step, options.batch, options.accumulate, engine.rank, engine.world)
         return DataLoader(
             pairs,
             batch_sampler=order,
@@ -323,7 +323,7 @@ class Trainer:
     def _step(self, interval: Interval, stop: bool) -> tuple[float, float, bool]:
         """One optimizer step: mean loss over all processes, norm of the gradient, whether any wants to stop."""
         options, engine = self.options, self.engine
-        self.optimizer.set_rate(learning_rate(options, self.stand.step, self.stand.length))
+        self.optimizer.set_rate(learning_rate(options, self.state.step, self.state.length))
         self.optimizer.zero_grad()
         total = 0.0
         for part in range(options.accumulate):
@@ -341,10 +341,10 @@ class Trainer:
         self._check(value, gradient)
         finite = math.isfinite(gradient)
         if finite:
-            usual = self.stand.usual_gradient or gradient
+            usual = self.state.usual_gradient or gradient
             most = options.clip * usual if options.clip else math.inf
             self.optimizer.clip(most, norm)
-            self.stand.usual_gradient = 0.99 * usual + 0.01 * min(gradient, most)
+            self.state.usual_gradient = 0.99 * usual + 0.01 * min(gradient, most)
         self.optimizer.step(self.scaler, finite)
         if finite:
             self.averaged.update_parameters(self.model)
@@ -352,28 +352,28 @@ class Trainer:
 
     def _check(self, loss: float, gradient: float) -> None:
         if math.isfinite(loss) and math.isfinite(gradient):
-            self.stand.overflows = 0
+            self.state.overflows = 0
             return
-        self.stand.overflows += 1
-        if not (self.scaler.is_enabled() and math.isfinite(loss) and self.stand.overflows <= MOST_OVERFLOWS):
+        self.state.overflows += 1
+        if not (self.scaler.is_enabled() and math.isfinite(loss) and self.state.overflows <= MAX_OVERFLOWS):
             raise TrainingError(self._diverged(f"the loss is {loss:g}, the gradient {gradient:g}"))
 
     def _diverged(self, grown: str) -> str:
-        what = f"training diverged at step {self.stand.step}: {grown}; "
+        what = f"training diverged at step {self.state.step}: {grown}; "
         if self.state_path.exists():
             return what + "the state before is kept: go on from it with --resume and a smaller --learning-rate."
         return what + "start with a smaller --learning-rate."
 
     def _measure_length(self, speed: Speed) -> None:
         """Turn ``max_minutes`` into steps, in all processes into the same number."""
-        if self.stand.length is not None:
+        if self.state.length is not None:
             return
-        elapsed, minutes = self.engine.mean(speed.elapsed(self.stand.step), self.stand.minutes)
-        seconds = speed.seconds_a_step(self.stand.step, elapsed, self.options.max_minutes * 60)
+        elapsed, minutes = self.engine.mean(speed.elapsed(self.state.step), self.state.minutes)
+        seconds = speed.seconds_a_step(self.state.step, elapsed, self.options.max_minutes * 60)
         if seconds is not None:
             left = max(0.0, self.options.max_minutes - minutes) * 60 * SHARE_OF_STEPS
-            self.stand.length = self.stand.step + max(1, int(left / seconds))
-            log.info("%g minutes are %d steps", self.options.max_minutes, self.stand.length)
+            self.state.length = self.state.step + max(1, int(left / seconds))
+            log.info("%g minutes are %d steps", self.options.max_minutes, self.state.length)
 
 
 def loss_of(kind: str, restored: Tensor, degraded: Tensor, clean: Tensor) -> Tensor:

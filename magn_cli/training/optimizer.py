@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from magn_cli.training.muon import Muon
 
-LEAST_SIDE = 32
+MIN_SIDE = 32
 """Weights with fewer rows or columns than this, such as the tail's, are left to AdamW with biases and slopes."""
 
 
@@ -89,7 +89,7 @@ class Optimizer:
 
 
 def _is_matrix(parameter: Tensor) -> bool:
-    return parameter.ndim >= 2 and min(len(parameter), parameter[0].numel()) >= LEAST_SIDE
+    return parameter.ndim >= 2 and min(len(parameter), parameter[0].numel()) >= MIN_SIDE
 
 
 def _as_matrix(tensor: Tensor, like: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from magn_cli import gray, images
+from magn_cli import images
+from magn_cli.images import gray
 from magn_cli.model import UNKNOWN_LEVEL
 from magn_cli.tasks import PairOptions, Pixels, Task, as_rgb
 
@@ -43,12 +44,16 @@ class Pairs(Dataset[tuple[Tensor, Tensor, Tensor]]):
         if rng.random() < self.options.gray:
             clean = (gray.luma if rng.random() < 0.5 else gray.gray)(clean)
         pair = self.task.training_pair(clean, rng, self.options)
-        told = UNKNOWN_LEVEL
+        level_input = UNKNOWN_LEVEL
         if self.task.scale is not None and pair.level is not None and rng.random() >= self.options.unknown:
-            told = self.task.scale.to_network(pair.level)
+            level_input = self.task.scale.to_network(pair.level)
         known = {name: value for name, value in pair.options.items() if name in self.task.options}
-        seen = self.task.network_input(pair.degraded[inner], **known)
-        return _tensor(seen), _tensor(as_rgb(pair.clean[inner])), torch.tensor(told, dtype=torch.float32)
+        network_input = self.task.network_input(pair.degraded[inner], **known)
+        return (
+            _tensor(network_input),
+            _tensor(as_rgb(pair.clean[inner])),
+            torch.tensor(level_input, dtype=torch.float32),
+        )
 
     def _cut(self, photo: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Pixels, tuple[slice, slice]]:
         """A crop with its context, turned and mirrored, and where the crop lies in it."""

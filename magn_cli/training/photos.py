@@ -13,10 +13,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from magn_cli import atomic, images
+from magn_cli import images
 from magn_cli.errors import ImageError, TrainingError
+from magn_cli.files import atomic
 from magn_cli.tasks import as_rgb
-from magn_cli.training.likeness import Hashes
+from magn_cli.training.leakage import Hashes
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ FORMAT = 1
 HELD_OUT_EVERY = 32
 """One photo in this many is kept for validation."""
 
-FEWEST_TO_SPLIT = 8
+MIN_TO_SPLIT = 8
 """With fewer photos than this, validation looks at those that are trained on."""
 
 Rgb = NDArray[np.uint8]
@@ -155,7 +156,7 @@ def named(folders: Sequence[str]) -> Iterator[tuple[str, images.Array]]:
 def split(photos: Photos) -> tuple[Part, Part]:
     """Return photos to train on and photos to validate on; the same ones where there are very few."""
     everything = range(len(photos))
-    if len(photos) < FEWEST_TO_SPLIT:
+    if len(photos) < MIN_TO_SPLIT:
         log.warning("with so few photographs, validation looks at the ones that are trained on")
         return photos.part(everything), photos.part(everything)
     held = everything[::HELD_OUT_EVERY]

@@ -12,8 +12,8 @@ from typing import Any
 
 import tomli_w
 
-from magn_cli import atomic
 from magn_cli.errors import TrainingError, UsageError
+from magn_cli.files import atomic
 from magn_cli.model import PRESETS, MagnConfig
 from magn_cli.tasks import PairOptions, Task, get_task
 from magn_cli.training.options import TrainingOptions
@@ -25,7 +25,7 @@ FOLDERS = ("data", "validate", "exclude")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """Everything that decides a run. ``recipes/example.toml`` tells of each key what it does."""
 
     task: str = ""
@@ -87,7 +87,7 @@ def read(path: Path) -> Values:
         raise UsageError(f"{path} is no valid TOML ({error}); see recipes/example.toml.") from error
 
 
-def write(path: Path, recipe: Recipe) -> None:
+def write(path: Path, recipe: TrainingRecipe) -> None:
     """Write a recipe as TOML, whole or not at all."""
     try:
         atomic.write_bytes(path, tomli_w.dumps(recipe.to_values()).encode())
@@ -111,7 +111,7 @@ def check(values: Values, where: str) -> Values:
     ``where``: the file they come from, for the message.
     """
     kinds = {"network": MagnConfig, "pairs": PairOptions, "training": TrainingOptions}
-    _check_table({key: v for key, v in values.items() if key not in kinds}, Recipe(), where, "")
+    _check_table({key: v for key, v in values.items() if key not in kinds}, TrainingRecipe(), where, "")
     for name, kind in kinds.items():
         table = values.get(name, {})
         if not isinstance(table, dict):
@@ -120,7 +120,7 @@ def check(values: Values, where: str) -> Values:
     return values
 
 
-def resolve(values: Values) -> Recipe:
+def resolve(values: Values) -> TrainingRecipe:
     """Make a recipe of checked settings.
 
     Raises :class:`UsageError` where one makes no sense, or where task, preset or data are missing or unknown.
@@ -132,7 +132,7 @@ def resolve(values: Values) -> Recipe:
     top = {key: _tuples(v) for key, v in values.items() if key not in ("network", "pairs", "training")}
     pairs = PairOptions(**{key: _tuples(v) for key, v in values["pairs"].items()})
     training = TrainingOptions(**{key: _tuples(v) for key, v in values.get("training", {}).items()})
-    recipe = Recipe(**top, network=dict(values.get("network", {})), pairs=pairs, training=training)
+    recipe = TrainingRecipe(**top, network=dict(values.get("network", {})), pairs=pairs, training=training)
     if recipe.preset not in PRESETS:
         raise UsageError(f"there is no preset {recipe.preset!r}; use one of {', '.join(PRESETS)}.")
     if not recipe.data:

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from magn_cli import atomic
 from magn_cli.errors import TrainingError
+from magn_cli.files import atomic
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from magn_cli import atomic
 from magn_cli.errors import TrainingError
+from magn_cli.files import atomic
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from magn_cli import images
 from magn_cli.evaluation.metrics import psnr, ssim_gaussian
+from magn_cli.inference.restorer import Restorer
 from magn_cli.model import Magn
-from magn_cli.restoration.restorer import Restorer
 from magn_cli.tasks import PairOptions, Pixels, Task
 
 SIDE = 256
@@ -45,17 +45,17 @@ class Validation:
         for index in chosen:
             clean = images.to_float(_middle(photos[int(index)], task.alignment))
             for level in levels:
-                seen = task.network_input(task.degrade(clean, level, rng))
-                told = task.scale.to_network(level) if task.scale and level is not None else None
-                self.pictures.append((clean, seen, told))
-        self.before = float(np.mean([psnr(seen, clean) for clean, seen, _ in self.pictures]))
+                network_input = task.network_input(task.degrade(clean, level, rng))
+                level_input = task.scale.to_network(level) if task.scale and level is not None else None
+                self.pictures.append((clean, network_input, level_input))
+        self.before = float(np.mean([psnr(network_input, clean) for clean, network_input, _ in self.pictures]))
 
     def measure(self, model: Magn, device: torch.device, dtype: torch.dtype) -> Quality:
         """Restore the pictures with a network, in float32 or the half type given."""
         restorer = Restorer(model, device, dtype)
         decibels, similarities = [], []
-        for clean, seen, told in self.pictures:
-            restored = restorer.restore(seen, told).clip(0, 1)
+        for clean, network_input, level_input in self.pictures:
+            restored = restorer.restore(network_input, level_input).clip(0, 1)
             decibels.append(psnr(restored, clean))
             similarities.append(ssim_gaussian(restored, clean))
         after = float(np.mean(decibels))

@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from magn_cli import atomic
 from magn_cli.errors import WeightsError
+from magn_cli.files import atomic
 from magn_cli.model import Magn, MagnConfig
 from magn_cli.tasks import LevelScale
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from magn_cli.weights import hub, integrity
+from magn_cli.files import checksum
+from magn_cli.weights import hub
 from magn_cli.weights.card import model_card, trained
 from magn_cli.weights.checkpoint import load_checkpoint
 from magn_cli.weights.registry import as_toml, check_inside, entries
@@ -21,7 +22,7 @@ def push(path: Path, repo_id: str, card: str | None, private: bool) -> str:
     """
     check_inside(path.name, "the upload")
     about = load_checkpoint(path)[1]
-    sha256 = integrity.of(path, again=True)
+    sha256 = checksum.of(path, again=True)
     figures = next((e.figures for e in entries() if e.sha256.lower() == sha256), {})
     text = card
     if text is None:

@@ -14,7 +14,7 @@ import tomli_w
 
 from magn_cli.errors import NoSuchWeightsError, WeightsError
 from magn_cli.tasks import TASKS
-from magn_cli.weights import places
+from magn_cli.weights import paths
 
 REQUIRED = {"task": str, "preset": str}
 OPTIONAL = {
@@ -37,7 +37,7 @@ SOURCES = ("file", "repo_id", "missing")
 
 
 @dataclass(frozen=True)
-class Entry:
+class RegistryEntry:
     """One checkpoint of a registry. It has a ``file``, or a ``repo_id``, or says why it is ``missing``."""
 
     task: str
@@ -82,19 +82,19 @@ class Entry:
         return f"the {self.preset} weights for {self.task}"
 
 
-def entries() -> tuple[Entry, ...]:
+def entries() -> tuple[RegistryEntry, ...]:
     """Read the registries; the user's adds to the shipped one and overrides it, by task and preset.
 
     Raises :class:`WeightsError` naming file, line or key where one is broken.
     """
-    shipped, own = places.shipped_registry(), places.own_registry()
-    found = {(e.task, e.preset): e for e in read(shipped, places.BUNDLED)}
+    shipped, own = paths.shipped_registry(), paths.own_registry()
+    found = {(e.task, e.preset): e for e in read(shipped, paths.BUNDLED)}
     if own is not None and own.is_file():
         found.update({(e.task, e.preset): e for e in read(own, own.parent)})
     return tuple(found.values())
 
 
-def read(path: Path, folder: Path) -> Iterator[Entry]:
+def read(path: Path, folder: Path) -> Iterator[RegistryEntry]:
     """Yield the entries of one registry, whose files lie in ``folder``; errors as for :func:`entries`."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -122,7 +122,7 @@ def read(path: Path, folder: Path) -> Iterator[Entry]:
         yield entry
 
 
-def _entry(where: str, which: str, values: dict[str, Any], folder: Path) -> Entry:
+def _entry(where: str, which: str, values: dict[str, Any], folder: Path) -> RegistryEntry:
     kinds = REQUIRED | OPTIONAL
     for key in values.keys() - kinds.keys():
         raise WeightsError(f"{where} has an unknown key {key!r} in {which}; remove it.")
@@ -145,7 +145,7 @@ def _entry(where: str, which: str, values: dict[str, Any], folder: Path) -> Entr
         raise WeightsError(f"{where} has a figure in {which} that is no number; write dB.")
     for key in ("file", "filename"):
         check_inside(values.get(key, ""), f"{where}, {key!r} in {which}")
-    return Entry(folder=folder, **values)
+    return RegistryEntry(folder=folder, **values)
 
 
 def check_inside(name: str, where: str) -> None:
@@ -157,7 +157,7 @@ def check_inside(name: str, where: str) -> None:
         raise WeightsError(f"{where}: {name} is no safetensors file; other formats are not read.")
 
 
-def find(task: str, preset: str) -> Entry:
+def find(task: str, preset: str) -> RegistryEntry:
     """Return the entry for a task and preset.
 
     Raises :class:`NoSuchWeightsError` where there is none, or where it says that there is none yet.

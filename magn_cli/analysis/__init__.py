@@ -1,0 +1,1 @@
+"""What is seen in a picture: its noise, the blocks of JPEG, quantization tables."""

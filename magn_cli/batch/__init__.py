@@ -1,0 +1,24 @@
+"""Files in, files out: which pictures, where to, what is there already, and the run over all of them."""
+
+from magn_cli.batch.events import Done, Event, Failed, Kept, Working
+from magn_cli.batch.pace import Pace, in_words
+from magn_cli.batch.pipeline import PhotoNetwork, run
+from magn_cli.batch.planning import BatchPlan, plan
+from magn_cli.batch.targets import FORMATS, Job, check_folder
+
+__all__ = [
+    "FORMATS",
+    "BatchPlan",
+    "Done",
+    "Event",
+    "Failed",
+    "Job",
+    "Kept",
+    "Pace",
+    "PhotoNetwork",
+    "Working",
+    "check_folder",
+    "in_words",
+    "plan",
+    "run",
+]

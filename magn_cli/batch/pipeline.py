@@ -1,0 +1,258 @@
+"""The run itself: reading ahead and writing behind in threads, the network in between in the caller's thread."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from magn_cli.batch import events, files
+from magn_cli.batch.events import Done, Event, Failed, Kept, Working
+from magn_cli.batch.files import Folders, LoadedPhoto
+from magn_cli.batch.planning import BatchPlan
+from magn_cli.batch.targets import Job
+from magn_cli.errors import ImageError, MagnError
+from magn_cli.images import Photo, WriteOptions
+from magn_cli.inference.picture import Level, Restored
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 512 << 20
+"""Bytes of pictures, before and after, that are held at once; a picture that is larger is worked on alone."""
+
+AHEAD = 2
+"""Pictures that are read before their turn."""
+
+WRITERS = max(1, min(4, (os.cpu_count() or 1) // 2))
+"""Pictures that are written at once. A PNG of 1 megapixel takes 0.16 s of one core."""
+
+
+class PhotoNetwork(Protocol):
+    """What restores one photo, such as :class:`~magn_cli.inference.picture.PhotoRestorer`."""
+
+    mosaics: bool
+    """Whether it takes the mosaics of sensors."""
+
+    def restore(
+        self, photo: Photo, level: Level = "auto", progress: Callable[[float], None] = lambda done: None
+    ) -> Restored:
+        """Return the restored photo; ``progress`` is told the share that is done. Raises :class:`MagnError`."""
+
+
+def run(
+    plan: BatchPlan,
+    network: PhotoNetwork,
+    level: Level = "auto",
+    report: Callable[[Event], None] = lambda event: None,
+    *,
+    max_pixels: int | None = None,
+    options: WriteOptions | None = None,
+    stop_on_error: bool = False,
+) -> int:
+    """Restore what was planned.
+
+    A picture that fails is reported and the rest goes on, but for a disk that is full or read-only. Whatever ends
+    the run, an interruption included, each result is whole and in the journal, or is not there.
+
+    Args:
+        plan: has been checked.
+        network: restores one picture after the other, in the order of the plan.
+        level: see :meth:`PhotoRestorer.restore`.
+        report: is called in this thread with what happens.
+        max_pixels: refuse larger pictures.
+        options: of the files that are written.
+        stop_on_error: the first failure ends the run.
+
+    Returns the number of pictures that were not tried, since the run was ended by a failure.
+
+    Raises :class:`ImageError` where an output folder cannot be used, :class:`UsageError` where another run is at
+    work in it.
+    """
+    for source, error in plan.failures:
+        report(Failed(source, error))
+    if plan.failures and stop_on_error:
+        return len(plan.jobs)
+    for job in plan.kept:
+        report(Kept(job))
+    if not plan.jobs:
+        return 0
+    with Folders(plan, options) as folders:
+        return _Run(plan, network, level, report, folders, max_pixels, stop_on_error).go()
+
+
+class _Stopped(Exception):  # noqa: N818 - no error, but the end of the run
+    """A failure after which nothing more is tried."""
+
+
+@dataclass
+class _Ahead:
+    """A picture that is being read."""
+
+    job: Job
+    megapixels: float
+    loaded: Future[LoadedPhoto]
+
+    @property
+    def bytes(self) -> int:
+        """Of the picture before and after; guessed from its size until it is read."""
+        if self.loaded.done() and not self.loaded.cancelled() and self.loaded.exception() is None:
+            return 2 * self.loaded.result().bytes
+        return int(2 * 3 * 1e6 * self.megapixels)
+
+
+@dataclass
+class _Behind:
+    """A result that is being written."""
+
+    job: Job
+    done: Done
+    bytes: int
+    written: Future[float]
+
+
+class _Run:
+    def __init__(
+        self,
+        plan: BatchPlan,
+        network: PhotoNetwork,
+        level: Level,
+        report: Callable[[Event], None],
+        folders: Folders,
+        max_pixels: int | None,
+        stop_on_error: bool,
+    ) -> None:
+        self.network, self.level, self.report = network, level, report
+        self.folders, self.max_pixels, self.stop_on_error = folders, max_pixels, stop_on_error
+        self.waiting = deque(zip(plan.jobs, plan.megapixels, strict=True))
+        self.ahead: deque[_Ahead] = deque()
+        self.behind: list[_Behind] = []
+        self.in_work = 0
+        self.is_cut_short = False
+
+    def go(self) -> int:
+        """Return the number of pictures that were not tried."""
+        untried = 0
+        with ExitStack() as stack:
+            self.reader = stack.enter_context(ThreadPoolExecutor(1, "magn-read"))
+            self.writer = stack.enter_context(ThreadPoolExecutor(WRITERS, "magn-write"))
+            try:
+                while self.waiting or self.ahead:
+                    self._read_ahead()
+                    self._restore(self.ahead.popleft())
+                while self.behind:
+                    self._settle(self.behind[0])
+            except _Stopped:
+                untried = len(self.waiting) + len(self.ahead) + self.is_cut_short
+            finally:
+                # What is computed is written where that has begun; nothing new begins.
+                self.reader.shutdown(cancel_futures=True)
+                self.writer.shutdown(cancel_futures=True)
+                untried += self._settle_the_rest()
+        return untried
+
+    def _read_ahead(self) -> None:
+        while self.waiting and len(self.ahead) < AHEAD + (self.in_work == 0):
+            job, megapixels = self.waiting[0]
+            held = self.in_work + sum(a.bytes for a in self.ahead) + sum(b.bytes for b in self.behind)
+            if held and held + 6e6 * megapixels > IN_FLIGHT:
+                if self.ahead or self.in_work:
+                    return
+                self._settle(self.behind[0])
+                continue
+            self.waiting.popleft()
+            loading = self.reader.submit(files.load, job, self.max_pixels, self.network.mosaics)
+            self.ahead.append(_Ahead(job, megapixels, loading))
+
+    def _restore(self, one: _Ahead) -> None:
+        job = one.job
+        token = events.picture.set(job.source)
+        try:
+            self._advance(job, one.megapixels, 0.0)
+            loaded = one.loaded.result()
+            self.in_work = one.bytes
+            self._read_ahead()
+            photo, began = loaded.photo, time.perf_counter()
+            height, width = photo.pixels.shape[:2]
+            megapixels = height * width / 1e6
+            restored = self.network.restore(photo, self.level, partial(self._advance, job, one.megapixels))
+            seconds = loaded.seconds + time.perf_counter() - began
+            done = Done(job, photo, restored, megapixels, seconds)
+            writing = self.writer.submit(files.save, loaded, restored, self.folders)
+            self.behind.append(_Behind(job, done, self.in_work, writing))
+        except _Stopped:
+            # By a result before this one, which could not be written.
+            self.is_cut_short = True
+            raise
+        except Exception as error:
+            self._fail(job, error)
+        finally:
+            self.in_work = 0
+            events.picture.reset(token)
+        # A disk that is slower than the network.
+        while len(self.behind) > WRITERS + 1:
+            self._settle(self.behind[0])
+
+    def _advance(self, job: Job, megapixels: float, share: float) -> None:
+        for one in [one for one in self.behind if one.written.done()]:
+            self._settle(one)
+        self.report(Working(job, megapixels, share))
+
+    def _settle(self, one: _Behind) -> None:
+        """Wait until a result is written, and report it."""
+        try:
+            seconds = one.written.result()
+        except Exception as error:
+            self.behind.remove(one)
+            self._fail(one.job, error)
+        else:
+            self.behind.remove(one)
+            self.report(replace(one.done, seconds=one.done.seconds + seconds))
+
+    def _settle_the_rest(self) -> int:
+        """Report what was still being written when the run ended; return what was given up."""
+        given_up = 0
+        for one in list(self.behind):
+            if one.written.cancelled():
+                given_up += 1
+                continue
+            with suppress(_Stopped):
+                self._settle(one)
+        return given_up
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        self.report(Failed(job.source, _sentence(job, error), job))
+        if self.stop_on_error or _is_hopeless(error):
+            raise _Stopped from error
+
+
+def _sentence(job: Job, error: Exception) -> MagnError:
+    """Return an error that names the file and says what to do."""
+    if isinstance(error, MemoryError):
+        says = f"{job.source} needs more memory than there is; close other programs, or cut it into parts."
+    elif isinstance(error, MagnError):
+        if str(job.source) in str(error) or str(job.target) in str(error):
+            return error
+        says = f"{job.source}: {error}"
+    else:
+        what = " ".join(str(error).split()) or type(error).__name__
+        says = f"{job.source} met an error that magn does not know: {what}; set MAGN_DEBUG=1 for the traceback."
+    told = ImageError(says)
+    told.__cause__ = error
+    return told
+
+
+def _is_hopeless(error: BaseException | None) -> bool:
+    """Whether every other result would meet the same error: a disk that is full or read-only."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            return True
+        error = error.__cause__
+    return False

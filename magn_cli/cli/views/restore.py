@@ -1,0 +1,258 @@
+"""What ``magn restore`` says while it works: to people on stderr, to programs as JSON lines on stdout."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, Progress, TextColumn
+
+from magn_cli.cli import console
+from magn_cli.errors import MagnError
+from magn_cli.version import __version__
+
+if TYPE_CHECKING:
+    from magn_cli.batch import BatchPlan, Done, Event, Failed, Job
+    from magn_cli.report.compare import Comparison
+
+SCHEMA = 1
+
+SCROLLED_BY = 10
+"""From so many pictures on, the failures are told again at the end."""
+
+
+class RestoreView:
+    """Use as a context; call it with each event of a run; it counts."""
+
+    def __init__(
+        self, plan: BatchPlan, quiet: bool, as_json: bool, hidden: str = "", compared: Comparison | None = None
+    ) -> None:
+        """Take what is to be shown.
+
+        Args:
+            plan: of the run.
+            quiet: only errors.
+            as_json: write lines for programs.
+            hidden: what is left out of all texts, such as the folder that stands for a pipe.
+            compared: is given each picture that is done.
+        """
+        from magn_cli.batch import Pace
+
+        self.plan, self.quiet, self.as_json, self.hidden = plan, quiet, as_json, hidden
+        self.compared = compared
+        self.done = self.kept = 0
+        self.lacks_comparison = False
+        self.failures: list[str] = []
+        self.pace, self.began = Pace(sum(plan.megapixels)), time.monotonic()
+        self.sizes = dict(zip(plan.jobs, plan.megapixels, strict=True))
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[count]}", markup=False),
+            console=console.messages,
+            transient=True,
+            disable=quiet or not console.messages.is_terminal,
+        )
+
+    def __enter__(self) -> RestoreView:
+        self.emit(
+            "start", pictures=self.plan.total, megapixels=round(self.pace.total, 3), settings=self.plan.settings
+        )
+        self.bar.start()
+        self.line = self.bar.add_task("", total=self.pace.total or None, count="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show what happened."""
+        from magn_cli.batch import Done, Failed, Kept, Working
+
+        match event:
+            case Working(job, megapixels, share):
+                self.pace.work(job, megapixels, share)
+                count = f"{self._nth() + 1} of {self.plan.total}" if self.plan.total > 1 else f"{share:.0%}"
+                self.bar.update(
+                    self.line,
+                    description=console.visible(job.source.name),
+                    completed=self.pace.worked,
+                    total=self.pace.total or None,
+                    count=f"{count}{self._left(', ')}",
+                )
+            case Done():
+                self._show_done(event)
+            case Failed():
+                self._show_failed(event)
+            case Kept(job):
+                self.kept += 1
+                self.emit("kept", source=job.source, result=job.target)
+
+    def finish(self, untried: int) -> int:
+        """Sum up; return the exit code."""
+        code = 1 if self.failures or self.lacks_comparison else 0
+        if self.compared is not None and self.kept and not self.quiet:
+            console.say(
+                f"{self.kept} made before are not in the comparison; --overwrite makes and compares them again."
+            )
+        self._sum_up(untried, code)
+        if self.plan.total == 1 and self.done + len(self.failures) == 1:
+            return code
+        if self.failures:
+            says = f"{len(self.failures)} of {self.plan.total} pictures could not be restored"
+            again = "\n".join(f"  {self._text(failure)}" for failure in self.failures)
+            console.complain(f"{says}:\n{again}" if self.plan.total > SCROLLED_BY else f"{says}.")
+        if untried:
+            console.complain(f"stopped; {untried} of {self.plan.total} pictures were not tried.")
+        if not self.quiet:
+            from magn_cli.batch import in_words
+
+            before = f", {self.kept} made before with the same settings" if self.kept else ""
+            console.say(f"{self.done} restored{before}, in {in_words(time.monotonic() - self.began)}.")
+        return code
+
+    def interrupted(self) -> int:
+        """Say how far the run came; return the exit code."""
+        self._sum_up(self.plan.total - self.done - self.kept - len(self.failures), 130)
+        if self.plan.total == 1:
+            console.complain("interrupted; nothing half done was kept.")
+        else:
+            console.complain(
+                f"interrupted after {self._nth()} of {self.plan.total} pictures, each of them whole; "
+                + (
+                    "the same command begins again."
+                    if self.plan.overwrite
+                    else "the same command goes on with the rest."
+                )
+            )
+        return 130
+
+    def preview(self) -> int:
+        """Say what would be done; return the exit code. Raises :class:`UsageError` where it would be refused."""
+        from magn_cli.batch import Failed
+
+        for source, error in self.plan.failures:
+            self(Failed(source, error))
+        rows: list[tuple[str, Job, dict[str, Any], str]] = []
+        for job, size in self.sizes.items():
+            rows.append(("planned", job, {"megapixels": round(size, 3)}, f"{size:.1f} megapixels"))
+        rows += [("kept", job, {}, "made before with the same settings") for job in self.plan.kept]
+        rows += [("refused", r.job, {"reason": r.reason}, f"refused: it {r.reason}") for r in self.plan.refusals]
+        for name, job, fields, says in sorted(rows, key=lambda row: row[1].source):
+            self.emit(name, source=job.source, result=job.target, **fields)
+            if not self.as_json:
+                line = self._text(f"{job.source} -> {job.target} ({says})")
+                console.results.print(console.visible(line), markup=False)
+        if not self.quiet:
+            console.say(
+                f"{len(self.plan.jobs)} to restore ({sum(self.plan.megapixels):.1f} megapixels), "
+                f"{len(self.plan.kept)} made before, {len(self.plan.refusals)} refused; nothing was written."
+            )
+        self.plan.check()
+        return 1 if self.failures else 0
+
+    def tell(self, text: str) -> None:
+        """Show what the library logged, with the picture that it is about."""
+        from magn_cli.batch.events import picture
+
+        source = picture.get()
+        if self.as_json:
+            self.emit("warning", source=source, message=text)
+        named = source is None or source.name in text or self.plan.total == 1
+        console.say(self._text(text if named else f"{source.name}: {text}"))  # type: ignore[union-attr]
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """Write a line for programs, where it is asked for."""
+        if not self.as_json:
+            return
+        document = {"schema": SCHEMA, "event": event, "time": round(time.time(), 3)}
+        if event == "start":
+            document["magn"] = __version__
+        for name, value in fields.items():
+            document[name] = self._text(str(value)) if isinstance(value, str | Path) else value
+        # ASCII, since a file name may hold bytes that are no UTF-8.
+        console.results.print(json.dumps(document), markup=False)
+
+    def _show_done(self, event: Done) -> None:
+        if self.compared is not None:
+            try:
+                said = self._text(sentence(event))
+                self.compared.add(event.job.name, event.before, event.restored.pixels, said)
+            except MagnError as error:
+                # The result itself is there.
+                self.lacks_comparison = True
+                console.complain(self._text(str(error)))
+        self.done += 1
+        left = self.pace.seconds_left()
+        self.emit(
+            "done",
+            source=event.job.source,
+            result=event.job.target,
+            task=event.restored.task,
+            level=event.restored.found.level,
+            how=event.restored.found.how,
+            megapixels=round(event.megapixels, 3),
+            seconds=round(event.seconds, 3),
+            seconds_left=None if left is None else round(left),
+        )
+        if self.quiet or self.as_json:
+            return
+        more = self.plan.total > 1 and not console.messages.is_terminal
+        ending = self._left("; about ") if more else ""
+        console.say(self._text(f"{event.job.source.name}: {sentence(event)}{ending}"))
+
+    def _show_failed(self, event: Failed) -> None:
+        self.failures.append(str(event.error))
+        if event.job is not None:
+            self.pace.drop(event.job)
+        self.emit(
+            "failed",
+            source=event.source,
+            result=event.job.target if event.job else None,
+            reason=self._text(str(event.error)),
+        )
+        if console.debugging():
+            console.say("".join(traceback.format_exception(event.error)))
+        console.complain(self._text(str(event.error)))
+
+    def _sum_up(self, untried: int, code: int) -> None:
+        self.emit(
+            "summary",
+            done=self.done,
+            kept=self.kept,
+            failed=len(self.failures),
+            untried=untried,
+            seconds=round(time.monotonic() - self.began, 3),
+            exit_code=code,
+        )
+
+    def _nth(self) -> int:
+        return self.done + self.kept + len(self.failures)
+
+    def _left(self, before: str) -> str:
+        from magn_cli.batch import in_words
+
+        left = self.pace.seconds_left()
+        return "" if left is None else f"{before}{in_words(left)} left"
+
+    def _text(self, text: str) -> str:
+        return text.replace(self.hidden, "") if self.hidden else text
+
+
+def sentence(done: Done) -> str:
+    """Say what was done to a picture, how fast, and where it is."""
+    restored = done.restored
+    if restored.task is None:
+        return f"{restored.describe_level()}, in {done.job.target}"
+    level = "" if restored.scale is None else f" {restored.describe_level()}"
+    speed = f"{done.megapixels / done.seconds:.2f} a second" if done.seconds else "at once"
+    return (
+        f"{restored.task}{level}, {done.megapixels:.1f} megapixels in {done.seconds:.1f} s ({speed}), "
+        f"in {done.job.target}"
+    )

@@ -1,0 +1,55 @@
+"""The sha256 of files, remembered as long as size and time stay the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from magn_cli.files import atomic
+
+log = logging.getLogger(__name__)
+
+
+def of(path: Path, again: bool = False) -> str:
+    """Return a file's sha256, remembered from before where size and time of change are what they were then.
+
+    Raises OSError.
+    """
+    about, key = path.stat(), str(path.resolve())
+    stamp = [about.st_size, about.st_mtime_ns]
+    before = _remembered().get(key)
+    if not again and isinstance(before, list) and before[:2] == stamp and len(before) == 3:
+        return str(before[2])
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    # Read again: another process may have remembered something meanwhile.
+    _remember({**_remembered(), key: [*stamp, found]})
+    return found
+
+
+def _remembered() -> dict[str, Any]:
+    try:
+        values = json.loads(hashes_file().read_text(encoding="utf-8"))
+    except (OSError, RuntimeError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _remember(known: dict[str, Any]) -> None:
+    try:
+        path = hashes_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(path, json.dumps(known, indent=0).encode())
+    except (OSError, RuntimeError) as error:
+        # A home that cannot be written to is no reason not to restore a photo.
+        log.debug("hashes are not remembered: %s", error)
+
+
+def hashes_file() -> Path:
+    """Return where the hashes of files that were read before are kept."""
+    return user_cache_path("magn", appauthor=False) / "sha256.json"

@@ -1,0 +1,1 @@
+"""Inference: array to array, picture to picture."""

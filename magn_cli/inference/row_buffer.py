@@ -1,0 +1,53 @@
+"""Rows of features that wait for the next stage."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from magn_cli.inference.tiling import Span
+
+
+class RowBuffer:
+    """Features over the whole width of a picture: rows are added below and forgotten above, in fixed memory."""
+
+    def __init__(self, capacity: int, width: int, device: torch.device) -> None:
+        """``capacity``: the most rows that are held at a time."""
+        self.capacity, self.width, self.device = capacity, width, device
+        self.span = Span(0, 0)
+        self.held: Tensor | None = None
+        """``(1, F, capacity, W)``, of which the first rows are those of :attr:`span`; None before the first."""
+
+    @torch.inference_mode()
+    def extend(self, stop: int, features: int, dtype: torch.dtype) -> Tensor:
+        """Make room for rows up to ``stop`` and return it, ``(1, F, rows, W)``, with whatever was in it."""
+        if self.held is None:
+            shape = (1, features, self.capacity, self.width)
+            self.held = torch.empty(shape, dtype=dtype, device=self.device, memory_format=torch.channels_last)
+        new = Span(self.span.stop, stop)
+        self.span = Span(self.span.start, stop)
+        if len(self.span) > self.capacity:
+            raise AssertionError(f"{len(self.span)} rows wait where there is room for {self.capacity}")
+        return self.held[:, :, new.within(self.span)]
+
+    @torch.inference_mode()
+    def write(self, part: Tensor, rows: Span, columns: Span) -> None:
+        """Put in a tile, ``(1, F, rows, columns)``, whose rows are the last ones or come after them."""
+        if rows.stop > self.span.stop:
+            self.extend(rows.stop, part.shape[1], part.dtype)
+        assert self.held is not None
+        self.held[:, :, rows.within(self.span), columns.slice] = part
+
+    def cut(self, rows: Span, columns: Span) -> Tensor:
+        """Return a tile, ``(1, F, rows, columns)``, a view."""
+        assert self.held is not None
+        return self.held[:, :, rows.within(self.span), columns.slice]
+
+    @torch.inference_mode()
+    def forget(self, before: int) -> None:
+        """Drop the rows above ``before``."""
+        if self.held is None or before <= self.span.start:
+            return
+        kept = Span(before, self.span.stop)
+        self.held[:, :, : len(kept)] = self.held[:, :, kept.within(self.span)].clone()
+        self.span = kept

@@ -1,1 +1,0 @@
-"""Restoration: windows and tiles, arrays, pictures, files."""

@@ -1,0 +1,53 @@
+"""Which device computes."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import torch
+
+from magn_cli.errors import UsageError
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    ``auto`` takes a GPU where there is one. Raises :class:`UsageError` where the device is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, colon, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdecimal())):
+        raise UsageError(f"there is no device {name!r}; use auto, cpu, cuda, cuda:N or mps.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            "no CUDA device is available to this torch; use --device cpu, or install torch with CUDA."
+        )
+    if index and int(index) >= torch.cuda.device_count():
+        raise UsageError(
+            f"there is no device {name}; this machine has {torch.cuda.device_count()} CUDA device(s)."
+        )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("no Apple GPU is available to this torch; use --device cpu.")
+    return torch.device(name)
+
+
+def processor(what: str) -> str:
+    """Return what Linux says of the processor under a name; empty where it says nothing."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+            return next((line.partition(":")[2].strip() for line in file if line.startswith(what)), "")
+    except OSError:
+        return ""
+
+
+def describe(device: torch.device) -> str:
+    """Return what a device is called by its maker, as far as the system says."""
+    if device.type == "cuda":
+        return f"{device}, {torch.cuda.get_device_name(device)}"
+    if device.type != "cpu":
+        return str(device)
+    return f"cpu, {processor('model name') or platform.processor() or platform.machine()}"

@@ -1,0 +1,28 @@
+"""Hash the pictures of test sets, so that `magn train` finds them among training photographs.
+
+python scripts/hash_test_sets.py DIR [DIR ...]
+
+Each DIR is a set and gives it its name. The result is magn_cli/training/test_sets.npz.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from magn_cli import images
+from magn_cli.training.leakage import of_pictures
+
+TARGET = Path(__file__).parents[1] / "magn_cli" / "training" / "test_sets.npz"
+
+
+def pictures() -> Iterator[tuple[str, images.Array]]:
+    for folder in map(Path, sys.argv[1:]):
+        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.INPUT_SUFFIXES)
+        print(f"{folder.name}: {len(files)} pictures")
+        for path in files:
+            yield f"{folder.name}/{path.stem}", images.read(path).pixels
+
+
+hashes = of_pictures(pictures())
+hashes.save(TARGET)
+print(f"{len(hashes.names)} squares in {TARGET} ({TARGET.stat().st_size:,} bytes)")

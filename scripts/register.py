@@ -1,0 +1,29 @@
+"""Write the registry entry of a bundled checkpoint: size, sha256 and metadata are read from the file.
+
+python scripts/register.py magn_cli/weights/bundled/magn-s-jpeg.safetensors >> weights.toml
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+from magn_cli.weights.card import trained
+from magn_cli.weights.checkpoint import load_checkpoint
+from magn_cli.weights.registry import as_toml
+
+path = Path(sys.argv[1])
+_, about = load_checkpoint(path)
+print(
+    as_toml(
+        {
+            "task": about.task,
+            "preset": about.preset,
+            "file": path.name,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "size": path.stat().st_size,
+            "licence": about.licence,
+            "trained": trained(about.training),
+        }
+    ),
+    end="",
+)

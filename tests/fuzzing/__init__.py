@@ -1,1 +1,0 @@
-"""Small broken pictures by the thousand, and a worker that reads and writes them: see test_images_fuzz.py."""

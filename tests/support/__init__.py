@@ -1,0 +1,1 @@
+"""What tests share: builders of files, fakes, and ways to run a command."""
