@@ -39,7 +39,7 @@ class Estimator(nn.Module):
     """``(B, 3, H, W)`` to the logarithm of sigma, ``(B,)``.
 
     Learned filters without a mean, at full, half and quarter size; how much of each is in every 8x8 pixels, as a
-    logarithm; of these the quantiles over the picture (noise is what the quiet places have); a small network on top.
+    logarithm; of these the quantiles over the picture, as noise is what quiet places have; a small network on top.
     """
 
     def __init__(self) -> None:
