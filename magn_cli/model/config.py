@@ -135,7 +135,7 @@ PRESETS: dict[str, MagnConfig] = {
     "magn": MagnConfig(),
     "magn-s": MagnConfig(
         level_channel=True,
-        features=80,
+        features=64,
         blocks_before=4,
         blocks_after=4,
         graph_blocks=1,
@@ -143,9 +143,10 @@ PRESETS: dict[str, MagnConfig] = {
         patch_features=16,
         normalized_scores=True,
         stem=2,
-        graph_stride=2,
+        graph_stride=4,
+        graph_residuals=1,
         graph_features=64,
-        window=80,
+        window=128,
         window_overlap=16,
     ),
 }
