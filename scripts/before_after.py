@@ -1,6 +1,6 @@
 """Write the README's picture: part of an example photo before and after ``magn restore``, at 100 %.
 
-    python scripts/before_after.py
+python scripts/before_after.py
 """
 
 import subprocess
