@@ -61,7 +61,7 @@ def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: st
 
 # {name}
 
-The preset `{about.preset}` of MAGN, a multi-level attention-guided graph network; it {WORDS.get(about.task, about.task)}.
+A multi-level attention-guided graph network (MAGN, preset `{about.preset}`) that {WORDS.get(about.task, about.task)}.
 
 ```sh
 magn restore photo.png --task {about.task} --weights {file}
