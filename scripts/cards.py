@@ -21,8 +21,8 @@ from magn_cli.weights.resolve import here
 
 ROOT = Path(__file__).parents[1]
 CARDS = ROOT / "docs" / "cards"
-DATA = """Trained on 376 photographs (103 megapixels), reduced to at most half their size and saved as JPEG of quality
-97 with 4:4:4; 364 for training, 12 for validation. Their sources and licences are listed at the end of
+DATA = """Trained on 376 photographs (103 megapixels), reduced to at most half their size and saved as JPEG of
+quality 97 with 4:4:4; 364 for training, 12 for validation. Their sources and licences are listed at the end of
 `docs/weights.md` in magn's repository. No picture of a test set is among them."""
 SHOWN = {"denoise": ("otter.png", 50), "jpeg": ("otter.png", 10), "demosaic": ("skyline.png", None)}
 """The photo that the picture is made of, and its level."""

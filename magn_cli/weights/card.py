@@ -61,7 +61,7 @@ def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: st
 
 # {name}
 
-A multi-level attention-guided graph network (MAGN, preset `{about.preset}`) that {WORDS.get(about.task, about.task)}.
+A multi-level attention-guided graph network that {WORDS.get(about.task, about.task)}: MAGN, preset `{about.preset}`.
 
 ```sh
 magn restore photo.png --task {about.task} --weights {file}
