@@ -61,7 +61,8 @@ def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: st
 
 # {name}
 
-A multi-level attention-guided graph network that {WORDS.get(about.task, about.task)}: MAGN, preset `{about.preset}`.
+MAGN, a multi-level attention-guided graph network, in the preset `{about.preset}`.
+It {WORDS.get(about.task, about.task)}.
 
 ```sh
 magn restore photo.png --task {about.task} --weights {file}
