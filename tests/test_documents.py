@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from magn_cli.version import __version__
 from tests.support.paths import ROOT
 
 DOCUMENTS = sorted(
@@ -32,3 +33,7 @@ def test_every_floor_is_described():
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     floors = {path.name for path in (ROOT / "magn_cli").iterdir() if (path / "__init__.py").exists()}
     assert {floor for floor in floors if f"| `{floor}/` |" not in text} == set()
+
+
+def test_the_citation_names_this_version():
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
