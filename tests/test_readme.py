@@ -82,7 +82,7 @@ def test_a_block_runs(block, folder):
     }
     variables.pop("MAGN_DATA", None)
     run = subprocess.run(
-        block.command, cwd=folder, env=variables, capture_output=True, text=True, timeout=900, check=False
+        block.command, cwd=folder, env=variables, capture_output=True, text=True, timeout=1800, check=False
     )
     assert run.returncode == 0, f"{block.text}\n{run.stderr[-2000:]}"
 
