@@ -40,10 +40,10 @@ COLOUR_SETS = ("Kodak24", "McMaster18")
 
 
 INTRODUCTION = """
-Written by `python benchmarks/results.py --data testsets/` with magn {version}, all of it measured by `magn eval`.
+Written by `python benchmarks/results.py --data testsets/` with magn {version}; `magn eval` measured everything.
 PSNR in dB and SSIM are means over the set, by the paper's protocol for its tables (not rounded for denoising,
-8 bit for the others; SSIM with the uniform window in Table III, else Gaussian). Rows marked "(paper)" are cells
-that the paper prints. Speed is that of the network alone, windows and borders included: {processor},
+8 bit for the others; SSIM with the uniform window in Table III, else Gaussian). Rows marked "(paper)" are figures
+from the paper. Speed is that of the network alone, windows and borders included: {processor},
 {threads} threads, native bf16 {native_bf16}, torch {torch}, Python {python}.
 """
 

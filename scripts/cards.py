@@ -21,9 +21,9 @@ from magn_cli.weights.resolve import here
 
 ROOT = Path(__file__).parents[1]
 CARDS = ROOT / "docs" / "cards"
-DATA = """376 photographs, 103 megapixels, JPEG quality 97 with 4:4:4 after being reduced at least twice; 364 to
-train on, 12 for validation. Where they are from, and their licences: the table at the end of `docs/weights.md` in
-magn's repository. No picture of a test set is among them."""
+DATA = """Trained on 376 photographs (103 megapixels), reduced to at most half their size and saved as JPEG of
+quality 97 with 4:4:4; 364 for training, 12 for validation. Their sources and licences are listed at the end of
+`docs/weights.md` in magn's repository. No picture of a test set is among them."""
 SHOWN = {"denoise": ("otter.png", 50), "jpeg": ("otter.png", 10), "demosaic": ("skyline.png", None)}
 """The photo that the picture is made of, and its level."""
 SIDE, ZOOM = 128, 2
@@ -55,7 +55,7 @@ for entry in (entry for entry in entries() if not entry.missing):
     photo, at = SHOWN[entry.task]
     named = f"`{photo}`" + (f" at level {at}" if at is not None else "")
     limits += (
-        f"\n\n![clean, degraded, restored](limits.png)\n\n{named}, the worst square: clean, degraded, restored."
+        f"\n\n![clean, degraded, restored](limits.png)\n\nThe worst square of {named}: clean, degraded, restored."
     )
     card = model_card(about, path.name, entry.figures, DATA, limits)
     (folder / "README.md").write_text(card, encoding="utf-8")

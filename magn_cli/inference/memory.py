@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from magn_cli.inference.tiling import reach
@@ -20,9 +21,6 @@ SIDES = (1024, 768, 512, 384, 256, 192, 128, 64)
 ENOUGH = 600 << 20
 """What ``--tile auto`` takes on a CPU, however much is free: more would hardly be faster. Or twice what the
 smallest tiles take, for wide pictures and large networks."""
-
-UNKNOWN_FREE = 4 << 30
-"""What is taken for free where the system does not say."""
 
 ACTIVATIONS = 6
 """Feature maps that live at once in a residual block, its convolution's own memory included: magn-s on squares of
@@ -83,7 +81,7 @@ def free_memory(device: torch.device) -> int:
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return min(_available(), _left_in_container())
+    return min(psutil.virtual_memory().available, _left_in_container())
 
 
 OUT_OF_MEMORY = (
@@ -110,14 +108,6 @@ def release() -> None:
         torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
-
-
-def _available() -> int:
-    for line in _lines("/proc/meminfo"):
-        name, _, value = line.partition(":")
-        if name == "MemAvailable":
-            return int(value.split()[0]) << 10
-    return UNKNOWN_FREE
 
 
 def _left_in_container() -> int:

@@ -47,7 +47,7 @@ def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: st
         "level": _level(about.scale),
         "trained": trained(about.training),
         "optimizer": f"{options.get('optimizer', 'adamw')}, learning rate {options.get('learning_rate', 0):g}, "
-        f"{options.get('batch', 0)} crops of {about.config.window}x{about.config.window} a step, "
+        f"{options.get('batch', 0)} crops of {about.config.window}x{about.config.window} per step, "
         f"seed {options.get('seed', 0)}, {options.get('precision', 'fp32')}",
         "command": f"`{about.training.get('command', 'not recorded')}`",
         **({"resumed by": f"`{about.training['resumed']}`"} if about.training.get("resumed") else {}),
@@ -61,13 +61,14 @@ def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: st
 
 # {name}
 
-MAGN, a multi-level attention-guided graph network; its form `{about.preset}` {WORDS.get(about.task, about.task)}.
+MAGN, a multi-level attention-guided graph network, in the preset `{about.preset}`.
+It {WORDS.get(about.task, about.task)}.
 
 ```sh
 magn restore photo.png --task {about.task} --weights {file}
 ```
 
-## How it was made
+## How it was trained
 
 {data}
 
@@ -75,17 +76,17 @@ magn restore photo.png --task {about.task} --weights {file}
 |---|---|
 {table}
 
-The file's metadata holds every setting of the last run, and what it started from.
+The metadata of the file holds every setting of the last run, and what that run started from.
 
-## What was measured
+## Results
 
-Mean PSNR in dB, by `magn eval` under protocol `paper`, level given:
+Mean PSNR in dB, measured by `magn eval` with protocol `paper`, level given:
 
 | test set | PSNR |
 |---|---|
 {measured or "| none yet | |"}
 
-## What it does badly
+## Limits
 
 {limits.strip()}
 """

@@ -10,8 +10,8 @@ from magn_cli.weights.card import model_card, trained
 from magn_cli.weights.checkpoint import load_checkpoint
 from magn_cli.weights.registry import as_toml, check_inside, entries
 
-DATA = "Photographs in: {folders}."
-LIMITS = "Nobody has written that down yet."
+DATA = "Trained on photographs in: {folders}."
+LIMITS = "Not described yet."
 
 
 def push(path: Path, repo_id: str, card: str | None, private: bool) -> str:

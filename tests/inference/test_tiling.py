@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given, settings
@@ -227,3 +228,13 @@ def test_auto_takes_the_tile_that_half_of_the_free_memory_holds(monkeypatch):
 
 def test_free_memory_is_read_from_the_system():
     assert 1e8 < memory.free_memory(torch.device("cpu")) < 1e14
+
+
+def test_free_memory_is_what_the_container_leaves(monkeypatch):
+    system = psutil.virtual_memory()._replace(available=8 << 30)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: system)
+    files = {"/sys/fs/cgroup/memory.max": ["max"], "/sys/fs/cgroup/memory.current": ["1000"]}
+    monkeypatch.setattr(memory, "_lines", lambda path: files.get(path, []))
+    assert memory.free_memory(torch.device("cpu")) == 8 << 30
+    files["/sys/fs/cgroup/memory.max"] = ["3000"]
+    assert memory.free_memory(torch.device("cpu")) == 2000

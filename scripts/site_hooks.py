@@ -1,0 +1,11 @@
+"""What ``mkdocs build`` does beside building: roles of docstrings, such as ``:class:``, are not shown."""
+
+import re
+from typing import Any
+
+ROLE = re.compile(r":(?:func|class|meth|attr|data|mod|exc):(?=<code>|<a |<autoref)")
+
+
+def on_page_content(html: str, **about: Any) -> str:
+    """Return a page without the roles."""
+    return ROLE.sub("", html)
