@@ -112,12 +112,12 @@ class _Search:
     def _matching(self, pattern: Path) -> Iterator[FoundPicture]:
         """What a shell would have made of a pattern, but for files that are no pictures."""
         fixed = Path(*_until(pattern.parts))
-        matches = [(path, self.store.status(path)) for path in self.store.matching(pattern)]
+        matches = [(p, self.store.status(p)) for p in self.store.matching(pattern) if not _is_unasked(p, pattern)]
         folders = [path for path, status in matches if self.recursive and status and status.kind == "folder"]
         pictures = [
             path
             for path, status in matches
-            if status and status.kind == "file" and self._has_suffix(path) and not is_left_alone(path.name)
+            if status and status.kind == "file" and path.suffix.lower() in self.suffixes
         ]
         if not folders and not pictures:
             self.found.failures.append((pattern, ImageError(f"no picture matches {pattern}; check the path.")))
@@ -147,9 +147,6 @@ class _Search:
         developed = {path.with_suffix("") for path in paths if not _is_raw(path)}
         return [path for path in paths if not (_is_raw(path) and path.with_suffix("") in developed)]
 
-    def _has_suffix(self, path: Path) -> bool:
-        return path.suffix.lower() in self.suffixes
-
     def _fail(self, path: Path, error: Exception) -> None:
         self.found.failures.append((path, _unusable(path, error)))
 
@@ -178,6 +175,11 @@ def _until(parts: Sequence[str]) -> Iterator[str]:
         if glob.has_magic(part):
             return
         yield part
+
+
+def _is_unasked(path: Path, pattern: Path) -> bool:
+    """Whether a pattern has matched something hidden or the system's that it does not name."""
+    return any(is_left_alone(part) for part in set(path.parts) - set(pattern.parts))
 
 
 def _is_raw(path: Path) -> bool:

@@ -3,10 +3,10 @@
 A line is written before a result gets its name and another one after it: however a run ends, a result that lies
 there is either known by its name or recognised by its content. Lines are only ever added.
 
-A folder of pictures may come from a stranger, and so may a journal in it. What is no ordinary file is never opened:
-a run that needs it is refused, another goes on without a journal. A line that is not as magn writes it is passed
-over; one that is can only make magn leave a file as it is. Names are written so that no line can be forged and that
-none means anything to a shell.
+A folder of pictures may come from a stranger, and so may a journal in it. What is no ordinary file is never
+opened: a run that needs it is refused, another goes on without a journal. A line that is not as magn writes it is
+passed over; one that is can only make magn leave a file as it is. Names are written so that no line can be forged
+and that none means anything to a shell.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOCK = ".magn-journal.lock"
 SCHEMA = 1
 
 MAX_LINE = 1 << 16
-"""Bytes; a name of 4,096 bytes takes 24,576 at most. What follows a longer line is no journal."""
+"""Bytes; a name of 4,096 bytes takes 24,576 at most. A longer line, and what follows it, is not magn's."""
 
 _MAX_NUMBER = 2**63
 # Escaped in JSON's way, they mean nothing to a shell that reads the file.
@@ -107,9 +107,9 @@ class Journal:
         """
         begun, path = self._begun.get(result), self.folder / result
         status = self.store.status(path) if begun else None
-        if begun and status and status.kind == "file" and status.bytes == begun.bytes:
-            if checksum.of_file(path, self.store) == begun.sha256:
-                return begun
+        may_be = begun and status and status.kind == "file" and status.bytes == begun.bytes
+        if begun and may_be and checksum.of_file(path, self.store) == begun.sha256:
+            return begun
         return self._written.get(result)
 
     def results(self) -> frozenset[str]:

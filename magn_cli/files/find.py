@@ -12,7 +12,7 @@ OF_THE_SYSTEM = frozenset(
     {"@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "__macosx", "$recycle.bin"}
     | {"system volume information", "lost+found", "thumbs.db", "ehthumbs.db", "desktop.ini"}
 )
-"""Names, in lower case, under which systems and network disks keep thumbnails, halves of files and what was deleted."""
+"""Names, in lower case, under which systems and network disks keep thumbnails, parts of files and deleted ones."""
 
 
 def is_left_alone(name: str) -> bool:

@@ -37,7 +37,7 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what goes wrong in writing a file into an :class:`ImageError`, or a :class:`UsageError` if it exists."""
+    """Turn what goes wrong in writing a file into an :class:`ImageError`; a :class:`UsageError` if it exists."""
     try:
         yield
     except FileExistsError:

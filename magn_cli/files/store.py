@@ -49,8 +49,8 @@ class Store(Protocol):
     """Where bytes come from and go to.
 
     Paths are names here: whoever uses a store joins, cuts and compares them, and leaves to the store whatever
-    touches a disk or a network. Methods raise OSError as the functions of ``os`` do, and ValueError for what cannot
-    be a name.
+    touches a disk or a network. Methods raise OSError as the functions of ``os`` do, and ValueError for what
+    cannot be a name.
     """
 
     def status(self, path: Path) -> Status | None:
@@ -93,7 +93,7 @@ class Store(Protocol):
         """Remove, and return, what killed runs have left of writing files of these names."""
 
     def append_to(self, path: Path) -> AppendedLines:
-        """Open a file of lines, made if need be. Raises :class:`NotOrdinaryError` for what may be another's file."""
+        """Open a file of lines, made if need be; :class:`NotOrdinaryError` for what may lead to another file."""
 
     def lines_of(self, path: Path, longest: int) -> Iterator[bytes]:
         """Yield the lines of such a file, see :meth:`AppendedLines.lines`."""

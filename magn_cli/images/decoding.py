@@ -1,4 +1,4 @@
-"""From the bytes of a file to a picture: by their content, the right way up, with everything that travels along."""
+"""From the bytes of a file to a picture: by content, the right way up, with everything that travels along."""
 
 import logging
 from collections.abc import Callable

@@ -12,7 +12,7 @@ from PIL import Image
 
 from magn_cli import images
 from magn_cli.errors import ImageError
-from magn_cli.images import limits, reading
+from magn_cli.images import decoding, limits
 from tests.support.pictures import png, refusal, save, save_cv2, texture, tiff
 
 
@@ -178,7 +178,7 @@ def test_out_of_memory(tmp_path, monkeypatch):
     def exhausted(_):
         raise MemoryError
 
-    monkeypatch.setitem(reading._READERS, "JPEG", exhausted)
+    monkeypatch.setitem(decoding._READERS, "JPEG", exhausted)
     assert "memory" in refusal(path)
 
 
