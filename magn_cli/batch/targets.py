@@ -9,7 +9,7 @@ from magn_cli import images
 from magn_cli.batch import journal
 from magn_cli.batch.inputs import RESTORED, Found, FoundPicture
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import LOCAL, Store, first_collision
+from magn_cli.files import LOCAL, Store, check_collisions
 
 FORMATS = ("png", "jpg", "webp", "tif")
 
@@ -77,7 +77,7 @@ def aim(
         if not images.is_supported_output(job.target):
             known = ", ".join(sorted(images.OUTPUT_SUFFIXES))
             raise UsageError(f"{job.target} cannot be written in that format; use one of {known}.")
-    _check_collisions(jobs)
+    check_collisions((job.source, job.target) for job in jobs)
     _check_inputs(jobs, overwrite, store)
     return jobs
 
@@ -114,18 +114,6 @@ def _check_folder_name(out: Path | None, store: Store) -> None:
         raise UsageError(
             f"{out} is the name of one picture, but several results need a folder; give another --out."
         )
-
-
-def _check_collisions(jobs: list[Job]) -> None:
-    if (two := first_collision((job, job.target.absolute()) for job in jobs)) is None:
-        return
-    one, other = two
-    names = (
-        f"{one.target}"
-        if one.target == other.target
-        else f"{one.target} and {other.target}, one name on some disks"
-    )
-    raise UsageError(f"{one.source} and {other.source} would both become {names}; rename one of them.")
 
 
 def _check_inputs(jobs: list[Job], overwrite: bool, store: Store) -> None:

@@ -3,7 +3,7 @@
 Nothing here knows what a picture is: suffixes come from the caller. All paths go through a :class:`Store`.
 """
 
-from magn_cli.files.collisions import collision_key, first_collision
+from magn_cli.files.collisions import check_collisions, collision_key, first_collision
 from magn_cli.files.find import find, is_left_alone
 from magn_cli.files.local import LOCAL
 from magn_cli.files.memory import WithMemory
@@ -17,6 +17,7 @@ __all__ = [
     "Status",
     "Store",
     "WithMemory",
+    "check_collisions",
     "collision_key",
     "find",
     "first_collision",

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import TypeVar
 
+from magn_cli.errors import UsageError
+
 T = TypeVar("T")
 
 
@@ -33,3 +35,14 @@ def first_collision(named: Iterable[tuple[T, str | PurePath]]) -> tuple[T, T] | 
             return first[key], thing
         first[key] = thing
     return None
+
+
+def check_collisions(named: Iterable[tuple[PurePath, PurePath]]) -> None:
+    """Raise UsageError if, of pairs of an input and its output, two outputs would have one name."""
+    # One output may be named from here and from the root.
+    two = first_collision((pair, os.path.abspath(pair[1])) for pair in named)  # noqa: PTH100
+    if two is None:
+        return
+    (one, first), (other, second) = two
+    names = f"{first}" if first == second else f"{first} and {second}, one name on some disks"
+    raise UsageError(f"{one} and {other} would both become {names}; rename one of them.")
