@@ -18,7 +18,7 @@ from magn_cli import images
 from magn_cli.batch import events, journal
 from magn_cli.batch.journal import Journal, JournalEntry, Origin
 from magn_cli.batch.planning import BatchPlan
-from magn_cli.batch.targets import Job, check_folder
+from magn_cli.batch.targets import Job, check_folder, check_writable
 from magn_cli.errors import ImageError
 from magn_cli.files import NotOrdinaryError, Store, checksum, sentences
 from magn_cli.images import Photo, WriteOptions
@@ -153,7 +153,7 @@ class Folders:
     def _open(self, folder: Path, stack: ExitStack) -> None:
         store = self.plan.store
         _make(folder, store)
-        check_folder(folder, store)
+        check_writable(folder, store)
         opened = None
         try:
             stack.callback(journal.locked(folder, store).release)

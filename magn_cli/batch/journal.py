@@ -184,7 +184,7 @@ def locked(folder: Path, store: files.Store = files.LOCAL) -> files.Lock:
     """Return the held lock of a folder of results, to be released.
 
     Raises :class:`UsageError` while another process holds it, :class:`ImageError` where there can be none,
-    :class:`~magn_cli.files.NotOrdinaryError` where something else has its name.
+    IsADirectoryError or :class:`~magn_cli.files.NotOrdinaryError` where something else has its name.
     """
     path = folder / LOCK
     try:
@@ -193,7 +193,7 @@ def locked(folder: Path, store: files.Store = files.LOCAL) -> files.Lock:
         raise UsageError(
             f"another magn is at work in {folder}; wait until it is done, or give another --out."
         ) from None
-    except files.NotOrdinaryError:
+    except (files.NotOrdinaryError, IsADirectoryError):
         raise
     except OSError as error:
         raise ImageError(

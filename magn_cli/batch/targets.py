@@ -86,6 +86,11 @@ def check_folder(folder: Path, store: Store = LOCAL) -> None:
     """Raise :class:`ImageError` where a folder does not exist or may not be written to."""
     if not _is_folder(folder, store):
         raise ImageError(f"there is no folder {folder} for the output; make it first, or give another --out.")
+    check_writable(folder, store)
+
+
+def check_writable(folder: Path, store: Store = LOCAL) -> None:
+    """Raise :class:`ImageError` where a folder may not be written to."""
     if not store.is_writable(folder):
         raise ImageError(f"the folder {folder} may not be written to; give another --out.")
 
