@@ -2,6 +2,7 @@
 
 import io
 import threading
+import zlib
 from fnmatch import fnmatch
 
 from magn_cli.files import Status
@@ -17,7 +18,7 @@ class MemoryStore:
 
     def status(self, path):
         if path in self.objects:
-            return Status("file", len(self.objects[path]), 1)
+            return Status("file", len(self.objects[path]), zlib.crc32(self.objects[path]))
         return Status("folder", 0, 1) if any(path in name.parents for name in self.objects) else None
 
     def is_taken(self, path):
