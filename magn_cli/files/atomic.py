@@ -88,7 +88,11 @@ def _move_to_free_name(temporary: Path, path: Path) -> None:
             raise
         # FAT and some network disks have no hard links: the name is taken by an empty file first.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except BaseException:
+            path.unlink()
+            raise
     else:
         temporary.unlink()
 

@@ -128,11 +128,6 @@ class _Appended:
             os.close(self._file)
             raise
 
-    def lines(self, longest: int) -> Iterator[bytes]:
-        with io.FileIO(os.dup(self._file), "rb") as file:
-            file.seek(0)
-            yield from _lines(file, longest)
-
     def append(self, line: bytes) -> None:
         data = line + b"\n"
         if os.write(self._file, data) != len(data):

@@ -28,9 +28,6 @@ class Status:
 class AppendedLines(Protocol):
     """A file of lines that only grows. Each method raises OSError."""
 
-    def lines(self, longest: int) -> Iterator[bytes]:
-        """Yield the lines without their ends; stop at the first one longer than ``longest`` bytes."""
-
     def append(self, line: bytes) -> None:
         """Add a line, which has no line break in it, whole or as a line of its own that is cut off."""
 
@@ -96,7 +93,10 @@ class Store(Protocol):
         """Open a file of lines, made if need be; :class:`NotOrdinaryError` for what may lead to another file."""
 
     def lines_of(self, path: Path, longest: int) -> Iterator[bytes]:
-        """Yield the lines of such a file, see :meth:`AppendedLines.lines`."""
+        """Yield the lines of such a file, without their ends; stop at the first that is longer than ``longest``.
+
+        None where there is no file. Raises :class:`NotOrdinaryError` as :meth:`append_to` does.
+        """
 
     def lock(self, path: Path) -> Lock:
         """Hold a lock file, made if need be; TimeoutError while another process holds it."""

@@ -7,6 +7,7 @@ import pytest
 
 from magn_cli import degrade, files, images
 from magn_cli.batch import inputs
+from magn_cli.errors import UsageError
 from magn_cli.evaluation import pairs
 from magn_cli.tasks import get_task
 from magn_cli.training import photos
@@ -79,3 +80,26 @@ def test_folders_that_cannot_be_listed_are_told_or_raise(folder, monkeypatch):
     assert failed == [folder / "sub"] and len(found) == len(OURS) - 1
     with pytest.raises(PermissionError):
         files.find(folder, images.INPUT_SUFFIXES)
+
+
+class TestEval:
+    def test_names_are_paired_however_their_accents_are_stored(self, tmp_path):
+        picture(tmp_path / "clean/caf\u00e9.png")
+        picture(tmp_path / "degraded/cafe\u0301.jpg")
+        (pair,) = pairs.of_folders(tmp_path / "clean", tmp_path / "degraded", get_task("jpeg"), 10)
+        assert pair.load().level == 10
+
+    def test_two_of_one_name_in_a_folder_are_told(self, tmp_path):
+        for name in ("clean/a.png", "clean/a.jpg", "degraded/a.jpg"):
+            picture(tmp_path / name)
+        with pytest.raises(UsageError, match=r"a\.jpg and .*a\.png would be paired"):
+            pairs.of_folders(tmp_path / "clean", tmp_path / "degraded", get_task("jpeg"), 10)
+
+
+def test_degrade_tells_of_names_that_are_one_on_some_disks(tmp_path):
+    for name in ("caf\u00e9.png", "cafe\u0301.jpg"):
+        picture(tmp_path / "clean" / name)
+    if len(list((tmp_path / "clean").iterdir())) < 2:
+        pytest.skip("this file system takes the two for one")
+    with pytest.raises(UsageError, match="one name on some disks"):
+        degrade.plan(tmp_path / "clean", tmp_path / "out", degrade.DegradeRecipe("jpeg"), (10,))

@@ -79,9 +79,6 @@ class _Lines:
         self.store, self.path = store, path
         store.objects.setdefault(path, b"")
 
-    def lines(self, longest):
-        return self.store.lines_of(self.path, longest)
-
     def append(self, line):
         self.store.objects[self.path] += line + b"\n"
 
