@@ -27,6 +27,10 @@ from magn_cli.version import __version__
 
 log = logging.getLogger(__name__)
 
+MAX_HELD = 256 << 20
+"""Bytes of a file that are held while its picture is worked on. A larger file is read again to be copied; if it has
+changed since, its pixels are written anew."""
+
 
 @dataclass(frozen=True, eq=False)
 class LoadedPhoto:
@@ -34,8 +38,7 @@ class LoadedPhoto:
 
     job: Job
     photo: Photo
-    origin: Origin | None
-    """None: no journal is kept."""
+    origin: Origin
 
     seconds: float
     data: bytes | None = None
@@ -58,11 +61,9 @@ def load(job: Job, max_pixels: int | None = None, mosaics: bool = False) -> Load
     began, token = time.perf_counter(), events.picture.set(job.source)
     try:
         data, status = images.read_bytes(job.source, job.store)
-        origin = None
-        if job.folder is not None:
-            origin = Origin(len(data), status.changed_ns, checksum.of_bytes(data))
+        origin = Origin(len(data), status.changed_ns, checksum.of_bytes(data))
         photo = images.decode(data, max_pixels, mosaics=mosaics, name=str(job.source))
-        may_be_copied = photo.format == images.output_format(job.target)
+        may_be_copied = photo.format == images.output_format(job.target) and len(data) <= MAX_HELD
         return LoadedPhoto(job, photo, origin, time.perf_counter() - began, data if may_be_copied else None)
     finally:
         events.picture.reset(token)
@@ -83,7 +84,7 @@ def save(loaded: LoadedPhoto, restored: Restored, folders: Folders) -> float:
         data = _content(loaded, restored, folders.options)
         kept, entry = folders.journal(job), None
         with sentences.writing(job.target):
-            if kept is not None and loaded.origin is not None:
+            if kept is not None:
                 digest = checksum.of_bytes(data)
                 entry = JournalEntry(job.result, len(data), digest, loaded.origin, folders.plan.settings)
                 kept.begin(entry)
@@ -101,8 +102,10 @@ def _content(loaded: LoadedPhoto, restored: Restored, options: WriteOptions) -> 
     """Return the bytes of the result: those of the input, if nothing was changed and its format is the same."""
     photo, format = loaded.photo, images.output_format(loaded.job.target)
     unchanged = restored.pixels is photo.pixels
-    if unchanged and loaded.data is not None and options.keeps_bytes(photo.format, format):
-        return loaded.data
+    if unchanged and options.keeps_bytes(photo.format, format):
+        data = loaded.data or _read_again(loaded)
+        if data is not None:
+            return data
     return images.encode(
         restored.pixels,
         format,
@@ -111,6 +114,15 @@ def _content(loaded: LoadedPhoto, restored: Restored, options: WriteOptions) -> 
         software=_software(restored),
         name=str(loaded.job.target),
     )
+
+
+def _read_again(loaded: LoadedPhoto) -> bytes | None:
+    """Return the bytes of a large file; None where they are not the same any more."""
+    try:
+        data, _ = loaded.job.store.read(loaded.job.source)
+    except (OSError, MemoryError):
+        return None
+    return data if checksum.of_bytes(data) == loaded.origin.sha256 else None
 
 
 def _software(restored: Restored) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from magn_cli import batch
-from magn_cli.batch import journal
+from magn_cli import batch, images
+from magn_cli.batch import files, journal
 from magn_cli.batch.journal import Journal, JournalEntry, Origin
 from magn_cli.errors import ImageError
 from magn_cli.inference.picture import Restored
@@ -224,6 +224,25 @@ def test_a_copy_is_of_the_bytes_that_were_read(tmp_path, form):
     assert names(events) == ["Done"] and (tmp_path / f"out/a.{form}").read_bytes() == data
     (known,) = (json.loads(text) for text in (tmp_path / "out" / JOURNAL).read_text().splitlines()[:1])
     assert known["begun"]["bytes"] == known["begun"]["origin"]["bytes"] == len(data)
+
+
+@posix
+@pytest.mark.parametrize("swapped", [True, False])
+def test_a_large_file_is_read_again_only_if_it_is_the_same(tmp_path, monkeypatch, swapped):
+    monkeypatch.setattr(files, "MAX_HELD", 10)
+    source, secret = picture(tmp_path / "photos/a.png", 40), picture(tmp_path / "secret.png", 9)
+    with source.open("ab") as file:
+        file.write(b"behind the picture")
+    data = source.read_bytes()
+
+    def swap():
+        if swapped:
+            source.unlink()
+            source.symlink_to(secret)
+
+    assert names(restore(tmp_path / "photos", tmp_path / "out", Nothing(swap))) == ["Done"]
+    written = (tmp_path / "out/a.png").read_bytes()
+    assert (written == data) is not swapped and (images.decode(written).pixels == 40).all()
 
 
 def test_an_output_that_appears_at_the_last_moment(photos, tmp_path, monkeypatch):

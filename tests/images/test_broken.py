@@ -52,10 +52,10 @@ def test_unreadable_file(tmp_path):
 def test_permission_denied(tmp_path, monkeypatch):
     path = save(tmp_path / "a.png", texture(np.uint8), "PNG")
 
-    def denied(*_):
+    def denied(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(type(path), "open", denied)
+    monkeypatch.setattr(os, "open", denied)
     assert "permissions" in refusal(path)
 
 
