@@ -28,8 +28,8 @@ from magn_cli.version import __version__
 log = logging.getLogger(__name__)
 
 MAX_HELD = 256 << 20
-"""Bytes of a file that are held while its picture is worked on. A larger file is read again to be copied; if it has
-changed since, its pixels are written anew."""
+"""Bytes of a file that are held while its picture is worked on. A larger file is read again to be copied; if it
+has changed since, its pixels are written anew."""
 
 
 @dataclass(frozen=True, eq=False)
