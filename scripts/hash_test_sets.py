@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from magn_cli import images
+from magn_cli import files, images
 from magn_cli.training.leakage import of_pictures
 
 TARGET = Path(__file__).parents[1] / "magn_cli" / "training" / "test_sets.npz"
@@ -17,9 +17,9 @@ TARGET = Path(__file__).parents[1] / "magn_cli" / "training" / "test_sets.npz"
 
 def pictures() -> Iterator[tuple[str, images.Array]]:
     for folder in map(Path, sys.argv[1:]):
-        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.INPUT_SUFFIXES)
-        print(f"{folder.name}: {len(files)} pictures")
-        for path in files:
+        paths = files.find(folder, images.INPUT_SUFFIXES)
+        print(f"{folder.name}: {len(paths)} pictures")
+        for path in paths:
             yield f"{folder.name}/{path.stem}", images.read(path).pixels
 
 

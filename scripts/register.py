@@ -3,10 +3,10 @@
 python scripts/register.py magn_cli/weights/bundled/magn-s-jpeg.safetensors >> weights.toml
 """
 
-import hashlib
 import sys
 from pathlib import Path
 
+from magn_cli.files import checksum
 from magn_cli.weights.card import trained
 from magn_cli.weights.checkpoint import load_checkpoint
 from magn_cli.weights.registry import as_toml
@@ -19,7 +19,7 @@ print(
             "task": about.task,
             "preset": about.preset,
             "file": path.name,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sha256": checksum.of_file(path),
             "size": path.stat().st_size,
             "licence": about.licence,
             "trained": trained(about.training),

@@ -1,10 +1,14 @@
-"""One picture read, one result written, and the folders that results go to."""
+"""One picture read, one result written, and the folders that results go to.
+
+The bytes of a picture are read once; their hash, the pixels and, where nothing is to be done, the result are of
+these very bytes, whatever happens to the file meanwhile.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
+from collections.abc import Hashable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +18,18 @@ from magn_cli import images
 from magn_cli.batch import events, journal
 from magn_cli.batch.journal import Journal, JournalEntry, Origin
 from magn_cli.batch.planning import BatchPlan
-from magn_cli.batch.targets import Job, check_folder
+from magn_cli.batch.targets import Job, check_folder, check_writable
 from magn_cli.errors import ImageError
-from magn_cli.files import atomic
+from magn_cli.files import NotOrdinaryError, Store, checksum, sentences
 from magn_cli.images import Photo, WriteOptions
 from magn_cli.inference.picture import Restored
 from magn_cli.version import __version__
 
 log = logging.getLogger(__name__)
+
+MAX_HELD = 256 << 20
+"""Bytes of a file that are held while its picture is worked on. A larger file is read again to be copied; if it
+has changed since, its pixels are written anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,29 +38,33 @@ class LoadedPhoto:
 
     job: Job
     photo: Photo
-    origin: Origin | None
-    """None: no journal is kept."""
+    origin: Origin
 
     seconds: float
+    data: bytes | None = None
+    """The bytes of its file, where they may become the result."""
 
     @property
     def bytes(self) -> int:
-        """Of its samples."""
+        """Of its samples, and of its file as long as that is held."""
         alpha = self.photo.alpha
-        return self.photo.pixels.nbytes + (0 if alpha is None else alpha.nbytes)
+        held = 0 if self.data is None else len(self.data)
+        return self.photo.pixels.nbytes + (0 if alpha is None else alpha.nbytes) + held
+
+    def needed_for(self, restored: Restored) -> LoadedPhoto:
+        """Return it without the bytes of its file, where these cannot be the result any more."""
+        return self if restored.pixels is self.photo.pixels else replace(self, data=None)
 
 
 def load(job: Job, max_pixels: int | None = None, mosaics: bool = False) -> LoadedPhoto:
     """Read a picture. Raises :class:`ImageError`."""
     began, token = time.perf_counter(), events.picture.set(job.source)
     try:
-        origin = None
-        if job.folder is not None and job.source.is_file():
-            # What keeps it from being read is told by the reader.
-            with suppress(OSError, ValueError):
-                origin = Origin.of(job.source)
-        photo = images.read(job.source, max_pixels, mosaics=mosaics)
-        return LoadedPhoto(job, photo, origin, time.perf_counter() - began)
+        data, status = images.read_bytes(job.source, job.store)
+        origin = Origin(len(data), status.changed_ns, checksum.of_bytes(data))
+        photo = images.decode(data, max_pixels, mosaics=mosaics, name=str(job.source))
+        may_be_copied = photo.format == images.output_format(job.target) and len(data) <= MAX_HELD
+        return LoadedPhoto(job, photo, origin, time.perf_counter() - began, data if may_be_copied else None)
     finally:
         events.picture.reset(token)
 
@@ -67,29 +79,16 @@ def save(loaded: LoadedPhoto, restored: Restored, folders: Folders) -> float:
         UsageError: the output has come into being since the run was planned.
     """
     job, began, token = loaded.job, time.perf_counter(), events.picture.set(loaded.job.source)
-    entry: JournalEntry | None = None
-    kept = folders.journal(job)
-
-    def note(data: bytes) -> None:
-        nonlocal entry
-        if kept is not None and loaded.origin is not None:
-            digest = hashlib.sha256(data).hexdigest()
-            entry = JournalEntry(job.result, len(data), digest, loaded.origin, folders.plan.settings)
-            kept.begin(entry)
-
     try:
-        _make(job.target.parent)
-        photo = replace(loaded.photo, pixels=restored.pixels)
-        images.write(
-            job.target,
-            restored.pixels,
-            photo,
-            options=folders.options,
-            overwrite=folders.plan.overwrite,
-            software=_software(restored),
-            before=note,
-            unchanged=job.source if restored.pixels is loaded.photo.pixels else None,
-        )
+        _make(job.target.parent, job.store)
+        data = _content(loaded, restored, folders.options)
+        kept, entry = folders.journal(job), None
+        with sentences.writing(job.target):
+            if kept is not None:
+                digest = checksum.of_bytes(data)
+                entry = JournalEntry(job.result, len(data), digest, loaded.origin, folders.plan.settings)
+                kept.begin(entry)
+            job.store.write(job.target, data, overwrite=folders.plan.overwrite)
         if kept is not None and entry is not None:
             # Without this line the result is recognised by its content.
             with suppress(OSError):
@@ -97,6 +96,33 @@ def save(loaded: LoadedPhoto, restored: Restored, folders: Folders) -> float:
         return time.perf_counter() - began
     finally:
         events.picture.reset(token)
+
+
+def _content(loaded: LoadedPhoto, restored: Restored, options: WriteOptions) -> bytes:
+    """Return the bytes of the result: those of the input, if nothing was changed and its format is the same."""
+    photo, format = loaded.photo, images.output_format(loaded.job.target)
+    unchanged = restored.pixels is photo.pixels
+    if unchanged and options.keeps_bytes(photo.format, format):
+        data = loaded.data or _read_again(loaded)
+        if data is not None:
+            return data
+    return images.encode(
+        restored.pixels,
+        format,
+        replace(photo, pixels=restored.pixels),
+        options=options,
+        software=_software(restored),
+        name=str(loaded.job.target),
+    )
+
+
+def _read_again(loaded: LoadedPhoto) -> bytes | None:
+    """Return the bytes of a large file; None where they are not the same any more."""
+    try:
+        data, _ = loaded.job.store.read(loaded.job.source)
+    except (OSError, MemoryError):
+        return None
+    return data if checksum.of_bytes(data) == loaded.origin.sha256 else None
 
 
 def _software(restored: Restored) -> str:
@@ -109,23 +135,24 @@ class Folders:
     """The folders of results while a run is at work in them: made, locked, their journals open. A context."""
 
     def __init__(self, plan: BatchPlan, options: WriteOptions | None = None) -> None:
-        self.plan, self.options = plan, options
-        self._journals: dict[Path, Journal] = {}
+        self.plan, self.options = plan, options or WriteOptions()
+        self._journals: dict[Hashable, Journal | None] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Folders:
         """Raises ImageError where a folder cannot be used, UsageError while another run uses it."""
         with self._stack as stack:
+            store = self.plan.store
             names: dict[Path, set[str]] = {}
             for job in self.plan.jobs:
                 names.setdefault(job.target.parent, set()).add(job.target.name)
                 if job.folder is None:
-                    check_folder(job.target.parent)
-                elif job.folder.resolve() not in self._journals:
+                    check_folder(job.target.parent, store)
+                elif store.identity(job.folder) not in self._journals:
                     self._open(job.folder, stack)
             for folder, targets in names.items():
                 with suppress(OSError):
-                    for path in atomic.remove_leftovers(folder, targets):
+                    for path in store.remove_leftovers(folder, targets):
                         log.info("removed %s, left by a run that was killed.", path)
             self._stack = stack.pop_all()
         return self
@@ -136,25 +163,37 @@ class Folders:
         self._stack.close()
 
     def journal(self, job: Job) -> Journal | None:
-        """Return the journal that a result is noted in."""
-        return None if job.folder is None else self._journals[job.folder.resolve()]
+        """Return the journal that a result is noted in; None: there is none, or none that can be used."""
+        return None if job.folder is None else self._journals[self.plan.store.identity(job.folder)]
 
     def _open(self, folder: Path, stack: ExitStack) -> None:
-        _make(folder)
-        check_folder(folder)
-        stack.callback(journal.locked(folder).release)
-        opened = Journal(folder)
+        store = self.plan.store
+        _make(folder, store)
+        check_writable(folder, store)
+        opened = None
         try:
+            stack.callback(journal.locked(folder, store).release)
+            opened = Journal(folder, store)
             opened.open()
+            stack.callback(opened.close)
+        except (NotOrdinaryError, IsADirectoryError, journal.ForeignJournalError) as error:
+            # It may have come with the pictures: it must neither be written to nor keep them from being restored.
+            log.warning("%s; this run keeps no journal and cannot be resumed: remove it.", _whats_wrong(error))
+            opened = None
         except OSError as error:
             path = folder / journal.NAME
             raise ImageError(f"{path} cannot be written ({error.strerror}); give another --out.") from error
-        stack.callback(opened.close)
-        self._journals[folder.resolve()] = opened
+        self._journals[store.identity(folder)] = opened
 
 
-def _make(folder: Path) -> None:
+def _whats_wrong(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename} is no file of magn's ({error.strerror})"
+    return str(error)
+
+
+def _make(folder: Path, store: Store) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        store.make_folder(folder)
     except OSError as error:
         raise ImageError(f"the folder {folder} cannot be made ({error.strerror}); give another --out.") from error

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,15 +12,13 @@ from typing import Literal
 from magn_cli import images
 from magn_cli.batch import journal
 from magn_cli.errors import ImageError
+from magn_cli.files import LOCAL, Store, is_left_alone
+from magn_cli.files import find as find_files
 
 log = logging.getLogger(__name__)
 
 RESTORED = "_restored"
 """What is put behind the name of a picture where its result lies beside it."""
-
-NOT_THE_USERS = frozenset({"@eaDir", "__MACOSX", "$RECYCLE.BIN", "#recycle", "System Volume Information"})
-"""Folders in which systems keep thumbnails, halves of files and what was deleted."""
-
 
 Mosaics = Literal["no", "only", "too"]
 """Raw files of cameras in a folder: no pictures; the only ones meant, where there are some; or pictures like
@@ -54,7 +51,11 @@ class Found:
 
 
 def find(
-    sources: Sequence[str | Path], out: Path | None, recursive: bool = False, mosaics: Mosaics = "no"
+    sources: Sequence[str | Path],
+    out: Path | None,
+    recursive: bool = False,
+    mosaics: Mosaics = "no",
+    store: Store = LOCAL,
 ) -> Found:
     """Find the pictures that are meant.
 
@@ -66,50 +67,107 @@ def find(
         out: where the results go; None: beside the inputs.
         recursive: sub-folders, too.
         mosaics: which raw files of cameras are taken from folders.
+        store: where the files are.
     """
-    found, seen = Found(mosaics=mosaics), set[Path]()
-    for word in sources:
-        source = Path(word)
-        try:
-            for picture in _named(source, out, recursive, found):
-                if (real := picture.path.resolve()) not in seen:
-                    seen.add(real)
-                    found.pictures.append(picture)
-        except (OSError, ValueError, RuntimeError) as error:
-            found.failures.append((source, _unusable(source, error)))
+    found = _Search(out, recursive, store, Found(mosaics=mosaics)).all(sources)
     found.is_one_file = len(sources) == 1 and [p.path for p in found.pictures] == [Path(sources[0])]
     return found
 
 
-def _named(source: Path, out: Path | None, recursive: bool, found: Found) -> Iterator[FoundPicture]:
-    if source.is_dir():
-        before = len(found.pictures) + len(found.failures)
-        yield from _Walk(source, out, recursive, found).pictures()
-        if before == len(found.pictures) + len(found.failures):
-            hint = "" if recursive else ", or add --recursive for its sub-folders"
-            problem = f"the folder {source} holds no picture; give a folder of photographs{hint}."
-            found.failures.append((source, ImageError(problem)))
-    elif os.path.lexists(source) or not glob.has_magic(str(source)):
-        if not source.exists():
-            raise FileNotFoundError
-        yield FoundPicture(source, source.parent)
-    else:
-        yield from _matching(source, out, recursive, found)
+class _Search:
+    def __init__(self, out: Path | None, recursive: bool, store: Store, found: Found) -> None:
+        self.out, self.recursive, self.store, self.found = out, recursive, store, found
+        self.suffixes = images.INPUT_SUFFIXES | (images.RAW_SUFFIXES if found.mosaics != "no" else frozenset())
+
+    def all(self, sources: Sequence[str | Path]) -> Found:
+        seen = set[Hashable]()
+        for word in sources:
+            source = Path(word)
+            try:
+                for picture in self._named(source):
+                    if (real := self.store.identity(picture.path)) not in seen:
+                        seen.add(real)
+                        self.found.pictures.append(picture)
+            except (OSError, ValueError, RuntimeError) as error:
+                self._fail(source, error)
+        return self.found
+
+    def _named(self, source: Path) -> Iterator[FoundPicture]:
+        status = self.store.status(source)
+        if status is not None and status.kind == "folder":
+            before = len(self.found.failures)
+            paths = self._below(source)
+            yield from (FoundPicture(path, source) for path in paths)
+            if not paths and before == len(self.found.failures):
+                hint = "" if self.recursive else ", or add --recursive for its sub-folders"
+                problem = f"the folder {source} holds no picture; give a folder of photographs{hint}."
+                self.found.failures.append((source, ImageError(problem)))
+        elif self.store.is_taken(source) or not glob.has_magic(str(source)):
+            if status is None:
+                raise FileNotFoundError
+            yield FoundPicture(source, source.parent)
+        else:
+            yield from self._matching(source)
+
+    def _matching(self, pattern: Path) -> Iterator[FoundPicture]:
+        """What a shell would have made of a pattern, but for files that are no pictures."""
+        fixed = Path(*_until(pattern.parts))
+        matches = [(p, self.store.status(p)) for p in self.store.matching(pattern) if not _is_unasked(p, pattern)]
+        folders = [path for path, status in matches if self.recursive and status and status.kind == "folder"]
+        pictures = [
+            path
+            for path, status in matches
+            if status and status.kind == "file" and path.suffix.lower() in self.suffixes
+        ]
+        if not folders and not pictures:
+            self.found.failures.append((pattern, ImageError(f"no picture matches {pattern}; check the path.")))
+        for path in sorted([*folders, *pictures]):
+            for picture in self._below(path) if path in folders else [path]:
+                yield FoundPicture(picture, fixed)
+
+    def _below(self, folder: Path) -> list[Path]:
+        """Return the pictures of a folder, sorted."""
+        identity = self.store.identity
+        beside = self.out is None or identity(self.out) == identity(folder)
+        made = _Results(folder, self.store)
+        paths = find_files(
+            folder,
+            self.suffixes,
+            recursive=self.recursive,
+            leave_out=self.out,
+            failed=self._fail,
+            store=self.store,
+        )
+        return self._wanted([p for p in paths if not (beside and p.stem.endswith(RESTORED)) and p not in made])
+
+    def _wanted(self, paths: list[Path]) -> list[Path]:
+        raw = [path for path in paths if _is_raw(path)]
+        if self.found.mosaics == "only":
+            return raw or paths
+        developed = {path.with_suffix("") for path in paths if not _is_raw(path)}
+        return [path for path in paths if not (_is_raw(path) and path.with_suffix("") in developed)]
+
+    def _fail(self, path: Path, error: Exception) -> None:
+        self.found.failures.append((path, _unusable(path, error)))
 
 
-def _matching(pattern: Path, out: Path | None, recursive: bool, found: Found) -> Iterator[FoundPicture]:
-    """What a shell would have made of a pattern, but for files that are no pictures."""
-    fixed = Path(*_until(pattern.parts))
-    # Path.glob takes no absolute patterns and finds hidden files.
-    matches = sorted(Path(match) for match in glob.glob(str(pattern), recursive=True))  # noqa: PTH207
-    if not any(_is_picture(path, found.mosaics) or (recursive and path.is_dir()) for path in matches):
-        found.failures.append((pattern, ImageError(f"no picture matches {pattern}; check the path.")))
-    for path in matches:
-        if path.is_dir():
-            if recursive:
-                yield from (FoundPicture(p.path, fixed) for p in _Walk(path, out, recursive, found).pictures())
-        elif _is_picture(path, found.mosaics):
-            yield FoundPicture(path, fixed)
+class _Results:
+    """What the journals in the sub-folders of a folder list."""
+
+    def __init__(self, root: Path, store: Store) -> None:
+        self.root, self.store = root, store
+        self._of: dict[Path, frozenset[str]] = {}
+
+    def __contains__(self, path: Path) -> bool:
+        for folder in path.parents:
+            if folder == self.root:
+                return False
+            if folder not in self._of:
+                self._of[folder] = journal.results_in(folder, self.store)
+            if path.relative_to(folder).as_posix() in self._of[folder]:
+                log.info("%s is the result of another run and is left alone.", path)
+                return True
+        return False
 
 
 def _until(parts: Sequence[str]) -> Iterator[str]:
@@ -119,72 +177,13 @@ def _until(parts: Sequence[str]) -> Iterator[str]:
         yield part
 
 
-def _is_picture(path: Path, mosaics: Mosaics) -> bool:
-    known = path.suffix.lower() in images.INPUT_SUFFIXES or (mosaics != "no" and _is_raw(path))
-    return known and not path.name.startswith(".") and path.is_file()
+def _is_unasked(path: Path, pattern: Path) -> bool:
+    """Whether a pattern has matched something hidden or the system's that it does not name."""
+    return any(is_left_alone(part) for part in set(path.parts) - set(pattern.parts))
 
 
 def _is_raw(path: Path) -> bool:
     return path.suffix.lower() in images.RAW_SUFFIXES
-
-
-class _Walk:
-    """The pictures of one folder."""
-
-    def __init__(self, root: Path, out: Path | None, recursive: bool, found: Found) -> None:
-        self.root, self.recursive, self.found = root, recursive, found
-        self.out = None if out is None else out.resolve()
-        self.beside = out is None or self.out == root.resolve()
-        self.visited: set[Path] = set()
-        self.made: set[Path] = set()
-
-    def pictures(self) -> Iterator[FoundPicture]:
-        """Yield them sorted, each folder once: links come last, and cannot lead in circles."""
-        paths, linked = list[Path](), [self.root]
-        while linked:
-            below, more = self._folder(linked.pop(0))
-            paths += below
-            linked += more
-        return iter(FoundPicture(path, self.root) for path in sorted(self._wanted(paths)))
-
-    def _wanted(self, paths: list[Path]) -> list[Path]:
-        raw = [path for path in paths if _is_raw(path)]
-        if self.found.mosaics == "only":
-            return raw or paths
-        developed = {path.with_suffix("") for path in paths if not _is_raw(path)}
-        return [path for path in paths if not (_is_raw(path) and path.with_suffix("") in developed)]
-
-    def _folder(self, folder: Path) -> tuple[list[Path], list[Path]]:
-        """Return pictures of a folder and its sub-folders, and the links to folders in it."""
-        real = folder.resolve()
-        if real in self.visited or (real == self.out and folder != self.root):
-            return [], []
-        self.visited.add(real)
-        try:
-            entries = sorted(folder.iterdir())
-        except OSError as error:
-            self.found.failures.append((folder, _unusable(folder, error)))
-            return [], []
-        if folder != self.root:
-            self.made |= {folder / name for name in journal.results_in(folder)}
-        paths, linked = list[Path](), list[Path]()
-        for path in entries:
-            try:
-                if path.name.startswith(".") or path.name in NOT_THE_USERS:
-                    continue
-                if path.is_dir():
-                    if not self.recursive:
-                        continue
-                    below, more = ([], [path]) if path.is_symlink() else self._folder(path)
-                    paths += below
-                    linked += more
-                elif path in self.made:
-                    log.info("%s is the result of another run and is left alone.", path)
-                elif _is_picture(path, self.found.mosaics) and not (self.beside and path.stem.endswith(RESTORED)):
-                    paths.append(path)
-            except OSError as error:
-                self.found.failures.append((path, _unusable(path, error)))
-        return paths, linked
 
 
 def _unusable(path: Path, error: Exception) -> ImageError:

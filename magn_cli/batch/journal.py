@@ -2,23 +2,26 @@
 
 A line is written before a result gets its name and another one after it: however a run ends, a result that lies
 there is either known by its name or recognised by its content. Lines are only ever added.
+
+A folder of pictures may come from a stranger, and so may a journal in it. What is no ordinary file is never
+opened: a run that needs it is refused, another goes on without a journal. A line that is not as magn writes it is
+passed over; one that is can only make magn leave a file as it is. Names are written so that no line can be forged
+and that none means anything to a shell.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import filelock
-
+from magn_cli import files
 from magn_cli.errors import ImageError, UsageError
+from magn_cli.files import checksum
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +29,19 @@ NAME = ".magn-journal.jsonl"
 LOCK = ".magn-journal.lock"
 SCHEMA = 1
 
+MAX_LINE = 1 << 16
+"""Bytes; a name of 4,096 bytes takes 24,576 at most. A longer line, and what follows it, is not magn's."""
+
+_MAX_NUMBER = 2**63
+# Escaped in JSON's way, they mean nothing to a shell that reads the file.
+_ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "$`!&|;<>()'*?~#\x7f"})
+
 Settings = Mapping[str, Any]
 """Whatever decides what a result looks like, as JSON knows it."""
+
+
+class ForeignJournalError(ImageError):
+    """Something that is no ordinary file has the name of a journal."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +54,12 @@ class Origin:
 
     sha256: str
 
-    @classmethod
-    def of(cls, path: Path) -> Origin:
-        """Look at a file. Raises OSError."""
-        about = path.stat()
-        return cls(about.st_size, about.st_mtime_ns, sha256(path))
-
-    def is_still(self, path: Path) -> bool:
+    def is_still(self, path: Path, store: files.Store = files.LOCAL) -> bool:
         """Whether a file has this content; it is only read where its time of change differs. Raises OSError."""
-        about = path.stat()
-        if about.st_size != self.bytes:
+        status = store.status(path)
+        if status is None or status.kind != "file" or status.bytes != self.bytes:
             return False
-        return about.st_mtime_ns == self.changed_ns or sha256(path) == self.sha256
+        return status.changed_ns == self.changed_ns or checksum.of_file(path, store) == self.sha256
 
 
 @dataclass(frozen=True)
@@ -70,18 +78,27 @@ class JournalEntry:
 class Journal:
     """The entries of one folder of results."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read what is there; lines that were cut off or that another version wrote are passed over.
+    def __init__(self, folder: Path, store: files.Store = files.LOCAL) -> None:
+        """Read what is there; lines that are not as magn writes them are passed over.
 
-        Raises :class:`ImageError` where the file is there and cannot be read.
+        Raises :class:`ImageError` where the file is there and cannot be read, :class:`ForeignJournalError` where
+        it is no ordinary file.
         """
-        self.folder = folder
+        self.folder, self.store = folder, store
         self._written: dict[str, JournalEntry] = {}
         self._begun: dict[str, JournalEntry] = {}
-        self._file: int | None = None
+        self._file: files.AppendedLines | None = None
         self._lock = threading.Lock()
-        for line in _lines(folder / NAME):
-            self._take(line)
+        path = folder / NAME
+        try:
+            for line in store.lines_of(path, MAX_LINE):
+                self._take(line)
+        except (files.NotOrdinaryError, IsADirectoryError) as error:
+            raise ForeignJournalError(
+                f"{path} is no journal of magn ({error.strerror}); remove it, or choose another --out."
+            ) from error
+        except OSError as error:
+            raise ImageError(f"{path} cannot be read ({error.strerror}); change its permissions.") from error
 
     def entry(self, result: str) -> JournalEntry | None:
         """Return how the file that now has this name was made; None: not by a run that is known here.
@@ -89,7 +106,9 @@ class Journal:
         Raises OSError.
         """
         begun, path = self._begun.get(result), self.folder / result
-        if begun and path.is_file() and path.stat().st_size == begun.bytes and sha256(path) == begun.sha256:
+        status = self.store.status(path) if begun else None
+        may_be = begun and status and status.kind == "file" and status.bytes == begun.bytes
+        if begun and may_be and checksum.of_file(path, self.store) == begun.sha256:
             return begun
         return self._written.get(result)
 
@@ -99,17 +118,12 @@ class Journal:
 
     def open(self) -> None:
         """Get ready to add entries. Raises OSError."""
-        path = self.folder / NAME
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
-        size = os.fstat(self._file).st_size
-        if size and path.read_bytes()[-1:] != b"\n":
-            # The last line of a run that was killed.
-            os.write(self._file, b"\n")
+        self._file = self.store.append_to(self.folder / NAME)
 
     def close(self) -> None:
         """End what :meth:`open` began."""
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
             self._file = None
 
     def begin(self, entry: JournalEntry) -> None:
@@ -122,12 +136,10 @@ class Journal:
 
     def _add(self, line: dict[str, Any]) -> None:
         # ASCII, since a file name may hold bytes that are no UTF-8.
-        data = json.dumps(line).encode("ascii") + b"\n"
+        data = json.dumps(line).translate(_ESCAPES).encode("ascii")
         with self._lock:
             assert self._file is not None
-            if os.write(self._file, data) != len(data):
-                # A disk that fills up takes the start of a line only.
-                os.write(self._file, b"\n")
+            self._file.append(data)
 
     def _take(self, line: bytes) -> None:
         try:
@@ -135,52 +147,55 @@ class Journal:
             if document["schema"] != SCHEMA:
                 return
             if "begun" in document:
-                values = document["begun"]
-                origin = Origin(**values.pop("origin"))
-                self._begun[values["result"]] = JournalEntry(origin=origin, **values)
+                entry = _entry(document["begun"])
+                self._begun[entry.result] = entry
             else:
                 self._written[document["written"]] = self._begun.pop(document["written"])
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             log.debug("a line of the journal in %s is passed over", self.folder)
 
 
-def results_in(folder: Path) -> frozenset[str]:
+def _entry(values: Any) -> JournalEntry:
+    """Raises ValueError, KeyError, TypeError or AttributeError for what magn has not written."""
+    origin = Origin(**values.pop("origin"))
+    entry = JournalEntry(origin=origin, **values)
+    for number in (entry.bytes, origin.bytes, origin.changed_ns):
+        if type(number) is not int or not -_MAX_NUMBER <= number < _MAX_NUMBER:
+            raise ValueError("a number of bytes, or a time")
+    if not all(isinstance(text, str) for text in (entry.result, entry.sha256, origin.sha256)):
+        raise TypeError("a name or a digest is text")
+    path = PurePosixPath(entry.result)
+    if path.is_absolute() or ".." in path.parts or "\0" in entry.result:
+        raise ValueError("a result lies below the folder of its journal")
+    if not isinstance(entry.settings, dict):
+        raise TypeError("settings have names")
+    return entry
+
+
+def results_in(folder: Path, store: files.Store = files.LOCAL) -> frozenset[str]:
     """Return the names that a folder's journal lists; none where there is no journal that can be read."""
     try:
-        return Journal(folder).results()
+        return Journal(folder, store).results()
     except ImageError:
         return frozenset()
 
 
-def locked(folder: Path) -> filelock.BaseFileLock:
+def locked(folder: Path, store: files.Store = files.LOCAL) -> files.Lock:
     """Return the held lock of a folder of results, to be released.
 
-    Raises :class:`UsageError` while another process holds it, :class:`ImageError` where there can be none.
+    Raises :class:`UsageError` while another process holds it, :class:`ImageError` where there can be none,
+    IsADirectoryError or :class:`~magn_cli.files.NotOrdinaryError` where something else has its name.
     """
-    lock = filelock.FileLock(folder / LOCK)
+    path = folder / LOCK
     try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
+        return store.lock(path)
+    except TimeoutError:
         raise UsageError(
             f"another magn is at work in {folder}; wait until it is done, or give another --out."
         ) from None
+    except (files.NotOrdinaryError, IsADirectoryError):
+        raise
     except OSError as error:
         raise ImageError(
             f"the folder {folder} cannot be written to ({error.strerror}); give another --out."
         ) from error
-    return lock
-
-
-def sha256(path: Path) -> str:
-    """Return the digest of a file, in hexadecimal. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _lines(path: Path) -> list[bytes]:
-    try:
-        return path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read ({error.strerror}); change its permissions.") from error

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 from magn_cli import images
+from magn_cli.files import LOCAL, Store
 
 BYTES_A_PIXEL = 0.5
 """Of a file whose header does not tell its size and beside which there is none that does."""
@@ -15,10 +16,10 @@ WARMING_UP = 5.0
 """Seconds before there is anything to be believed."""
 
 
-def megapixels(paths: Sequence[Path]) -> list[float]:
+def megapixels(paths: Sequence[Path], store: Store = LOCAL) -> list[float]:
     """Return the size of each picture, from the start of its file; where that does not tell, from its length."""
-    sizes = [images.read_size(path) for path in paths]
-    lengths = [_length(path) for path in paths]
+    sizes = [_size(path, store) for path in paths]
+    lengths = [_length(path, store) for path in paths]
     known = [(size[0] * size[1], length) for size, length in zip(sizes, lengths, strict=True) if size]
     pixels = sum(pixels for pixels, _ in known)
     bytes_a_pixel = sum(length for _, length in known) / pixels if pixels else BYTES_A_PIXEL
@@ -75,8 +76,17 @@ def in_words(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _length(path: Path) -> int:
+def _size(path: Path, store: Store) -> tuple[int, int] | None:
     try:
-        return path.stat().st_size
+        with store.open(path) as file:
+            return images.read_size(file)
+    except (OSError, ValueError):
+        return None
+
+
+def _length(path: Path, store: Store) -> int:
+    try:
+        status = store.status(path)
     except OSError:
         return 0
+    return 0 if status is None else status.bytes

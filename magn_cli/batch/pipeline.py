@@ -185,7 +185,7 @@ class _Run:
             restored = self.network.restore(photo, self.level, partial(self._advance, job, one.megapixels))
             seconds = loaded.seconds + time.perf_counter() - began
             done = Done(job, photo, restored, megapixels, seconds)
-            writing = self.writer.submit(files.save, loaded, restored, self.folders)
+            writing = self.writer.submit(files.save, loaded.needed_for(restored), restored, self.folders)
             self.behind.append(_Behind(job, done, self.in_work, writing))
         except _Stopped:
             # By a result before this one, which could not be written.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from magn_cli.batch import inputs, pace
 from magn_cli.batch.journal import Journal, Settings
 from magn_cli.batch.targets import Job, aim
 from magn_cli.errors import ImageError, UsageError
+from magn_cli.files import LOCAL, Store
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,9 @@ class BatchPlan:
     failures: list[tuple[Path, ImageError]] = field(default_factory=list)
     """What was named and cannot be found or listed."""
 
+    store: Store = LOCAL
+    """Where all of these are."""
+
     @property
     def total(self) -> int:
         """Return the number of pictures, those that failed already included."""
@@ -71,6 +74,7 @@ def plan(
     mosaics: inputs.Mosaics = "no",
     suffix: str | None = None,
     overwrite: bool = False,
+    store: Store = LOCAL,
 ) -> BatchPlan:
     """Decide what is restored, where each result goes, and what need not be done again. Nothing is written.
 
@@ -82,23 +86,24 @@ def plan(
         out, suffix: see :func:`targets.aim`.
         settings: whatever decides what a result looks like.
         overwrite: make and replace what exists.
+        store: where the pictures are and their results go.
 
     Raises:
         ImageError: there is no picture at all, or a path cannot be used.
         UsageError: see :func:`targets.aim`. Outputs that exist are told by :meth:`BatchPlan.check`.
     """
     try:
-        found = inputs.find(sources, out, recursive, mosaics)
+        found = inputs.find(sources, out, recursive, mosaics, store)
         if not found.pictures and len(found.failures) == 1:
             raise found.failures[0][1]
-        jobs = aim(found, out, suffix, overwrite)
+        jobs = aim(found, out, suffix, overwrite, store)
         # As a journal gives them back.
-        planned = BatchPlan(json.loads(json.dumps(settings)), overwrite, failures=found.failures)
+        planned = BatchPlan(json.loads(json.dumps(settings)), overwrite, failures=found.failures, store=store)
         _sort(jobs, planned)
     except OSError as error:
         where = error.filename or (sources[0] if sources else out)
         raise ImageError(f"{where} cannot be used ({error.strerror}); check the path.") from error
-    planned.megapixels = pace.megapixels([job.source for job in planned.jobs])
+    planned.megapixels = pace.megapixels([job.source for job in planned.jobs], store)
     return planned
 
 
@@ -106,11 +111,11 @@ def _sort(jobs: list[Job], planned: BatchPlan) -> None:
     journals: dict[Path, Journal] = {}
     for job in jobs:
         # A link that leads nowhere is something of the user's, too.
-        if planned.overwrite or not os.path.lexists(job.target):
+        if planned.overwrite or not job.store.is_taken(job.target):
             planned.jobs.append(job)
             continue
         if job.folder is not None and job.folder not in journals:
-            journals[job.folder] = Journal(job.folder)
+            journals[job.folder] = Journal(job.folder, job.store)
         reason = None if job.folder is None else _difference(job, journals[job.folder], planned.settings)
         if job.folder is not None and reason is None:
             planned.kept.append(job)
@@ -127,9 +132,10 @@ def _difference(job: Job, journal: Journal, settings: Settings) -> str | None:
         before, now = entry.settings.get(name), settings.get(name)
         if before != now:
             return f"was made with other settings ({name} {_word(before)}, not {_word(now)})"
-    if not entry.origin.is_still(job.source):
+    if not entry.origin.is_still(job.source, job.store):
         return f"was made of another picture than {job.source} is now"
-    if job.target.stat().st_size != entry.bytes:
+    status = job.store.status(job.target)
+    if status is None or status.bytes != entry.bytes:
         log.warning("%s has been changed since it was made; it is left as it is.", job.target)
     return None
 

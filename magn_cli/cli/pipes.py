@@ -2,62 +2,73 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from magn_cli.errors import ImageError, UsageError
+from magn_cli.files import LOCAL, Store, WithMemory
 
 PIPE = Path("-")
+_INPUT = Path("standard input")
 
 
 @dataclass(frozen=True)
-class Files:
-    """The files that stand for the ends of a pipe."""
+class Ends:
+    """Where a run reads and writes: files, or the ends of a pipe under names of their own."""
 
     sources: list[Path]
     out: Path | None
-    hidden: str = ""
-    """What is to be left out of messages."""
+    store: Store = LOCAL
+    output: Path | None = None
+    """The name whose bytes go to standard output; None: the result is a file."""
 
-    writes_output: bool = False
-    """Whether the result goes to standard output."""
+    def send(self) -> None:
+        """Write what was made to standard output, if that is where it goes. Raises :class:`ImageError`."""
+        if self.output is not None and self.store.status(self.output) is not None:
+            _write_output(self.store.read(self.output)[0])
 
 
-@contextmanager
-def as_files(sources: list[Path], out: Path | None, suffix: str | None) -> Iterator[Files]:
-    """Put files of a temporary folder in the place of ``-``; what lies at ``out`` in the end goes out.
+def ends(sources: list[Path], out: Path | None, suffix: str | None) -> Ends:
+    """Read a picture from standard input where ``-`` is its name; keep the result for standard output likewise.
 
-    Without ``-`` nothing is changed. The result goes to standard output as PNG or in the format ``suffix``, where
-    ``out`` is ``-``, or where the source is and there is no ``out``.
+    The result goes to standard output as PNG or in the format ``suffix``, where ``out`` is ``-``, or where the
+    source is and there is no ``out``. Without ``-`` nothing is changed.
 
     Raises :class:`UsageError` where ``-`` stands beside other sources, or where an end of the pipe is a terminal.
     """
     if PIPE not in sources and out != PIPE:
-        yield Files(sources, out)
-        return
+        return Ends(sources, out)
     if len(sources) != 1:
         raise UsageError("- is one picture through a pipe and takes no others beside it; name one source.")
-    with tempfile.TemporaryDirectory(prefix="magn-") as name:
-        folder = Path(name)
-        source, target = sources[0], out
-        writes_output = out == PIPE or (out is None and source == PIPE)
-        if writes_output and sys.stdout.isatty():
+    source, held = sources[0], dict[Path, bytes | None]()
+    output = (
+        Path(f"standard output.{suffix or 'png'}") if out == PIPE or (out is None and source == PIPE) else None
+    )
+    if output is not None:
+        if sys.stdout.isatty():
             raise UsageError("a picture is nothing for a terminal; pipe it on, or give --out.")
-        if source == PIPE:
-            source = folder / "standard input"
-            _save_input(source)
-        elif not source.is_file():
-            raise UsageError(f"{source} is no picture file, but only one picture goes through a pipe; name one.")
-        if writes_output:
-            target = folder / f"standard output.{suffix or 'png'}"
-        yield Files([source], target, f"{folder}{os.sep}", writes_output)
-        if writes_output and target is not None and target.exists():
-            _write_output(target.read_bytes())
+        held[output] = None
+    if source == PIPE:
+        held[_INPUT] = _read_input()
+        source = _INPUT
+    elif not source.is_file():
+        raise UsageError(f"{source} is no picture file, but only one picture goes through a pipe; name one.")
+    return Ends([source], output or out, WithMemory(held), output)
+
+
+def _read_input() -> bytes:
+    # None where whoever started magn has closed it.
+    if sys.stdin is None:
+        raise UsageError("- means a picture from a pipe, but standard input is closed; name a file.")
+    if sys.stdin.isatty():
+        raise UsageError("- means a picture from a pipe, but standard input is a terminal; name a file.")
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise ImageError(
+            f"standard input cannot be read ({error.strerror}); check where it comes from."
+        ) from error
 
 
 def _write_output(data: bytes) -> None:
@@ -68,12 +79,3 @@ def _write_output(data: bytes) -> None:
         raise
     except OSError as error:
         raise ImageError(f"standard output cannot be written ({error.strerror}); check where it goes.") from error
-
-
-def _save_input(path: Path) -> None:
-    if sys.stdin.isatty():
-        raise UsageError("- means a picture from a pipe, but standard input is a terminal; name a file.")
-    try:
-        path.write_bytes(sys.stdin.buffer.read())
-    except OSError as error:
-        raise ImageError(f"{path.parent} cannot hold the picture of the pipe ({error.strerror}).") from error

@@ -167,17 +167,19 @@ def restore(
         **({"quality": writing.jpeg_quality} if suffix == "jpg" else {}),
         **own,
     }
-    with stopping.on_any_signal(), pipes.as_files(sources, out, suffix) as files:
-        if files.writes_output and (log_json or dry_run):
+    with stopping.on_any_signal():
+        ends = pipes.ends(sources, out, suffix)
+        if ends.output is not None and (log_json or dry_run):
             raise UsageError("standard output is for the picture here; leave --log-json and --dry-run away.")
         plan = batch.plan(
-            files.sources,
-            files.out,
+            ends.sources,
+            ends.out,
             settings=settings,
             recursive=recursive,
             mosaics="too" if chooses else "only" if task == "demosaic" else "no",
-            suffix=None if files.writes_output else suffix,
+            suffix=None if ends.output is not None else suffix,
             overwrite=overwrite,
+            store=ends.store,
         )
         compared = None
         if compare is not None:
@@ -190,7 +192,7 @@ def restore(
                 overwrite=overwrite,
                 limit=html_limit,
             )
-        view = RestoreView(plan, quiet, log_json, files.hidden, compared)
+        view = RestoreView(plan, quiet, log_json, compared)
         console.show_log(verbose, quiet, view.tell)
         if dry_run:
             raise typer.Exit(view.preview())
@@ -211,6 +213,7 @@ def restore(
             except KeyboardInterrupt:
                 raise typer.Exit(view.interrupted()) from None
         code = view.finish(untried)
+        ends.send()
     if code:
         raise typer.Exit(code)
 

@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from magn_cli import images
 from magn_cli.degrade.recipe import DegradeLevel, DegradeRecipe
-from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import atomic
+from magn_cli.errors import ImageError
+from magn_cli.files import LOCAL, checksum, sentences
 
 
-def make(
-    recipe: DegradeRecipe,
-    photo: images.Photo,
-    name: str,
-    level: DegradeLevel,
-    target: Path,
-    *,
-    overwrite: bool = False,
-) -> None:
-    """Degrade a photo and write the result, whole or not at all; alpha and metadata stay behind.
+def read(path: Path) -> tuple[bytes, str]:
+    """Return the bytes of a clean picture's file and their sha256. Raises :class:`ImageError`."""
+    data, _ = images.read_bytes(path)
+    return data, checksum.of_bytes(data)
+
+
+def made(recipe: DegradeRecipe, photo: images.Photo, name: str, level: DegradeLevel) -> bytes:
+    """Degrade a photo; return the bytes of the set's file. Alpha and metadata stay behind.
 
     ``name``: the photo's path below its folder, with ``/`` between the parts.
 
-    Raises:
-        ImageError: the picture is too large for the format, or cannot be written.
-        UsageError: the file exists, and ``overwrite`` is False.
+    Raises :class:`ImageError` where the picture is too large for the format.
     """
     try:
-        made = recipe.content(recipe.clean(photo.pixels), photo.pixels.dtype, name, level)
+        content = recipe.content(recipe.clean(photo.pixels), photo.pixels.dtype, name, level)
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
-    if not isinstance(made, bytes):
-        images.write(target, made, overwrite=overwrite)
-    elif os.path.lexists(target) and not overwrite:
-        raise UsageError(f"{target} exists; give another --out, or --overwrite to replace it.")
-    else:
-        save(target, made)
+    if isinstance(content, bytes):
+        return content
+    result = PurePath(recipe.result_name(name, level))
+    return images.encode(content, images.output_format(result), name=str(result))
 
 
-def save(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all. Raises :class:`ImageError` where that fails."""
-    try:
-        atomic.write_bytes(path, data)
-    except OSError as error:
-        raise ImageError(f"{path} cannot be written ({error.strerror}); give another --out.") from error
+def save(path: Path, data: bytes, *, overwrite: bool = True) -> None:
+    """Write a file, whole or not at all.
 
-
-def sha256(path: Path) -> str:
-    """Return the digest of a file, in hexadecimal. Raises ``OSError``."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    Raises :class:`ImageError` where that fails, :class:`UsageError` where it exists and is not to be replaced.
+    """
+    with sentences.writing(path):
+        LOCAL.write(path, data, overwrite=overwrite)

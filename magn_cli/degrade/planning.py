@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from magn_cli import images
+from magn_cli import files, images
 from magn_cli.degrade import manifest
-from magn_cli.degrade.files import make, sha256
+from magn_cli.degrade.files import made, read
 from magn_cli.degrade.manifest import DegradedFile
 from magn_cli.degrade.recipe import DegradeLevel, DegradeRecipe, folder_name
 from magn_cli.errors import ImageError, UsageError
+from magn_cli.files import checksum
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,7 @@ def plan(
     """Decide what is made. Nothing is written to ``out`` yet.
 
     Args:
-        clean: a picture, or a folder of pictures with its sub-folders; hidden files, hidden folders and
-            files without a picture's suffix are left alone.
+        clean: a picture, or a folder of pictures with its sub-folders; see :func:`magn_cli.files.find`.
         out: the set's folder, which need not exist. Levels and pictures can be added to a set.
 
     Raises:
@@ -81,17 +80,10 @@ def find(clean: Path) -> list[Source]:
     if not clean.is_dir():
         return [Source(clean, clean.name)]
 
-    def give_up(error: OSError) -> None:
-        raise error
-
-    found = []
-    for folder, below, files in os.walk(clean, onerror=give_up):
-        below[:] = [name for name in below if not name.startswith(".")]
-        for path in (Path(folder, name) for name in files if not name.startswith(".")):
-            if path.suffix.lower() in images.INPUT_SUFFIXES and path.is_file():
-                found.append(Source(path, path.relative_to(clean).as_posix()))
-    if not found:
+    paths = files.find(clean, images.INPUT_SUFFIXES)
+    if not paths:
         raise ImageError(f"the folder {clean} holds no picture; give a folder of photographs.")
+    found = [Source(path, path.relative_to(clean).as_posix()) for path in paths]
     return sorted(found, key=lambda source: source.name)
 
 
@@ -108,15 +100,9 @@ def _check_places(clean: Path, out: Path, folders: list[Path]) -> None:
 
 
 def _wanted(sources: list[Source], out: Path, recipe: DegradeRecipe, levels: tuple[DegradeLevel, ...]) -> Wanted:
-    wanted: Wanted = {}
-    for source in sources:
-        for level in levels:
-            name = recipe.result_name(source.name, level)
-            if name in wanted:
-                other = wanted[name][0].path
-                raise UsageError(f"{other} and {source.path} would both become {out / name}; rename one of them.")
-            wanted[name] = source, level
-    return wanted
+    wanted = [(source, level, recipe.result_name(source.name, level)) for source in sources for level in levels]
+    files.check_collisions((source.path, out / name) for source, _, name in wanted)
+    return {name: (source, level) for source, level, name in wanted}
 
 
 def _known(out: Path, recipe: DegradeRecipe, overwrite: bool) -> dict[str, DegradedFile]:
@@ -149,11 +135,11 @@ def _intact(
         target = out / name
         if not os.path.lexists(target):
             continue
-        digest = sha256(target) if target.is_file() else None
+        digest = checksum.of_file(target) if target.is_file() else None
         listed = known.get(name)
         if listed is None or listed.source != source.name or listed.result_sha256 != digest:
             # A run that was killed may have made it without listing it.
-            listed = _made_elsewhere(recipe, source, level)
+            listed = _made_again(recipe, source, level)
             if listed is None or listed.result_sha256 != digest:
                 raise UsageError(
                     f"{target} exists and is not what magn would make; "
@@ -163,13 +149,12 @@ def _intact(
     return intact
 
 
-def _made_elsewhere(recipe: DegradeRecipe, source: Source, level: DegradeLevel) -> DegradedFile | None:
-    """Make a result in a folder of its own and forget it; None where that fails."""
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, f"result{recipe.suffix}")
-        try:
-            make(recipe, images.read(source.path), source.name, level, target)
-        except ImageError:
-            return None
-        name = recipe.result_name(source.name, level)
-        return DegradedFile(source.name, sha256(source.path), level, name, sha256(target))
+def _made_again(recipe: DegradeRecipe, source: Source, level: DegradeLevel) -> DegradedFile | None:
+    """Say what a result would be; None where it cannot be made."""
+    try:
+        data, digest = read(source.path)
+        result = made(recipe, images.decode(data, name=str(source.path)), source.name, level)
+    except ImageError:
+        return None
+    name = recipe.result_name(source.name, level)
+    return DegradedFile(source.name, digest, level, name, checksum.of_bytes(result))

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from magn_cli import images
-from magn_cli.degrade.files import make, save, sha256
+from magn_cli.degrade.files import made, read, save
 from magn_cli.degrade.manifest import NAME, DegradedFile
 from magn_cli.degrade.planning import DegradePlan, Source
 from magn_cli.errors import ImageError, MagnError
+from magn_cli.files import checksum
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def _degrade(plan: DegradePlan, source: Source) -> DegradeOutcome:
     """Make all results of one clean picture."""
     done = DegradeOutcome(source)
     try:
-        digest = sha256(source.path)
+        data, digest = read(source.path)
         photo = None
         for level in plan.levels:
             name = plan.recipe.result_name(source.name, level)
@@ -78,15 +79,14 @@ def _degrade(plan: DegradePlan, source: Source) -> DegradeOutcome:
                 done.kept += 1
                 continue
             if photo is None:
-                photo = images.read(source.path)
+                photo = images.decode(data, name=str(source.path))
                 done.had_alpha = photo.alpha is not None
             target, replaces = plan.out / name, plan.overwrite or name in plan.intact
-            make(plan.recipe, photo, source.name, level, target, overwrite=replaces)
-            done.made.append(DegradedFile(source.name, digest, level, name, sha256(target)))
+            result = made(plan.recipe, photo, source.name, level)
+            save(target, result, overwrite=replaces)
+            done.made.append(DegradedFile(source.name, digest, level, name, checksum.of_bytes(result)))
     except MemoryError:
         done.error = ImageError(f"{source.path} needs more memory than there is; use fewer --workers.")
-    except OSError as error:
-        done.error = ImageError(f"{source.path} cannot be used ({error.strerror}); check the file and the disk.")
     except MagnError as error:
         done.error = error
     return done

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.degrade import GRAYS, DegradeRecipe, Manifest
 from magn_cli.degrade.planning import find
-from magn_cli.errors import ImageError
+from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation.run import LoadedPair, Pair
+from magn_cli.files import collision_key, first_collision
 from magn_cli.tasks import Task
 
 Float = NDArray[np.float32]
@@ -57,13 +58,20 @@ def of_folders(clean: Path, degraded: Path, task: Task, level: float | None) -> 
     """Pair two folders by relative path without suffix; where no level is given, each file's is read from it.
 
     A picture that has no partner fails when it is loaded. Raises :class:`ImageError` where a folder holds no
-    picture.
+    picture, :class:`UsageError` where one holds two of one name.
     """
-    sides = [{str(PurePosixPath(s.name).with_suffix("")): s.path for s in find(f)} for f in (clean, degraded)]
+    names, sides = dict[str, str](), list[dict[str, Path]]()
+    for folder in (degraded, clean):
+        named = [(str(PurePosixPath(source.name).with_suffix("")), source.path) for source in find(folder)]
+        if two := first_collision((path, name) for name, path in named):
+            raise UsageError(f"{two[0]} and {two[1]} would be paired by one name; take one of them away.")
+        # A disk or an archive may have changed how accents are stored.
+        sides.insert(0, {collision_key(name): path for name, path in named})
+        names |= {collision_key(name): name for name, _ in named}
     finds = task if level is None and task.scale is not None else None
     pairs = []
-    for name in sorted(sides[0].keys() | sides[1].keys()):
-        paths = [side.get(name) for side in sides]
+    for key, name in sorted(names.items(), key=lambda item: item[1]):
+        paths = [side.get(key) for side in sides]
         if paths[0] is not None and paths[1] is not None:
             pairs.append(Pair(name, _two_files(paths[0], paths[1], None, level, finds)))
         else:

@@ -1,1 +1,25 @@
-"""Where bytes come from and go to."""
+"""Where bytes come from and go to: found, read, hashed and written in one way by every command.
+
+Nothing here knows what a picture is: suffixes come from the caller. All paths go through a :class:`Store`.
+"""
+
+from magn_cli.files.collisions import check_collisions, collision_key, first_collision
+from magn_cli.files.find import find, is_left_alone
+from magn_cli.files.local import LOCAL
+from magn_cli.files.memory import WithMemory
+from magn_cli.files.store import AppendedLines, Lock, NotOrdinaryError, Status, Store
+
+__all__ = [
+    "LOCAL",
+    "AppendedLines",
+    "Lock",
+    "NotOrdinaryError",
+    "Status",
+    "Store",
+    "WithMemory",
+    "check_collisions",
+    "collision_key",
+    "find",
+    "first_collision",
+    "is_left_alone",
+]

@@ -1,11 +1,12 @@
 """Writing a file whole or not at all."""
 
+import errno
 import os
 import re
 import secrets
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -13,16 +14,22 @@ from typing import BinaryIO
 if sys.platform != "win32":
     import fcntl
 
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 _TEMPORARY = re.compile(r"\.(.{1,50})\.[0-9a-f]{12}\.tmp", re.DOTALL)
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
+def writing(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
     """Give a file under another name in the same folder; at the end it is moved to ``path``.
 
     Whatever goes wrong, an interruption included, ``path`` stays as it was and the other file is removed.
-    A symbolic link at ``path`` is replaced, not followed. Raises OSError.
+    A symbolic link at ``path`` is replaced, not followed. Raises OSError; without ``overwrite`` FileExistsError
+    where ``path`` exists, even if it has come into being meanwhile.
     """
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     # Cut, since the name itself may be as long as a file system allows.
     temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(6)}.tmp")
     try:
@@ -31,11 +38,14 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # Who may read what is replaced stays as it was.
-        with suppress(OSError):
-            if not path.is_symlink():
-                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-        temporary.replace(path)
+        if overwrite:
+            # Who may read what is replaced stays as it was.
+            with suppress(OSError):
+                if not path.is_symlink():
+                    temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+            temporary.replace(path)
+        else:
+            _move_to_free_name(temporary, path)
     except BaseException:
         # The first error is the one to tell.
         with suppress(OSError):
@@ -43,12 +53,10 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def write_bytes(path: Path, data: bytes, before: Callable[[], None] = lambda: None) -> None:
-    """Write ``data`` to ``path``, as :func:`writing` does; ``before`` is called just before it gets that name."""
-    with writing(path) as file:
+def write_bytes(path: Path, data: bytes, *, overwrite: bool = True) -> None:
+    """Write ``data`` to ``path``, as :func:`writing` does."""
+    with writing(path, overwrite=overwrite) as file:
         file.write(data)
-        file.flush()
-        before()
 
 
 def remove_leftovers(folder: Path, names: Collection[str]) -> list[Path]:
@@ -64,6 +72,29 @@ def remove_leftovers(folder: Path, names: Collection[str]) -> list[Path]:
                     path.unlink()
                     removed.append(path)
     return removed
+
+
+def _move_to_free_name(temporary: Path, path: Path) -> None:
+    """Give a file its name only if nothing has that name, decided by the file system in one step."""
+    if sys.platform == "win32":
+        temporary.rename(path)
+        return
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # FAT and some network disks have no hard links: the name is taken by an empty file first.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        try:
+            temporary.replace(path)
+        except BaseException:
+            path.unlink()
+            raise
+    else:
+        temporary.unlink()
 
 
 def _hold(file: BinaryIO) -> None:

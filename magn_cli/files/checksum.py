@@ -1,4 +1,4 @@
-"""The sha256 of files, remembered as long as size and time stay the same."""
+"""The sha256 of bytes and of files; of large files that stay, remembered as long as size and time are the same."""
 
 from __future__ import annotations
 
@@ -11,8 +11,21 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from magn_cli.files import atomic
+from magn_cli.files.local import LOCAL
+from magn_cli.files.store import Store
 
 log = logging.getLogger(__name__)
+
+
+def of_bytes(data: bytes) -> str:
+    """Return the sha256 of bytes, in hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def of_file(path: Path, store: Store = LOCAL) -> str:
+    """Return the sha256 of a file, read block by block. Raises OSError."""
+    with store.open(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def of(path: Path, again: bool = False) -> str:
@@ -25,8 +38,7 @@ def of(path: Path, again: bool = False) -> str:
     before = _remembered().get(key)
     if not again and isinstance(before, list) and before[:2] == stamp and len(before) == 3:
         return str(before[2])
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = of_file(path)
     # Read again: another process may have remembered something meanwhile.
     _remember({**_remembered(), key: [*stamp, found]})
     return found

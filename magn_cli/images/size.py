@@ -1,6 +1,6 @@
 """The size of a picture, from the start of its file."""
 
-from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -10,17 +10,14 @@ from magn_cli.images.silence import silence
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM")
 
 
-def read_size(path: Path) -> tuple[int, int] | None:
-    """Width and height as stored in a file, not turned by its orientation; None where they are not plain to see.
+def read_size(file: BinaryIO) -> tuple[int, int] | None:
+    """Width and height as stored in an opened file, not turned by its orientation; None where they are not plain.
 
     Nothing is decoded: a file that has a size may be damaged all the same.
     """
     try:
-        # Opening a named pipe would wait for ever.
-        if not path.is_file():
-            return None
-        with path.open("rb") as file, silence(native=False), unlimited():
+        with silence(native=False), unlimited():
             return Image.open(file, "r", _FORMATS).size
     except Exception:
-        # As in reading: for broken files decoders raise a dozen types.
+        # As in decoding: for broken files decoders raise a dozen types.
         return None

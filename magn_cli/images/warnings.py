@@ -4,17 +4,16 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-_subject: ContextVar[Path | None] = ContextVar("subject", default=None)
+_subject: ContextVar[str] = ContextVar("subject", default="")
 
 
 @contextmanager
-def about(path: Path) -> Iterator[None]:
-    """In this block, remarks are about that file."""
-    before = _subject.set(path)
+def about(name: str) -> Iterator[None]:
+    """In this block, warnings are about the file of that name."""
+    before = _subject.set(name)
     try:
         yield
     finally:

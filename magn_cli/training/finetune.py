@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from magn_cli.errors import TrainingError
+from magn_cli.files import checksum
 from magn_cli.model import Magn
 from magn_cli.weights.checkpoint import load_checkpoint
 
@@ -60,7 +60,7 @@ def start_from(path: Path, model: Magn) -> Taken:
         left=tuple(sorted(names - fits.keys())),
         source={
             "file": path.name,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sha256": checksum.of_file(path),
             "task": about.task,
             **made,
         },

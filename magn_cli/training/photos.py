@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from magn_cli import images
+from magn_cli import files, images
 from magn_cli.errors import ImageError, TrainingError
 from magn_cli.files import atomic
 from magn_cli.tasks import as_rgb
@@ -106,7 +106,7 @@ def pack(
     A later call with the same files finds what the first one packed. 16-bit pictures are rounded to 8 bit.
 
     Args:
-        folders: looked through with all that is in them.
+        folders: looked through with all that is in them, see :func:`magn_cli.files.find`.
         cache: made where it does not exist.
         smallest: pixels a side.
         avoid: hashes of pictures that must not be trained on.
@@ -116,11 +116,11 @@ def pack(
     Raises:
         TrainingError: a folder does not exist, nothing usable is left, the cache cannot be written.
     """
-    files = [path for folder in folders for path in _pictures(folder, out)]
+    paths = [path for folder in folders for path in _pictures(folder, out)]
     where = ", ".join(map(str, folders))
-    if not files:
+    if not paths:
         raise TrainingError(f"there is no picture in {where}; give --data a folder of photographs.")
-    dated = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    dated = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     key = _digest([FORMAT, smallest, avoid.fingerprint, dated])
     index_path, packed_path = (cache / f"photos-{key}.{end}" for end in ("json", "bin"))
     index = _known(index_path, packed_path)
@@ -128,7 +128,7 @@ def pack(
         try:
             cache.mkdir(parents=True, exist_ok=True)
             with atomic.writing(packed_path) as file:
-                index = _write_all(files, file, smallest, avoid, progress)
+                index = _write_all(paths, file, smallest, avoid, progress)
                 if not index["names"]:
                     reasons = " ".join(index["left_out"][:3])
                     raise TrainingError(f"no picture in {where} can be used for training: {reasons}")
@@ -139,7 +139,7 @@ def pack(
                 "pixel: free some space, or give another --cache."
             ) from error
     photos = Photos(packed_path, index["names"], [(rows, columns) for rows, columns in index["shapes"]])
-    sizes = [(path.name, path.stat().st_size) for path in files]
+    sizes = [(path.name, path.stat().st_size) for path in paths]
     return Packed(photos, tuple(index["left_out"]), _digest([sizes, index["names"]]))
 
 
@@ -163,14 +163,15 @@ def split(photos: Photos) -> tuple[Part, Part]:
     return photos.part([i for i in everything if i not in held]), photos.part(held)
 
 
-def _pictures(folder: Path, out: Path | None = None) -> Iterator[Path]:
+def _pictures(folder: Path, out: Path | None = None) -> list[Path]:
     if not folder.is_dir():
         raise TrainingError(f"there is no folder {folder}; give a folder of photographs.")
-    own = out.resolve() if out else None
-    for path in sorted(folder.rglob("*")):
-        own_file = own is not None and path.resolve().is_relative_to(own)
-        if path.suffix.lower() in images.INPUT_SUFFIXES and path.is_file() and not own_file:
-            yield path
+    if out is not None and folder.resolve().is_relative_to(out.resolve()):
+        return []
+    try:
+        return files.find(folder, images.INPUT_SUFFIXES, leave_out=out)
+    except OSError as error:
+        raise TrainingError(f"{error.filename or folder} cannot be used ({error.strerror}).") from error
 
 
 def _digest(values: list[Any]) -> str:
@@ -187,11 +188,11 @@ def _known(index_path: Path, packed_path: Path) -> dict[str, Any] | None:
 
 
 def _write_all(
-    files: Sequence[Path], out: BinaryIO, smallest: int, avoid: Hashes, progress: Callable[[int, int], None]
+    paths: Sequence[Path], out: BinaryIO, smallest: int, avoid: Hashes, progress: Callable[[int, int], None]
 ) -> dict[str, Any]:
     names, shapes, left_out = [], [], []
-    for done, path in enumerate(files):
-        progress(done, len(files))
+    for done, path in enumerate(paths):
+        progress(done, len(paths))
         try:
             pixels = _decoded(path, smallest, avoid)
         except ImageError as error:
@@ -200,7 +201,7 @@ def _write_all(
         names.append(path.name)
         shapes.append(pixels.shape[:2])
         out.write(np.ascontiguousarray(pixels).data)
-    progress(len(files), len(files))
+    progress(len(paths), len(paths))
     return {"names": names, "shapes": shapes, "left_out": left_out}
 
 

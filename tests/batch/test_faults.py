@@ -124,14 +124,14 @@ def test_a_file_that_the_disk_does_not_give(tmp_path, monkeypatch):
     """The same for root: every open of one file fails, as with wrong permissions or a bad sector."""
     picture(tmp_path / "photos/a.png")
     picture(tmp_path / "photos/b.png")
-    opened = Path.open
+    opened = os.open
 
     def broken(path, *args, **kwargs):
-        if path.name == "b.png" and path.parent.name == "photos":
+        if Path(path).name == "b.png" and Path(path).parent.name == "photos":
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return opened(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "open", broken)
+    monkeypatch.setattr(os, "open", broken)
     events = restore(tmp_path / "photos", tmp_path / "out")
     assert sorted(type(event).__name__ for event in events) == ["Done", "Failed"]
 

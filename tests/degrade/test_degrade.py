@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from magn_cli import degrade, images
-from magn_cli.degrade import DegradeRecipe, running
+from magn_cli.degrade import DegradeRecipe, files, running
 from magn_cli.degrade.recipe import generator
 from magn_cli.images import gray
 from tests.support import commands
@@ -234,10 +234,10 @@ class TestRunAgain:
         def read(path):
             if path.name == "b.c.bmp":
                 raise KeyboardInterrupt
-            return images.read(path)
+            return files.read(path)
 
         with monkeypatch.context() as patch:
-            patch.setattr(running, "images", type("Images", (), {"read": staticmethod(read)}))
+            patch.setattr(running, "read", read)
             result = magn(clean, "jpeg", tmp_path / "out", "--level", 10)
         refused(result, 130, "interrupted")
         assert [p["source"] for p in manifest(tmp_path / "out")["pictures"]] == ["a.png"]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from magn_cli import images
 from magn_cli.errors import ImageError
-from magn_cli.images import limits, reading
+from magn_cli.images import decoding, limits
 from tests.support.pictures import png, refusal, save, save_cv2, texture, tiff
 
 
@@ -52,10 +52,10 @@ def test_unreadable_file(tmp_path):
 def test_permission_denied(tmp_path, monkeypatch):
     path = save(tmp_path / "a.png", texture(np.uint8), "PNG")
 
-    def denied(*_):
+    def denied(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(type(path), "open", denied)
+    monkeypatch.setattr(os, "open", denied)
     assert "permissions" in refusal(path)
 
 
@@ -178,7 +178,7 @@ def test_out_of_memory(tmp_path, monkeypatch):
     def exhausted(_):
         raise MemoryError
 
-    monkeypatch.setitem(reading._READERS, "JPEG", exhausted)
+    monkeypatch.setitem(decoding._READERS, "JPEG", exhausted)
     assert "memory" in refusal(path)
 
 

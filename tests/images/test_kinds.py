@@ -233,7 +233,7 @@ class TestHeif:
 
     def test_the_limit_holds(self, tmp_path):
         path = save(tmp_path / "a.heic", texture(np.uint8), "HEIF")
-        with pytest.raises(images.reading.ImageError, match="34 x 21 pixels"):
+        with pytest.raises(images.decoding.ImageError, match="34 x 21 pixels"):
             images.read(path, 100)
 
 

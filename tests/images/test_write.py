@@ -13,7 +13,8 @@ from PIL import Image
 
 from magn_cli import images
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.images import writing
+from magn_cli.files import atomic
+from magn_cli.images import encoding
 from tests.support.pictures import photo, texture
 
 DTYPES = [np.uint8, np.uint16, np.float32]
@@ -158,10 +159,10 @@ def test_where_nothing_can_be_written(tmp_path):
 
 
 def test_a_folder_that_may_not_be_written_to(tmp_path, monkeypatch):
-    def denied(*_):
+    def denied(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(writing.atomic, "write_bytes", denied)
+    monkeypatch.setattr(atomic, "write_bytes", denied)
     with pytest.raises(ImageError, match="may not write"):
         images.write(tmp_path / "a.png", texture(np.uint8))
 
@@ -210,7 +211,7 @@ def test_other_memory_layouts(tmp_path):
 
 
 def test_a_large_noise_picture_in_several_data_chunks(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing.png, "_DATA_CHUNK", 1000)
+    monkeypatch.setattr(encoding.png, "_DATA_CHUNK", 1000)
     images.write(tmp_path / "a.png", texture(np.uint16))
     with Image.open(tmp_path / "a.png") as image:
         image.load()

@@ -28,21 +28,18 @@ SCROLLED_BY = 10
 class RestoreView:
     """Use as a context; call it with each event of a run; it counts."""
 
-    def __init__(
-        self, plan: BatchPlan, quiet: bool, as_json: bool, hidden: str = "", compared: Comparison | None = None
-    ) -> None:
+    def __init__(self, plan: BatchPlan, quiet: bool, as_json: bool, compared: Comparison | None = None) -> None:
         """Take what is to be shown.
 
         Args:
             plan: of the run.
             quiet: only errors.
             as_json: write lines for programs.
-            hidden: what is left out of all texts, such as the folder that stands for a pipe.
             compared: is given each picture that is done.
         """
         from magn_cli.batch import Pace
 
-        self.plan, self.quiet, self.as_json, self.hidden = plan, quiet, as_json, hidden
+        self.plan, self.quiet, self.as_json = plan, quiet, as_json
         self.compared = compared
         self.done = self.kept = 0
         self.lacks_comparison = False
@@ -106,7 +103,7 @@ class RestoreView:
             return code
         if self.failures:
             says = f"{len(self.failures)} of {self.plan.total} pictures could not be restored"
-            again = "\n".join(f"  {self._text(failure)}" for failure in self.failures)
+            again = "\n".join(f"  {failure}" for failure in self.failures)
             console.complain(f"{says}:\n{again}" if self.plan.total > SCROLLED_BY else f"{says}.")
         if untried:
             console.complain(f"stopped; {untried} of {self.plan.total} pictures were not tried.")
@@ -147,7 +144,7 @@ class RestoreView:
         for name, job, fields, says in sorted(rows, key=lambda row: row[1].source):
             self.emit(name, source=job.source, result=job.target, **fields)
             if not self.as_json:
-                line = self._text(f"{job.source} -> {job.target} ({says})")
+                line = f"{job.source} -> {job.target} ({says})"
                 console.results.print(console.visible(line), markup=False)
         if not self.quiet:
             console.say(
@@ -165,7 +162,7 @@ class RestoreView:
         if self.as_json:
             self.emit("warning", source=source, message=text)
         named = source is None or source.name in text or self.plan.total == 1
-        console.say(self._text(text if named else f"{source.name}: {text}"))  # type: ignore[union-attr]
+        console.say(text if named else f"{source.name}: {text}")  # type: ignore[union-attr]
 
     def emit(self, event: str, **fields: Any) -> None:
         """Write a line for programs, where it is asked for."""
@@ -175,19 +172,19 @@ class RestoreView:
         if event == "start":
             document["magn"] = __version__
         for name, value in fields.items():
-            document[name] = self._text(str(value)) if isinstance(value, str | Path) else value
+            document[name] = str(value) if isinstance(value, str | Path) else value
         # ASCII, since a file name may hold bytes that are no UTF-8.
         console.results.print(json.dumps(document), markup=False)
 
     def _show_done(self, event: Done) -> None:
         if self.compared is not None:
             try:
-                said = self._text(sentence(event))
+                said = sentence(event)
                 self.compared.add(event.job.name, event.before, event.restored.pixels, said)
             except MagnError as error:
                 # The result itself is there.
                 self.lacks_comparison = True
-                console.complain(self._text(str(error)))
+                console.complain(str(error))
         self.done += 1
         left = self.pace.seconds_left()
         self.emit(
@@ -205,7 +202,7 @@ class RestoreView:
             return
         more = self.plan.total > 1 and not console.messages.is_terminal
         ending = self._left("; about ") if more else ""
-        console.say(self._text(f"{event.job.source.name}: {sentence(event)}{ending}"))
+        console.say(f"{event.job.source.name}: {sentence(event)}{ending}")
 
     def _show_failed(self, event: Failed) -> None:
         self.failures.append(str(event.error))
@@ -215,11 +212,11 @@ class RestoreView:
             "failed",
             source=event.source,
             result=event.job.target if event.job else None,
-            reason=self._text(str(event.error)),
+            reason=str(event.error),
         )
         if console.debugging():
             console.say("".join(traceback.format_exception(event.error)))
-        console.complain(self._text(str(event.error)))
+        console.complain(str(event.error))
 
     def _sum_up(self, untried: int, code: int) -> None:
         self.emit(
@@ -240,9 +237,6 @@ class RestoreView:
 
         left = self.pace.seconds_left()
         return "" if left is None else f"{before}{in_words(left)} left"
-
-    def _text(self, text: str) -> str:
-        return text.replace(self.hidden, "") if self.hidden else text
 
 
 def sentence(done: Done) -> str:

@@ -6,6 +6,8 @@ what it is to them, rows of bytes, and what the bytes mean is worked out here.
 
 import struct
 import zlib
+from collections.abc import Generator
+from contextlib import closing
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,9 @@ from magn_cli.images.photo import Array
 
 BYTEWISE_COMPRESSIONS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
 """None, LZW, deflate (two numbers), PackBits, LZMA, Zstandard: those that know nothing of pixels."""
+
+_PART = 16 << 20
+"""Bytes that are turned into samples at once."""
 
 _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOUR, _FILL_ORDER, _CHANNELS = 256, 257, 258, 259, 262, 266, 277
@@ -39,13 +44,16 @@ def read_samples(page: Directory, width: int, height: int, dtype: np.dtype[np.ge
     columns = -(-width // block_width)
     samples = np.empty((height, width, channels), dtype)
     for plane in range(planes):
-        stored = _plane_bytes(page, plane, planes, (columns, block_width), height, depth * dtype.itemsize)
-        for column in range(columns):
-            part = np.ascontiguousarray(stored[:, column])
-            block = _decoded(page, part.reshape(height, -1), (height, block_width, depth), dtype)
-            x = column * block_width
-            target = samples[:, x : x + block_width, plane : plane + depth]
-            target[...] = block[:, : target.shape[1]]
+        pixel_size = depth * dtype.itemsize
+        # Closed even where an error keeps it alive: Pillow and stderr are held while it is open.
+        with closing(_plane_bytes(page, plane, planes, (columns, block_width), height, pixel_size)) as parts:
+            for y, stored in parts:
+                for column in range(columns):
+                    part = np.ascontiguousarray(stored[:, column])
+                    block = _decoded(page, part, (len(part), block_width, depth), dtype)
+                    x = column * block_width
+                    target = samples[y : y + len(part), x : x + block_width, plane : plane + depth]
+                    target[...] = block[:, : target.shape[1]]
     return samples
 
 
@@ -61,13 +69,18 @@ def packed(samples: Array, order: ByteOrder) -> tuple[bytes, int]:
 
 def _plane_bytes(
     page: Directory, plane: int, planes: int, grid: tuple[int, int], height: int, pixel_size: int
-) -> npt.NDArray[np.uint8]:
-    """The unpacked bytes of a plane, (H, columns, bytes a row in each), read as a gray picture of 8 bits.
+) -> Generator[tuple[int, npt.NDArray[np.uint8]], None, None]:
+    """The unpacked bytes of a plane, from top to bottom: of each part its first row, and (rows, columns, bytes).
 
-    A directory for that picture is put behind the file; it shares the strips or tiles.
+    They are read as a gray picture of 8 bits: a directory for it is put behind the file, which shares the strips
+    or tiles.
     """
     columns, block_width = grid
     row_size = columns * block_width * pixel_size
+    if _TILES not in page.positions and {page.integers(t, (1,))[0] for t in (_COMPRESSION, _FILL_ORDER)} == {1}:
+        for y, stored in _uncompressed(page, plane, planes, height, row_size):
+            yield y, stored.reshape(len(stored), columns, -1)
+        return
     buffer = bytearray(page.data)
     records: dict[int, bytes] = {}
 
@@ -100,8 +113,37 @@ def _plane_bytes(
     if _FILL_ORDER in page.positions:
         put(_FILL_ORDER, page.integers(_FILL_ORDER)[0])
     tags.append_directory(buffer, page.order, records, first=True)
-    with pillow.opened(bytes(buffer), "TIFF", checked=False) as image:
-        return np.array(image).reshape(height, columns, block_width * pixel_size)
+    data = bytes(buffer)
+    buffer.clear()
+    with pillow.opened(data, "TIFF", checked=False) as image:
+        del data
+        image.load()
+        rows = max(1, _PART // row_size)
+        for y in range(0, height, rows):
+            part = np.asarray(image.crop((0, y, row_size, min(y + rows, height))))
+            yield y, part.reshape(len(part), columns, block_width * pixel_size)
+
+
+def _uncompressed(
+    page: Directory, plane: int, planes: int, height: int, row_size: int
+) -> Generator[tuple[int, npt.NDArray[np.uint8]], None, None]:
+    """The rows of a plane in uncompressed strips, as they lie in the file: the largest files are of this kind."""
+    strip_rows = min(page.integers(_STRIP_ROWS, (height,))[0], height)
+    if strip_rows < 1:
+        raise ValueError("impossible strip height")
+    count = -(-height // strip_rows)
+    offsets = page.integers(_STRIPS)
+    if len(offsets) < count * planes:
+        raise ValueError("strips are missing")
+    for strip, offset in enumerate(offsets[plane * count : (plane + 1) * count]):
+        end = min((strip + 1) * strip_rows, height)
+        part_rows = max(1, _PART // row_size)
+        for y in range(strip * strip_rows, end, part_rows):
+            rows = min(part_rows, end - y)
+            start = offset + (y - strip * strip_rows) * row_size
+            if start + rows * row_size > len(page.data):
+                raise ValueError("a strip lies outside of the file")
+            yield y, np.frombuffer(page.data, np.uint8, rows * row_size, start).reshape(rows, row_size)
 
 
 def _decoded(

@@ -78,7 +78,7 @@ def _jpeg() -> dict[str, bytes]:
 def _with_notes() -> bytes:
     """With an IPTC block."""
     metadata = images.Metadata(iptc=b"\x1c\x02\x78\0\7caption")
-    return images.writing.jpeg.encode(_samples(3), metadata, 80)
+    return images.encoding.jpeg.encode(_samples(3), metadata, 80)
 
 
 def _png() -> dict[str, bytes]:
@@ -89,7 +89,7 @@ def _png() -> dict[str, bytes]:
     like = images.Photo(
         _samples(3), None, images.Metadata(_everything()["icc_profile"], _exif()[6:], XMP, (300, 300)), None, "PNG"
     )
-    files["full.png"] = images.writing.png.encode(like.pixels, None, like.metadata, "software")
+    files["full.png"] = images.encoding.png.encode(like.pixels, None, like.metadata, "software")
     files["interlaced.png"] = _interlaced()
     files["chunks.png"] = _with_chunk(
         _with_chunk(files["RGB.png"], b"gAMA", struct.pack(">I", 100000)), b"cICP", b"\x0c\x0d\0\1"
@@ -118,7 +118,7 @@ def _interlaced() -> bytes:
         for row in pixels[top::down, left::right]:
             rows += b"\0" + row.tobytes() if len(row) else b""
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 0, 0, 0, 1)
-    data = images.writing.png.SIGNATURE
+    data = images.encoding.png.SIGNATURE
     for kind, content in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
         data += struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
     return data

@@ -1,19 +1,14 @@
-"""Writing a picture to a file, with what travels along from the picture it was made of."""
+"""From a picture to the bytes of a file, with what travels along from the picture it was made of."""
 
-import errno
 import io
-import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import atomic
 from magn_cli.images.depth import change_depth, full_scale
 from magn_cli.images.formats import jpeg, png, tiff
 from magn_cli.images.limits import RefusedError
@@ -24,7 +19,8 @@ from magn_cli.images.warnings import about, warn
 OUTPUT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"})
 """The suffixes (lower case) of the formats that can be written."""
 
-_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WebP", ".tif": "TIFF", ".tiff": "TIFF"}
+_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+_NAMES = {"JPEG": "JPEG", "PNG": "PNG", "WEBP": "WebP", "TIFF": "TIFF"}
 _DEPTHS: dict[str, tuple[npt.DTypeLike, ...]] = {
     "JPEG": (np.uint8,),
     "WebP": (np.uint8,),
@@ -51,67 +47,58 @@ class WriteOptions:
     strip_metadata: bool = False
     copies: bool = True
 
+    def keeps_bytes(self, source: str, target: str) -> bool:
+        """Whether a file whose pixels are unchanged may be copied; ``source`` and ``target`` are formats."""
+        return source == target and not self.strip_metadata and (self.copies or target != "JPEG")
 
-def is_supported_output(path: Path) -> bool:
+
+def is_supported_output(path: PurePath) -> bool:
     """Whether the suffix of a path, in any case, is that of a format that can be written."""
-    return Path(path).suffix.lower() in OUTPUT_SUFFIXES
+    return PurePath(path).suffix.lower() in OUTPUT_SUFFIXES
 
 
-def write(
-    path: Path,
+def output_format(path: PurePath) -> str:
+    """The format, "JPEG", "PNG", "WEBP" or "TIFF", that a path's suffix stands for.
+
+    Raises UsageError if that is none that can be written.
+    """
+    if not is_supported_output(path):
+        raise UsageError(f"{path} cannot be written in that format: choose a name that ends in {_choices()}.")
+    return _FORMATS[PurePath(path).suffix.lower()]
+
+
+def encode(
     pixels: Array,
+    format: str,
     like: Photo | None = None,
     *,
     options: WriteOptions | None = None,
-    overwrite: bool = False,
     software: str | None = None,
-    before: Callable[[bytes], None] = lambda data: None,
-    unchanged: Path | None = None,
-) -> None:
-    """Write pixels, (H, W) gray or (H, W, 3) RGB, to a file in the format of its suffix, whole or not at all.
+    name: str = "",
+) -> bytes:
+    """The bytes of a file of pixels, (H, W) gray or (H, W, 3) RGB.
 
     PNG and WebP are lossless, TIFF is and keeps float32; JPEG is written as the ``options`` say (None: the
-    defaults). Samples deeper than the format can hold are rounded to the nearest step. ``like`` is the picture
-    that these pixels were made of: its alpha, which must have the same height and width, and its metadata go
-    into the file as far as the format can hold them. ``software`` is the name of the program to be noted in
-    the file. ``before`` is called with the file's bytes just before they get their name. ``unchanged`` is the
-    file that ``like`` was read from, where these pixels are still its own: it is copied as it is, if it has the
-    format of the result and keeps its metadata.
+    defaults). Samples deeper than the format can hold are rounded to the nearest step.
 
-    Raises UsageError, before any work, if the suffix is not that of a format that can be written or if the
-    file exists and ``overwrite`` is False. Raises ImageError if the picture is too large for the format or
-    the file cannot be written. ValueError and TypeError for pixels that are no picture.
+    ``format`` is "JPEG", "PNG", "WEBP" or "TIFF", as in ``Photo.format``. ``like`` is the picture that these
+    pixels were made of: its alpha, which must have the same height and width, and its metadata go into the file
+    as far as the format can hold them. ``software`` is the name of the program to be noted in the file. ``name``
+    is what messages call the file.
+
+    Raises ImageError if the picture is too large for the format; ValueError and TypeError for pixels that are no
+    picture.
+
+    >>> encode(np.zeros((3, 4), np.uint8), "PNG")[:8]
+    b'\\x89PNG\\r\\n\\x1a\\n'
     """
-    path = Path(path)
-    if not is_supported_output(path):
-        raise UsageError(f"{path} cannot be written in that format: choose a name that ends in {_choices()}.")
-    if os.path.lexists(path) and not overwrite:
-        raise UsageError(f"{path} exists already: choose another name or allow it to be overwritten.")
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3) or pixels.size == 0:
         raise ValueError(f"pixels must be (H, W) or (H, W, 3), not {pixels.shape}")
     try:
-        if path.is_dir():
-            raise RefusedError("is a folder: choose the name of a file")
-        with about(path):
-            kind, options = _FORMATS[path.suffix.lower()], options or WriteOptions()
-            data = _copied(unchanged, like, kind, options) or _encoded(kind, pixels, like, options, software)
-        atomic.write_bytes(path, data, partial(before, data))
+        with about(name):
+            return _encoded(_NAMES[format], pixels, like, options or WriteOptions(), software)
     except RefusedError as refusal:
-        raise ImageError(f"{path} {refusal}.") from None
-    except OSError as error:
-        raise ImageError(f"{path} cannot be written: {_reason(error)}.") from error
-
-
-def _copied(source: Path | None, like: Photo | None, kind: str, options: WriteOptions) -> bytes | None:
-    if source is None or like is None or like.format != kind.upper():
-        return None
-    if options.strip_metadata or not (options.copies or kind != "JPEG"):
-        return None
-    try:
-        return source.read_bytes()
-    except OSError:
-        # What was read is still at hand.
-        return None
+        raise ImageError(f"{name or 'The picture'} {refusal}.") from None
 
 
 def _encoded(kind: str, pixels: Array, like: Photo | None, options: WriteOptions, software: str | None) -> bytes:
@@ -199,20 +186,6 @@ def _webp(pixels: Array, alpha: Array | None, metadata: Metadata) -> bytes:
         xmp=metadata.xmp or b"",
     )
     return file.getvalue()
-
-
-def _reason(error: OSError) -> str:
-    reasons = {
-        errno.ENOENT: "its folder does not exist, so create that first",
-        errno.ENOTDIR: "its folder does not exist, so create that first",
-        errno.EACCES: "you may not write to its folder, so choose another one",
-        errno.EPERM: "you may not write to its folder, so choose another one",
-        errno.EROFS: "its disk is read-only, so choose another one",
-        errno.ENOSPC: "the disk is full, so free some space first",
-        errno.EDQUOT: "your share of the disk is used up, so free some space first",
-        errno.ENAMETOOLONG: "its name is too long, so choose a shorter one",
-    }
-    return reasons.get(error.errno or 0, f"{error.strerror or error}, so check the disk or choose another folder")
 
 
 def _choices() -> str:

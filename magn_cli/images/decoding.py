@@ -1,10 +1,7 @@
-"""Reading a picture from a file: by its content, the right way up, with everything that travels along."""
+"""From the bytes of a file to a picture: by content, the right way up, with everything that travels along."""
 
-import errno
 import logging
-import stat
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -26,19 +23,31 @@ INPUT_SUFFIXES = frozenset(
 )
 """The suffixes (lower case) of files worth reading in a folder; a file itself is known by its content."""
 
+_UNNAMED = "The picture"
 
-def read(path: Path, max_pixels: int | None = None, *, mosaics: bool = False) -> Photo:
-    """The picture in a file, the right way up; of several pages or frames the first, with a warning.
+
+def decode(data: bytes, max_pixels: int | None = None, *, mosaics: bool = False, name: str = "") -> Photo:
+    """The picture in the bytes of a file, the right way up; of several pages or frames the first, with a warning.
 
     ``max_pixels``: a larger picture is refused; None: above ``MAX_PIXELS``. ``mosaics``: raw files of cameras
-    and TIFF files that say to hold a mosaic are read, too; ``Photo.mosaic`` then tells what they hold.
+    and TIFF files that say to hold a mosaic are read, too; ``Photo.mosaic`` then tells what they hold. ``name``:
+    what messages call the file.
 
-    Raises ImageError, one sentence with the name of the file, for whatever cannot be read.
+    Raises ImageError, one sentence with that name, for whatever cannot be read.
+
+    >>> import io
+    >>> from PIL import Image
+    >>> file = io.BytesIO()
+    >>> Image.new("RGB", (4, 3)).save(file, "PNG")
+    >>> photo = decode(file.getvalue())
+    >>> photo.format, photo.pixels.shape
+    ('PNG', (3, 4, 3))
     """
-    path = Path(path)
+    called = name or _UNNAMED
     try:
-        data = _contents(path)
-        with about(path), at_most(max_pixels):
+        with about(name), at_most(max_pixels):
+            if not data:
+                raise RefusedError("is empty: get an intact copy of it")
             photo, has_more = _decoded(data, mosaics)
             _remark(photo, has_more)
         if photo.mosaic and not mosaics:
@@ -46,14 +55,27 @@ def read(path: Path, max_pixels: int | None = None, *, mosaics: bool = False) ->
         if photo.pixels.dtype.kind == "f":
             _check_finite(photo)
     except RefusedError as refusal:
-        raise ImageError(f"{path} {refusal}.") from None
+        raise ImageError(f"{called} {refusal}.") from None
     except MemoryError:
-        raise ImageError(f"{path} is too large for the memory of this machine: cut it first.") from None
+        raise ImageError(f"{called} is too large for the memory of this machine: cut it first.") from None
     except Exception as error:
         # Decoders raise a dozen types for broken files; all mean the same to the user.
-        logger.debug("Reading %s failed.", path, exc_info=error)
-        raise ImageError(f"{path} is truncated or damaged: get an intact copy of it.") from error
+        logger.debug("Reading %s failed.", called, exc_info=error)
+        raise ImageError(f"{called} is truncated or damaged: get an intact copy of it.") from error
     return upright(photo)
+
+
+def check_start(start: bytes, name: str = "") -> None:
+    """Raise ImageError if a file that starts so is no picture: its rest, perhaps gigabytes, need not be loaded.
+
+    ``start``: the first 64 bytes, or all bytes of a shorter file. ``name``: what the message calls the file.
+    """
+    try:
+        if not start:
+            raise RefusedError("is empty: get an intact copy of it")
+        detect_format(start[:HEAD])
+    except RefusedError as refusal:
+        raise ImageError(f"{name or _UNNAMED} {refusal}.") from None
 
 
 def _decoded(data: bytes, mosaics: bool) -> tuple[Photo, bool]:
@@ -70,31 +92,6 @@ def _remark(photo: Photo, has_more: bool) -> None:
         warn("The file holds several pages or frames; only the first is used.")
     if colour_chunks.is_hdr(photo.metadata.colour):
         warn("The picture is coded for HDR (PQ or HLG); networks are trained on ordinary ones.")
-
-
-def _contents(path: Path) -> bytes:
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise RefusedError("is a folder: name a picture file in it")
-        if not stat.S_ISREG(mode):
-            raise RefusedError("is not an ordinary file: name a picture file")
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-            if not head:
-                raise RefusedError("is empty: get an intact copy of it")
-            # Before the rest is loaded, which may be gigabytes of something else.
-            detect_format(head)
-            return head + file.read()
-    except FileNotFoundError:
-        raise RefusedError("does not exist: check the name") from None
-    except PermissionError:
-        raise RefusedError("may not be read by you: change its permissions") from None
-    except OSError as error:
-        reason = "its name is too long" if error.errno == errno.ENAMETOOLONG else error.strerror
-        raise RefusedError(f"cannot be read ({reason}): check the name and the disk") from None
-    except ValueError:
-        raise RefusedError("is not a possible file name: check the name") from None
 
 
 def _read_webp(data: bytes) -> tuple[Photo, bool]:
