@@ -20,13 +20,14 @@ from typing import Any
 
 import measuring
 import torch
+from magn_cli.weights.metadata import Checkpoint
 
 from magn_cli.errors import MagnError
 from magn_cli.evaluation import benchmarks
 from magn_cli.model import PRESETS
 from magn_cli.version import __version__
 from magn_cli.weights.card import trained
-from magn_cli.weights.checkpoint import Checkpoint, load_checkpoint
+from magn_cli.weights.checkpoint import load_checkpoint
 from magn_cli.weights.resolve import locate
 
 TITLES = {

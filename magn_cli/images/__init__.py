@@ -1,5 +1,6 @@
 """Picture files: the only place that knows formats, bit depths, alpha, orientation and metadata."""
 
+from magn_cli.images.arrays import photo_of
 from magn_cli.images.depth import change_depth, from_float, full_scale, is_beyond_range, to_float
 from magn_cli.images.limits import MAX_PIXELS
 from magn_cli.images.metadata.orientation import as_seen, as_stored
@@ -33,6 +34,7 @@ __all__ = [
     "hidden",
     "is_beyond_range",
     "is_supported_output",
+    "photo_of",
     "read",
     "read_size",
     "to_float",

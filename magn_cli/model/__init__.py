@@ -1,6 +1,21 @@
-"""MAGN in plain torch. This folder imports nothing else of the package and can be taken on its own."""
+"""MAGN in plain torch. This folder imports nothing else of the package and can be taken on its own.
+
+Configurations can be read without torch, which is imported with the network.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from .config import PRESETS, MagnConfig
-from .magn import UNKNOWN_LEVEL, Magn
+
+if TYPE_CHECKING:
+    from .magn import UNKNOWN_LEVEL, Magn
 
 __all__ = ["PRESETS", "UNKNOWN_LEVEL", "Magn", "MagnConfig"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("UNKNOWN_LEVEL", "Magn"):
+        from . import magn
+
+        return getattr(magn, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
