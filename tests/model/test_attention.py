@@ -76,7 +76,7 @@ def test_the_size_of_a_block_changes_nothing(nodes, at_once, monkeypatch):
 
     expected = both(mean_masked_attention_reference)
     monkeypatch.setattr(blocked, "SCORES_AT_ONCE", at_once)
-    monkeypatch.setattr(blocked, "ROWS_AT_LEAST", 7)
+    monkeypatch.setattr(blocked, "MIN_ROWS", 7)
     monkeypatch.setattr(blocked, "COLUMNS_AT_ONCE", 50)
     for ours, theirs in zip(both(mean_masked_attention), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
