@@ -89,7 +89,7 @@ class Restorer:
                 - a Pillow image of mode L, LA, RGB, RGBA, I;16 or I;16B, with its ``info``. Modes 1, P and PA give
                   L, RGB or RGBA. Alpha is kept as it is, and fully transparent pixels are.
                 - a torch tensor ``(C, H, W)`` or ``(B, C, H, W)`` of 1 or 3 channels, on any device; uint8,
-                  uint16, or floats 0..1. The pictures of a batch are restored one by one; no gradient goes through.
+                  uint16, or floats 0..1. The pictures of a batch are restored one by one; gradients stop here.
 
                 For ``demosaic``, a Bayer mosaic of one channel gives three.
             level: a number in the task's units (sigma 0..75, JPEG quality 5..95); ``auto``: found in the picture;

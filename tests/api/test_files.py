@@ -10,9 +10,8 @@ from magn_cli.errors import ImageError, UsageError
 
 
 def test_what_is_written_is_read_again(tmp_path, otter):
-    for name, pixels in (
-        ("a.png", otter), ("b.png", otter[..., 0].astype(np.uint16) * 257), ("c.tif", otter.astype(np.float32) / 255)
-    ):  # fmt: skip
+    deep, floats = otter[..., 0].astype(np.uint16) * 257, otter.astype(np.float32) / 255
+    for name, pixels in (("a.png", otter), ("b.png", deep), ("c.tif", floats)):
         magn_cli.write(tmp_path / name, pixels)
         back = magn_cli.read(str(tmp_path / name))
         assert back.dtype == pixels.dtype

@@ -10,16 +10,10 @@ from tests.support.paths import ROOT
 
 def test_kinds_are_typed(tmp_path):
     checked = Path(__file__).with_name("typed_use.py")
-    words = [
-        "--strict",
-        "--no-error-summary",
-        "--config-file",
-        os.devnull,
-        "--cache-dir",
-        str(ROOT / ".mypy_cache" / "use"),
-    ]
+    words = ["--strict", "--no-error-summary", "--config-file", os.devnull, "--follow-imports", "silent"]
+    words += ["--cache-dir", str(ROOT / ".mypy_cache" / "use")]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", *words, "--follow-imports", "silent", str(checked)],
+        [sys.executable, "-m", "mypy", *words, str(checked)],
         cwd=tmp_path,
         env={**os.environ, "MYPYPATH": str(ROOT)},
         capture_output=True,
