@@ -68,9 +68,11 @@ class Loader:
         """Arguments and errors as for :func:`magn_cli.load`."""
         chosen = None if task == AUTO else get_task(task)
         self.task, self.mosaics = task, chosen is None or chosen.mosaics
-        self.options = dict(options or {}) | ({"pattern": check_pattern(pattern)} if pattern is not None else {})
+        self.options = dict(options or {}) | ({"pattern": pattern} if pattern is not None else {})
         for name in self.options.keys() - (chosen.options if chosen else frozenset()):
             raise UsageError(f"there is no setting {name!r} for {task}; check its spelling.")
+        if "pattern" in self.options:
+            check_pattern(str(self.options["pattern"]))
         if weights is not None and chosen is None:
             raise UsageError("a checkpoint is for one task; name it, such as --task jpeg, or omit --weights.")
         if weights is None and preset not in (known := dict.fromkeys([*PRESETS, *(e.preset for e in entries())])):

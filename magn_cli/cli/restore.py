@@ -126,14 +126,13 @@ def restore(
     from magn_cli.inference.options import check_level
     from magn_cli.runtime.allocator import keep_freed_memory
     from magn_cli.tasks import get_task
-    from magn_cli.tasks.demosaic import check_pattern
 
     if suffix is not None and suffix not in batch.FORMATS:
         raise UsageError(f"there is no format {suffix!r}; use one of {', '.join(batch.FORMATS)}.")
     if pattern and task != "demosaic":
         raise UsageError("--pattern is for mosaics; add --task demosaic, or leave it away.")
     wanted = check_level(None if task == AUTO else get_task(task), level)
-    own = {"pattern": check_pattern(pattern)} if pattern else {}
+    own = {"pattern": pattern} if pattern else {}
     writing = images.WriteOptions(
         options.quality("95" if quality is None else quality), strip_metadata, copies=quality is None
     )
