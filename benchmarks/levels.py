@@ -17,8 +17,7 @@ import numpy as np
 
 from magn_cli import images
 from magn_cli.analysis.jpeg_blocks import BLOCKS, NO_BLOCKS, find_grid
-from magn_cli.images import Photo, from_float, to_float
-from magn_cli.inference.picture import photo_of
+from magn_cli.images import Photo, from_float, photo_of, to_float
 from magn_cli.tasks import get_task
 from magn_cli.tasks.jpeg import encode
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from magn_cli.inference.restorer import Restorer
+from magn_cli.inference.tiled_network import TiledNetwork
 from magn_cli.model import PRESETS, Magn
 from magn_cli.model import graph as graph_module
 from magn_cli.model.attention import mean_masked_attention_reference
@@ -100,7 +100,7 @@ def main() -> None:
         return cut.to(device).contiguous(memory_format=torch.channels_last)
 
     def restoring(preset: str, dtype: torch.dtype) -> Callable[[], object]:
-        restorer = Restorer(Magn(PRESETS[preset]), device, dtype)
+        restorer = TiledNetwork(Magn(PRESETS[preset]), device, dtype)
         return lambda: restorer.restore(picture, 0.5)
 
     whole = tensor(given.size)

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import rawpy
 
-import magn_cli
+from magn_cli.api.loading import load_photo_restorer
 from magn_cli.images import INPUT_SUFFIXES, Mosaic, developed, read, to_float
 from magn_cli.images.raw.developing import encoded, linear_light, srgb_curve, srgb_of_camera
 from magn_cli.inference.picture import PhotoRestorer
@@ -91,7 +91,7 @@ def main() -> None:
     paths = sorted(p for p in given.photos.iterdir() if p.suffix.lower() in INPUT_SUFFIXES)
     paths = paths[:: max(1, len(paths) // given.count)][: given.count]
     photos = [half(path) for path in paths]
-    network = magn_cli.load("demosaic", weights=given.weights, pattern="rggb")
+    network = load_photo_restorer("demosaic", weights=given.weights, pattern="rggb")
     methods: dict[str, Callable[[np.ndarray, Sensor], np.ndarray]] = {
         "OpenCV bilinear, balanced and curve": partial(by_opencv, cv2.COLOR_BayerBG2RGB),
         "OpenCV edge-aware, balanced and curve": partial(by_opencv, cv2.COLOR_BayerBG2RGB_EA),

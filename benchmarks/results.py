@@ -26,7 +26,8 @@ from magn_cli.evaluation import benchmarks
 from magn_cli.model import PRESETS
 from magn_cli.version import __version__
 from magn_cli.weights.card import trained
-from magn_cli.weights.checkpoint import Checkpoint, load_checkpoint
+from magn_cli.weights.checkpoint import load_checkpoint
+from magn_cli.weights.metadata import Checkpoint
 from magn_cli.weights.resolve import locate
 
 TITLES = {

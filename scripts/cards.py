@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import magn_cli
+from magn_cli.api.loading import load_photo_restorer
 from magn_cli.images import from_float, read
 from magn_cli.tasks import get_task
 from magn_cli.weights.card import model_card
@@ -34,7 +34,7 @@ def worst(task: str, preset: str) -> Image.Image:
     name, level = SHOWN[task]
     clean = read(ROOT / "examples" / name).pixels.astype(np.float32) / 255
     degraded = get_task(task).degrade(clean, level, np.random.default_rng(0))
-    restored = magn_cli.load(task, preset=preset).restore_values(degraded, level)
+    restored = load_photo_restorer(task, preset=preset).restore_values(degraded, level)
     error = np.square(restored - clean).mean(-1)
     sums = [
         (error[top : top + SIDE, left : left + SIDE].sum(), top, left)

@@ -40,9 +40,8 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 degraded = Path(folder) / f"{path.stem}.jpg"
                 Image.fromarray(clean).save(degraded, quality=quality, subsampling="4:2:0")
-                photo = images.read(degraded)
-            restored = restorer.restore(photo).pixels
-            before, after = psnr(photo.pixels, clean), psnr(restored, clean)
+                given_pixels, restored = magn_cli.read(degraded), restorer(degraded)
+            before, after = psnr(given_pixels, clean), psnr(restored, clean)
             cells.append(f"{before:.2f} → {after:.2f}")
             gains.append(after - before)
             if given.keep:

@@ -144,11 +144,9 @@ def main() -> None:
                 ratio = net(test_x) - (test_y + OFFSET).log()
             spread = ratio.abs()
             noisy = test_y[:, 0] > 1.5
-            print(
-                f"step {step}  loss {loss.item():.4f}  clean {(net(test_x)[~noisy, 0].exp() - OFFSET).mean():.2f}  "
-                f"noise {spread[noisy, 0].mean():.3f}  error {spread[:, 1].mean():.3f}",
-                flush=True,
-            )
+            clean = (net(test_x)[~noisy, 0].exp() - OFFSET).mean()
+            off = f"noise {spread[noisy, 0].mean():.3f}  error {spread[:, 1].mean():.3f}"
+            print(f"step {step}  loss {loss.item():.4f}  clean {clean:.2f}  {off}", flush=True)
             save(net, args, step)
 
 

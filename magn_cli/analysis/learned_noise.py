@@ -76,7 +76,8 @@ def _tiles(pixels: Array) -> list[Array]:
         shrink = math.sqrt(MAX_TILES / (counts[0] * counts[1]))
         counts = [max(1, min(count, math.floor(count * shrink))) for count in counts]
     places = [
-        np.linspace(0, max(0, side - TILE), count).round().astype(int) for side, count in zip(sides, counts, strict=True)
+        np.linspace(0, max(0, side - TILE), count).round().astype(int)
+        for side, count in zip(sides, counts, strict=True)
     ]
     return [pixels[row : row + TILE, column : column + TILE] for row in places[0] for column in places[1]]
 

@@ -2,7 +2,7 @@
 
 from magn_cli.batch.events import Done, Event, Failed, Kept, Working
 from magn_cli.batch.pace import Pace, in_words
-from magn_cli.batch.pipeline import PhotoNetwork, run
+from magn_cli.batch.pipeline import run
 from magn_cli.batch.planning import BatchPlan, plan
 from magn_cli.batch.targets import FORMATS, Job, check_folder
 
@@ -15,7 +15,6 @@ __all__ = [
     "Job",
     "Kept",
     "Pace",
-    "PhotoNetwork",
     "Working",
     "check_folder",
     "in_words",

@@ -9,7 +9,7 @@ from pathlib import Path
 from magn_cli.batch.targets import Job
 from magn_cli.errors import MagnError
 from magn_cli.images import Photo
-from magn_cli.inference.picture import Restored
+from magn_cli.inference.restored_photo import RestoredPhoto
 
 picture: ContextVar[Path | None] = ContextVar("picture", default=None)
 """The file that this thread is at work on, for whoever shows what the library logs."""
@@ -33,7 +33,7 @@ class Done:
     before: Photo
     """As it was read."""
 
-    restored: Restored
+    restored: RestoredPhoto
     megapixels: float
     seconds: float
     """Of reading, network and writing together; parts of other pictures may have been done meanwhile."""

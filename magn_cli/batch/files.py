@@ -22,7 +22,7 @@ from magn_cli.batch.targets import Job, check_folder, check_writable
 from magn_cli.errors import ImageError
 from magn_cli.files import NotOrdinaryError, Store, checksum, sentences
 from magn_cli.images import Photo, WriteOptions
-from magn_cli.inference.picture import Restored
+from magn_cli.inference.restored_photo import RestoredPhoto
 from magn_cli.version import __version__
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def load(job: Job, max_pixels: int | None = None, mosaics: bool = False) -> Load
         events.picture.reset(token)
 
 
-def save(loaded: LoadedPhoto, restored: Restored, folders: Folders) -> float:
+def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> float:
     """Write a result, whole or not at all, and note it; return the seconds that it took.
 
     Whatever is done with a result on its way into its file is done here.
@@ -98,7 +98,7 @@ def save(loaded: LoadedPhoto, restored: Restored, folders: Folders) -> float:
         events.picture.reset(token)
 
 
-def _content(loaded: LoadedPhoto, restored: Restored, options: WriteOptions) -> bytes:
+def _content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions) -> bytes:
     """Return the bytes of the result: those of the input, if nothing was changed and its format is the same."""
     photo, format = loaded.photo, images.output_format(loaded.job.target)
     unchanged = restored.pixels is photo.pixels
@@ -125,7 +125,7 @@ def _read_again(loaded: LoadedPhoto) -> bytes | None:
     return data if checksum.of_bytes(data) == loaded.origin.sha256 else None
 
 
-def _software(restored: Restored) -> str:
+def _software(restored: RestoredPhoto) -> str:
     done = restored.task or restored.describe_level()
     level = f", {restored.describe_level()}; " if restored.task and restored.scale else "; "
     return f"magn {__version__}: {done}{level}{restored.network}".rstrip("; ")

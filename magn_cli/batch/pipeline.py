@@ -12,16 +12,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 
 from magn_cli.batch import events, files
 from magn_cli.batch.events import Done, Event, Failed, Kept, Working
 from magn_cli.batch.files import Folders, LoadedPhoto
 from magn_cli.batch.planning import BatchPlan
 from magn_cli.batch.targets import Job
-from magn_cli.errors import ImageError, MagnError
-from magn_cli.images import Photo, WriteOptions
-from magn_cli.inference.picture import Level, Restored
+from magn_cli.errors import ImageError, MagnError, WeightsError
+from magn_cli.images import WriteOptions
+from magn_cli.inference.options import Level
+from magn_cli.inference.restored_photo import PhotoNetwork
 
 log = logging.getLogger(__name__)
 
@@ -33,18 +33,6 @@ AHEAD = 2
 
 WRITERS = max(1, min(4, (os.cpu_count() or 1) // 2))
 """Pictures that are written at once. A PNG of 1 megapixel takes 0.16 s of one core."""
-
-
-class PhotoNetwork(Protocol):
-    """What restores one photo, such as :class:`~magn_cli.inference.picture.PhotoRestorer`."""
-
-    mosaics: bool
-    """Whether it takes the mosaics of sensors."""
-
-    def restore(
-        self, photo: Photo, level: Level = "auto", progress: Callable[[float], None] = lambda done: None
-    ) -> Restored:
-        """Return the restored photo; ``progress`` is told the share that is done. Raises :class:`MagnError`."""
 
 
 def run(
@@ -65,7 +53,7 @@ def run(
     Args:
         plan: has been checked.
         network: restores one picture after the other, in the order of the plan.
-        level: see :meth:`PhotoRestorer.restore`.
+        level: see :class:`PhotoNetwork`.
         report: is called in this thread with what happens.
         max_pixels: refuse larger pictures.
         options: of the files that are written.
@@ -190,6 +178,9 @@ class _Run:
         except _Stopped:
             # By a result before this one, which could not be written.
             self.is_cut_short = True
+            raise
+        except WeightsError:
+            # Of a network that is loaded when a photo first needs it: no fault of the photo's.
             raise
         except Exception as error:
             self._fail(job, error)

@@ -157,7 +157,7 @@ def evaluate(
         if page is not None:
             from magn_cli.report.settings import settings
 
-            page.write(results, settings(command(), wanted, jobs, methods, network))
+            page.write(results, settings(command(), wanted, jobs, methods))
     if not quiet and console.STANDARD_OUTPUT not in (*outputs.values(), html):
         _print(results)
     failures = sum(len(result.failures) for result in results)

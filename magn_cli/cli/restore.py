@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +10,7 @@ import typer
 
 from magn_cli.cli import console, options, pipes, stopping
 from magn_cli.cli.views.restore import RestoreView
-from magn_cli.errors import UsageError, WeightsError
+from magn_cli.errors import UsageError
 from magn_cli.version import __version__
 
 
@@ -124,41 +122,37 @@ def restore(
     if on_error not in ("continue", "stop"):
         raise UsageError(f"--on-error {on_error} makes no sense; give continue or stop.")
     from magn_cli import batch, images
-    from magn_cli.api import load, load_auto
-    from magn_cli.inference.auto import CHOICES, check_auto_level
-    from magn_cli.inference.picture import check_level, check_strength
+    from magn_cli.api.loading import AUTO, Loader
+    from magn_cli.inference.options import check_level
     from magn_cli.runtime.allocator import keep_freed_memory
     from magn_cli.tasks import get_task
-    from magn_cli.tasks.demosaic import check_pattern
 
     if suffix is not None and suffix not in batch.FORMATS:
         raise UsageError(f"there is no format {suffix!r}; use one of {', '.join(batch.FORMATS)}.")
     if pattern and task != "demosaic":
         raise UsageError("--pattern is for mosaics; add --task demosaic, or leave it away.")
-    chooses = task == "auto"
-    wanted = check_auto_level(level) if chooses else check_level(get_task(task), level)
-    check_strength(None if chooses else get_task(task), strength)
-    own = {"pattern": check_pattern(pattern)} if task == "demosaic" and pattern else {}
+    wanted = check_level(None if task == AUTO else get_task(task), level)
+    own = {"pattern": pattern} if pattern else {}
     writing = images.WriteOptions(
         options.quality("95" if quality is None else quality), strip_metadata, copies=quality is None
     )
-    network: batch.PhotoNetwork = (load_auto if chooses else partial(load, task))(
+    loader = Loader(
+        task,
         preset=preset,
         weights=weights,
         device=device,
         precision=precision,
         threads=threads,
         tile=options.number("--tile", tile),
-        compiled=compiled,
+        compile=compiled,
         strength=strength,
         ensemble=ensemble,
-        **own,
+        options=own,
     )
-    keep_freed_memory()
     settings = {
         "magn": __version__,
         "task": task,
-        "weights": _digests(CHOICES if chooses else [task], preset, weights),
+        "weights": " ".join(found.sha256 for found in loader.weights.values()),
         "level": wanted,
         "strength": strength,
         "ensemble": ensemble,
@@ -176,7 +170,7 @@ def restore(
             ends.out,
             settings=settings,
             recursive=recursive,
-            mosaics="too" if chooses else "only" if task == "demosaic" else "no",
+            mosaics="too" if task == AUTO else "only" if loader.mosaics else "no",
             suffix=None if ends.output is not None else suffix,
             overwrite=overwrite,
             store=ends.store,
@@ -197,6 +191,8 @@ def restore(
         if dry_run:
             raise typer.Exit(view.preview())
         plan.check()
+        network = loader.load()
+        keep_freed_memory()
         with compared or nullcontext(), view:
             try:
                 untried = batch.run(
@@ -216,19 +212,3 @@ def restore(
         ends.send()
     if code:
         raise typer.Exit(code)
-
-
-def _digests(tasks: Sequence[str], preset: str, weights: str | None) -> str:
-    """Return the sha256 of the weights that will be used, one for each task. Raises :class:`WeightsError`."""
-    from magn_cli.weights.resolve import locate
-
-    return " ".join(_digest(locate(task, preset, weights)) for task in tasks)
-
-
-def _digest(path: Path) -> str:
-    from magn_cli.files import checksum
-
-    try:
-        return checksum.of(path)
-    except OSError as error:
-        raise WeightsError(f"the weights {path} cannot be read ({error.strerror}); check the path.") from error

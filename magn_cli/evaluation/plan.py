@@ -21,6 +21,7 @@ from magn_cli.weights import hub
 
 if TYPE_CHECKING:
     from magn_cli.inference.picture import PhotoRestorer
+    from magn_cli.weights.resolve import ResolvedWeights
 
 Float = NDArray[np.float32]
 
@@ -69,6 +70,9 @@ class Method:
     run: Callable[[Float, float | None], Float]
     network: PhotoRestorer | None = None
     """What runs it, where it is no baseline."""
+
+    weights: ResolvedWeights | None = None
+    """What :attr:`network` was loaded from."""
 
 
 def jobs(request: Request) -> tuple[list[EvaluationJob], list[str]]:
@@ -119,9 +123,10 @@ def methods(
 
 
 def _network(job: EvaluationJob, settings: dict[str, Any], blind: bool) -> Method:
-    from magn_cli.api import load
+    from magn_cli.api.loading import Loader
 
-    restorer = load(job.task.name, **settings, **job.options)
+    loader = Loader(job.task.name, **settings, options=job.options)
+    restorer = loader.load_task(job.task.name)
     name = settings["preset"] if settings["weights"] is None else hub.stem(str(settings["weights"]))
     name += ", ensemble" if settings.get("ensemble") else ""
     level_input = "-" if restorer.scale is None else "unknown" if blind else "given"
@@ -129,7 +134,7 @@ def _network(job: EvaluationJob, settings: dict[str, Any], blind: bool) -> Metho
     def run(degraded: Float, level: float | None) -> Float:
         return restorer.restore_values(degraded, None if blind else level)
 
-    return Method(name, level_input, run, restorer)
+    return Method(name, level_input, run, restorer, loader.weights[job.task.name])
 
 
 def _on_network_input(run: baselines.Baseline, job: EvaluationJob) -> baselines.Baseline:

@@ -1,5 +1,6 @@
 """Picture files: the only place that knows formats, bit depths, alpha, orientation and metadata."""
 
+from magn_cli.images.arrays import photo_of
 from magn_cli.images.decoding import INPUT_SUFFIXES, check_start, decode
 from magn_cli.images.depth import change_depth, from_float, full_scale, is_beyond_range, to_float
 from magn_cli.images.encoding import OUTPUT_SUFFIXES, WriteOptions, encode, is_supported_output, output_format
@@ -38,6 +39,7 @@ __all__ = [
     "is_beyond_range",
     "is_supported_output",
     "output_format",
+    "photo_of",
     "read",
     "read_bytes",
     "read_size",

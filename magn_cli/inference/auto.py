@@ -1,14 +1,18 @@
-"""``--task auto``: the task that each photo needs, by what is seen in it."""
+"""``--task auto``: the task that each photo needs, by what is seen in it. Needs no torch before a photo does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from magn_cli import images
-from magn_cli.errors import UsageError
+from magn_cli.analysis import findings
 from magn_cli.images import Photo
-from magn_cli.inference.picture import Level, PhotoRestorer, Restored
+from magn_cli.inference.options import Level, check_level
+from magn_cli.inference.restored_photo import RestoredPhoto
 from magn_cli.tasks.auto import choose
+
+if TYPE_CHECKING:
+    from magn_cli.inference.picture import PhotoRestorer
 
 CHOICES = ("jpeg", "denoise", "demosaic")
 """The tasks that are chosen from."""
@@ -19,25 +23,19 @@ class AutoRestorer:
 
     mosaics = True
 
-    def __init__(self, restorers: Mapping[str, PhotoRestorer]) -> None:
-        """``restorers``: one for each of ``CHOICES``."""
-        self.restorers = restorers
+    def __init__(self, load: Callable[[str], PhotoRestorer]) -> None:
+        """``load``: gives the restorer of one of ``CHOICES``; called once a task, when a photo first needs it."""
+        self._load = load
+        self.restorers: dict[str, PhotoRestorer] = {}
 
     def restore(
         self, photo: Photo, level: Level = "auto", progress: Callable[[float], None] = lambda done: None
-    ) -> Restored:
+    ) -> RestoredPhoto:
         """Restore one photo. Raises :class:`UsageError` for a level: which it would be one of is not known."""
-        check_auto_level(level)
-        choice = choose(photo if photo.mosaic else images.visible(photo))
+        check_level(None, level)
+        choice = choose(photo if photo.mosaic else findings.visible(photo))
         if choice.task is None:
-            return Restored(None, photo.pixels, None, choice.found)
+            return RestoredPhoto(None, photo.pixels, None, choice.found)
+        if choice.task not in self.restorers:
+            self.restorers[choice.task] = self._load(choice.task)
         return self.restorers[choice.task].restore(photo, level, progress, choice.found)
-
-
-def check_auto_level(level: Level) -> Level:
-    """Return ``auto``; raises :class:`UsageError` for any other level."""
-    if level != "auto":
-        raise UsageError(
-            f"--level {level} needs to know what it is a level of; add --task jpeg or --task denoise."
-        )
-    return level

@@ -44,7 +44,7 @@ class TiledInference:
     def run(
         self, network_input: Array, level: float | None, keeps_bayer: bool, progress: Callable[[float], None]
     ) -> Iterator[tuple[Span, NDArray[np.float32]]]:
-        """Restore one picture ``(H, W, C)``; see :meth:`Restorer.bands`. Raises :class:`Overflow`."""
+        """Restore one picture ``(H, W, C)``; see :meth:`TiledNetwork.strips`. Raises :class:`NonFiniteResult`."""
         height, width = network_input.shape[:2]
         index = [padding_index(side, self.multiple, keeps_bayer) for side in (height, width)]
         source = _Source(network_input, index, self.device)

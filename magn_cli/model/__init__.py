@@ -2,9 +2,22 @@
 
 The network is that of Jiatao Jiang, Zhen Cui, Chunyan Xu and Jian Yang, "Multi-level Attention-guided Graph Neural
 Network for Image Restoration", 2025. Where the paper leaves a choice open, the docstrings say what was chosen.
+Configurations can be read without torch, which is imported with the network.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .config import PRESETS, MagnConfig
-from .magn import UNKNOWN_LEVEL, Magn
+
+if TYPE_CHECKING:
+    from .magn import UNKNOWN_LEVEL, Magn
 
 __all__ = ["PRESETS", "UNKNOWN_LEVEL", "Magn", "MagnConfig"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("UNKNOWN_LEVEL", "Magn"):
+        from . import magn
+
+        return getattr(magn, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,12 +5,9 @@ from __future__ import annotations
 import datetime
 import platform
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from magn_cli.evaluation.plan import EvaluationJob, Method, Request
-from magn_cli.files import checksum
 from magn_cli.version import __version__
-from magn_cli.weights.resolve import locate
 
 
 def settings(
@@ -18,7 +15,6 @@ def settings(
     request: Request,
     work: Sequence[EvaluationJob],
     methods: Mapping[str, Sequence[Method]],
-    network: dict[str, Any],
 ) -> dict[str, str]:
     """Return names and values.
 
@@ -27,9 +23,6 @@ def settings(
         request: what was asked for.
         work: what came of it.
         methods: for each task, as they were run.
-        network: settings of :func:`magn_cli.load` that they were run with.
-
-    Raises :class:`WeightsError` where the weights have gone away meanwhile.
     """
     now = datetime.datetime.now().astimezone()
     found = {
@@ -42,7 +35,7 @@ def settings(
     for task, chosen in methods.items():
         for method in chosen:
             if method.network is not None:
-                found |= _network(task, method, network)
+                found |= _network(task, method)
     import torch
 
     found["made by"] = f"magn {__version__}, torch {torch.__version__}, Python {platform.python_version()}"
@@ -57,19 +50,18 @@ def _degraded(request: Request, work: Sequence[EvaluationJob]) -> str:
     return ", ".join(["on the fly", *([f"seed {request.seed}"] if "denoise" in tasks else []), *more])
 
 
-def _network(task: str, method: Method, given: dict[str, Any]) -> dict[str, str]:
+def _network(task: str, method: Method) -> dict[str, str]:
     import torch
 
     from magn_cli.runtime.device import describe
 
-    assert method.network is not None
-    runner = method.network.restorer
-    path = locate(task, given["preset"], given["weights"])
+    assert method.network is not None and method.weights is not None
+    runner = method.network.tiled
     threads = f", {torch.get_num_threads()} threads" if runner.device.type == "cpu" else ""
     level_input = {"given": "told to the network", "unknown": "not told to the network"}.get(method.level_input)
     return {
-        "network": f"{method.name} for {task}, {path.name}",
-        "sha256": checksum.of(path),
+        "network": f"{method.name} for {task}, {method.weights.path.name}",
+        "sha256": method.weights.sha256,
         **({"level": level_input} if level_input else {}),
         "device": f"{describe(runner.device)}{threads}",
         "precision": str(runner.dtype).removeprefix("torch."),

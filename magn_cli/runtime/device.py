@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from magn_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def check_device(name: str) -> str:
+    """Return ``name``, or raise :class:`UsageError` where no device can be called that. Needs no torch."""
+    kind, colon, index = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdecimal())):
+        raise UsageError(f"there is no device {name!r}; use auto, cpu, cuda, cuda:N or mps.")
+    return name
 
 
 def choose_device(name: str) -> torch.device:
@@ -15,13 +25,14 @@ def choose_device(name: str) -> torch.device:
 
     ``auto`` takes a GPU where there is one. Raises :class:`UsageError` where the device is not there.
     """
+    import torch
+
+    check_device(name)
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind, colon, index = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdecimal())):
-        raise UsageError(f"there is no device {name!r}; use auto, cpu, cuda, cuda:N or mps.")
+    kind, _, index = name.partition(":")
     if kind == "cuda" and not torch.cuda.is_available():
         raise UsageError(
             "no CUDA device is available to this torch; use --device cpu, or install torch with CUDA."
@@ -47,6 +58,8 @@ def processor(what: str) -> str:
 def describe(device: torch.device) -> str:
     """Return what a device is called by its maker, as far as the system says."""
     if device.type == "cuda":
+        import torch
+
         return f"{device}, {torch.cuda.get_device_name(device)}"
     if device.type != "cpu":
         return str(device)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from magn_cli.analysis.jpeg_blocks import BLOCKS, find_grid
+from magn_cli.analysis import findings
+from magn_cli.analysis.jpeg_blocks import BLOCKS
 from magn_cli.analysis.noise import as_gray
 from magn_cli.images import Array, Photo, is_beyond_range
 from magn_cli.tasks.base import FoundLevel
@@ -60,7 +61,7 @@ def choose(photo: Photo) -> Choice:
         return _nothing("values go beyond 0..1, which networks do not know")
     if photo.quantization is None and is_drawing(photo.pixels):
         return _nothing("few colours, so a drawing or text and no photo")
-    noise, grid = Denoise().find_level(photo), find_grid(photo.pixels)
+    noise, grid = Denoise().find_level(photo), findings.grid(photo)
     assert noise.level is not None
     contrast = 1.0 if grid is None else grid.contrast
     least = SURELY_NOISY if photo.quantization is not None or as_gray(photo.pixels).ndim == 2 else NOISY

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from magn_cli.analysis.noise import estimate_sigma
+from magn_cli.analysis import findings
 from magn_cli.camera import camera_noise, draw_camera, draw_sharpness
 from magn_cli.errors import UsageError
 from magn_cli.images import Photo
@@ -51,9 +51,7 @@ class Denoise(Task):
 
     def find_level(self, photo: Photo) -> FoundLevel:
         """Estimate sigma from the picture."""
-        tables = photo.quantization
-        halved = tables is not None and tables.subsampling not in ("4:4:4", "4:0:0")
-        return FoundLevel(round(estimate_sigma(photo.pixels, halved), 1), "estimated from the picture")
+        return FoundLevel(round(findings.sigma(photo), 1), "estimated from the picture")
 
     def strength(self, level: float) -> float:
         """Return 1 from sigma 2.5 up, then less, to 0 at 1.2.

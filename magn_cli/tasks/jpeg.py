@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from magn_cli.analysis.jpeg_blocks import BLOCKS, NO_BLOCKS, SIDE, find_grid
-from magn_cli.analysis.quantization import nearest_quality
+from magn_cli.analysis import findings
+from magn_cli.analysis.jpeg_blocks import BLOCKS, NO_BLOCKS, SIDE
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.images import Photo, as_stored, from_float, to_float
+from magn_cli.images import Photo, from_float, to_float
 from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Sample, Task, as_rgb
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
@@ -58,10 +58,10 @@ class Jpeg(Task):
 
         Then a picture in which no 8x8 blocks are seen is left as it is: it never was one, or was resized since.
         """
-        if photo.quantization is None:
+        nearest = findings.quality(photo)
+        if nearest is None:
             return _unknown(photo)
-        chroma = photo.quantization.chroma
-        quality, exact = nearest_quality(photo.quantization.luma, chroma)
+        quality, exact = nearest
         how = "from the file's quantization tables" if exact else "nearest to the file's own quantization tables"
         return FoundLevel(float(quality), how)
 
@@ -78,7 +78,7 @@ class Jpeg(Task):
         options = super().photo_options(photo, **options)
         if photo.quantization is not None and not _is_fine(photo):
             return options
-        grid = find_grid(as_stored(photo.pixels, photo.turned))
+        grid = findings.stored_grid(photo)
         return options if grid is None or grid.contrast < BLOCKS else {"corner": grid.corner, **options}
 
     def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
@@ -114,13 +114,13 @@ class Jpeg(Task):
 
 def _is_fine(photo: Photo) -> bool:
     """Whether a JPEG file is of a quality that hardly leaves blocks of its own."""
-    tables = photo.quantization
+    nearest = findings.quality(photo)
     assert Jpeg.scale is not None
-    return tables is not None and nearest_quality(tables.luma, tables.chroma)[0] > Jpeg.scale.high
+    return nearest is not None and nearest[0] > Jpeg.scale.high
 
 
 def _unknown(photo: Photo) -> FoundLevel:
-    how, grid = "the file is not a JPEG", find_grid(photo.pixels)
+    how, grid = "the file is not a JPEG", findings.grid(photo)
     if grid is None:
         return FoundLevel(None, how)
     strength = min(1.0, max(0.0, (grid.contrast - NO_BLOCKS) / (BLOCKS - NO_BLOCKS)))

@@ -36,7 +36,8 @@ from magn_cli.training.record import Progress, Record
 from magn_cli.training.schedule import learning_rate
 from magn_cli.training.state import load_state, save_state
 from magn_cli.training.validation import Quality, Validation
-from magn_cli.weights.checkpoint import Checkpoint, save_checkpoint
+from magn_cli.weights.checkpoint import save_checkpoint
+from magn_cli.weights.metadata import Checkpoint
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from magn_cli import images
 from magn_cli.evaluation.metrics import psnr, ssim_gaussian
-from magn_cli.inference.restorer import Restorer
+from magn_cli.inference.tiled_network import TiledNetwork
 from magn_cli.model import Magn
 from magn_cli.tasks import PairOptions, Pixels, Task
 
@@ -52,10 +52,10 @@ class Validation:
 
     def measure(self, model: Magn, device: torch.device, dtype: torch.dtype) -> Quality:
         """Restore the pictures with a network, in float32 or the half type given."""
-        restorer = Restorer(model, device, dtype)
+        network = TiledNetwork(model, device, dtype)
         decibels, similarities = [], []
         for clean, network_input, level_input in self.pictures:
-            restored = restorer.restore(network_input, level_input).clip(0, 1)
+            restored = network.restore(network_input, level_input).clip(0, 1)
             decibels.append(psnr(restored, clean))
             similarities.append(ssim_gaussian(restored, clean))
         after = float(np.mean(decibels))

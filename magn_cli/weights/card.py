@@ -7,7 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from magn_cli.tasks import LevelScale
-from magn_cli.weights.checkpoint import Checkpoint
+from magn_cli.weights.metadata import Checkpoint
 
 WORDS = {
     "denoise": "removes noise from photographs",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,24 +12,9 @@ from torch import Tensor
 
 from magn_cli.errors import WeightsError
 from magn_cli.files import atomic
-from magn_cli.model import Magn, MagnConfig
-from magn_cli.tasks import LevelScale
-
-FORMAT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """What a checkpoint file says of itself (its metadata), without the numbers."""
-
-    task: str
-    preset: str
-    config: MagnConfig
-    scale: LevelScale | None
-    training: dict[str, Any]
-    """How it was made: data, steps, seed, minutes, command."""
-
-    licence: str
+from magn_cli.model import Magn
+from magn_cli.weights import metadata as about_files
+from magn_cli.weights.metadata import FORMAT_VERSION, Checkpoint
 
 
 def save_checkpoint(path: Path, model: Magn, about: Checkpoint) -> None:
@@ -76,39 +59,20 @@ def load_checkpoint(path: Path) -> tuple[Magn, Checkpoint]:
         raise WeightsError(
             f"{path} is not a whole safetensors file ({error}); get it again, other formats are not read."
         ) from error
-    about = _about(path, metadata)
+    about = about_files.parse(path, metadata)
     try:
         with torch.device("meta"):
-            described = Magn(about.config)
+            model = Magn(about.config)
     except RuntimeError as error:
         raise WeightsError(f"{path} describes a network that cannot be ({error}); get the file again.") from error
-    # Compared before it is made: metadata may describe one that no memory holds.
-    _check(path, described, tensors)
-    model = Magn(about.config)
+    # Compared before there is memory for it: metadata may describe one that no memory holds.
+    _check(path, model, tensors)
+    model.to_empty(device="cpu")
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
+    for name, buffer in model.named_buffers():
+        if name.endswith("num_batches_tracked"):
+            buffer.zero_()
     return model.eval().requires_grad_(False), about
-
-
-def _about(path: Path, metadata: dict[str, str]) -> Checkpoint:
-    version = metadata.get("format_version")
-    if version is None:
-        raise WeightsError(f"{path} holds no magn metadata; use a checkpoint made by magn train.")
-    if version != str(FORMAT_VERSION):
-        raise WeightsError(f"{path} has format {version}, this magn reads format {FORMAT_VERSION}; update magn.")
-    try:
-        scale, training = json.loads(metadata["level_scale"]), json.loads(metadata["training"])
-        if not isinstance(training, dict):
-            raise ValueError("the training record is no table")
-        return Checkpoint(
-            task=metadata["task"],
-            preset=metadata["preset"],
-            config=MagnConfig.from_dict(json.loads(metadata["config"])),
-            scale=LevelScale.from_dict(scale) if scale else None,
-            training=training,
-            licence=metadata["licence"],
-        )
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise WeightsError(f"the metadata of {path} cannot be read ({error}); get the file again.") from error
 
 
 def _check(path: Path, model: Magn, tensors: dict[str, Tensor]) -> None:

@@ -3,42 +3,82 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 
 from magn_cli.errors import DamagedError, NotHereError, WeightsError
+from magn_cli.files import checksum
 from magn_cli.weights import checksums, hub, paths
+from magn_cli.weights.metadata import Checkpoint, read_metadata
 from magn_cli.weights.registry import RegistryEntry, find
 
 log = logging.getLogger(__name__)
 
 
-def locate(task: str, preset: str, weights: str | PathLike[str] | None = None) -> Path:
-    """Return the checkpoint to use; it is downloaded where it has to be.
+@dataclass(frozen=True)
+class ResolvedWeights:
+    """A checkpoint on this machine: found, hashed and asked what it is, once, to be passed down."""
+
+    path: Path
+    sha256: str
+    about: Checkpoint
+    """What it says of itself."""
+
+    @property
+    def name(self) -> str:
+        """For results: preset and the start of the hash."""
+        return f"{self.about.preset} {self.sha256[:8]}"
+
+
+def resolve(task: str, preset: str, weights: str | PathLike[str] | None = None) -> ResolvedWeights:
+    """Return the checkpoint to use for a task; it is downloaded where it has to be. Needs no torch.
 
     In this order: ``weights`` (a file, or ``hf://user/repo/file@revision``); the file that came with magn or lies
     beside the user's registry; the cache of the Hub; the Hub.
 
     Raises:
         NoSuchWeightsError: the registry has no such checkpoint.
-        WeightsError: it cannot be had, or is not the file that the registry means.
+        WeightsError: it cannot be had, is not the file that the registry means, is for another task, or is for
+            gray pictures only.
     """
+    path, sha256 = _located(task, preset, weights)
+    about = read_metadata(path)
+    if about.task != task:
+        fix = f"use --task {about.task}" if weights is not None else "correct the registry that names it"
+        raise WeightsError(f"{path} is a checkpoint for {about.task}, not for {task}; {fix}.")
+    if about.config.channels != 3:
+        raise WeightsError(f"{path} is a network for {about.config.channels} channel; use one trained for 3.")
+    try:
+        return ResolvedWeights(path, sha256 or checksum.of(path), about)
+    except OSError as error:
+        raise WeightsError(f"the weights {path} cannot be read ({error.strerror}); check the path.") from error
+
+
+def locate(task: str, preset: str, weights: str | PathLike[str] | None = None) -> Path:
+    """Return the path alone of the checkpoint that :func:`resolve` would use; it is not looked into."""
+    return _located(task, preset, weights)[0]
+
+
+def _located(task: str, preset: str, weights: str | PathLike[str] | None) -> tuple[Path, str | None]:
+    """Return the path, and the sha256 where it was compared already."""
     if weights is not None:
         named = fspath(weights)
         if not hub.is_reference(named):
             log.info("weights: %s, as given", named)
-            return Path(named)
+            return Path(named), None
         reference = hub.parse(named)
         where = "cached" if hub.cached(reference) else "from the Hub"
-        path = hub.get(reference)
+        path, sha256 = hub.get(reference), None
     else:
         entry = find(task, preset)
+        sha256 = entry.sha256.lower()
         try:
             path, where = here(entry)
         except NotHereError:
             path, where = _downloaded(entry), "from the Hub"
     log.info("weights: %s, %s, %s", path.name, where, path)
-    return path
+    return path, sha256
 
 
 def here(entry: RegistryEntry, again: bool = False) -> tuple[Path, str]:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from magn_cli import images
-from magn_cli.api import load_auto
+from magn_cli.api.loading import Loader
 from magn_cli.inference import picture
 from tests.support.commands import magn
 from tests.support.pictures import texture
@@ -78,7 +78,7 @@ def test_junk_does_not_bleed(tmp_path, task, level):
 def test_junk_does_not_choose_the_task():
     pixels, mask = subject()
     noisy = np.clip(pixels + np.random.default_rng(0).normal(0, 12, pixels.shape), 0, 255).astype(np.uint8)
-    restorer = load_auto()
+    restorer = Loader().load()
     for junk in (0, 255, np.random.default_rng(1).integers(0, 256, (mask.sum(), 3))):
         given = images.Photo(with_junk(noisy, mask, junk), opacity(mask), images.Metadata(), None, "PNG")
         restored = restorer.restore(given)

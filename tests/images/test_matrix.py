@@ -13,7 +13,8 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageCms, ImageOps, features
 
-from magn_cli import api, images
+from magn_cli import images
+from magn_cli.api.loading import Loader
 from magn_cli.images import to_float
 from magn_cli.inference.picture import PhotoRestorer
 from magn_cli.inference.tiling import Span
@@ -47,7 +48,7 @@ class Identity:
 @pytest.fixture
 def identity(monkeypatch):
     restorer, task = Identity(), get_task("jpeg")
-    monkeypatch.setattr(api, "load", lambda *_, **__: PhotoRestorer(task, task.scale, restorer))
+    monkeypatch.setattr(Loader, "load", lambda self: PhotoRestorer(task, task.scale, restorer))
     return restorer
 
 

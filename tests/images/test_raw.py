@@ -12,6 +12,7 @@ from PIL import Image, ImageCms
 
 import magn_cli
 from magn_cli import images
+from magn_cli.api.loading import load_photo_restorer
 from magn_cli.images.metadata import tags
 from magn_cli.images.raw import exif as raw_exif
 from magn_cli.images.raw.developing import brightened, encoded, saturation
@@ -27,7 +28,7 @@ SIZE = 24
 
 @pytest.fixture(scope="module")
 def network():
-    return magn_cli.load("demosaic")
+    return load_photo_restorer("demosaic")
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +164,7 @@ def test_ensemble(tmp_path, chart, network):
     samples = sensor.mosaic(chart)[:, :-1]
     photo = images.read(write_dng(tmp_path / "a.dng", samples, sensor, orientation=5), mosaics=True)
     one = network.restore(photo).pixels / 65535
-    mean = magn_cli.load("demosaic", ensemble=True).restore(photo).pixels / 65535
+    mean = load_photo_restorer("demosaic", ensemble=True).restore(photo).pixels / 65535
     assert one.shape == mean.shape == (95, 72, 3)
     assert abs(one - mean).mean() < 0.005
 

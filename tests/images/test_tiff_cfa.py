@@ -8,6 +8,7 @@ import pytest
 
 import magn_cli
 from magn_cli import images
+from magn_cli.api.loading import load_photo_restorer
 from magn_cli.tasks import get_task
 from tests.support.commands import magn, refused
 from tests.support.dng import Sensor, write_dng
@@ -62,7 +63,7 @@ def test_linear_samples_of_8_bits(tmp_path, otter):
     path = write_dng(tmp_path / "a.tif", samples, sensor, without=DNG)
     photo = images.read(path, mosaics=True)
     photo = replace(photo, mosaic=replace(photo.mosaic, exposure=1.0))
-    restored = magn_cli.load("demosaic").restore(photo).pixels
+    restored = load_photo_restorer("demosaic").restore(photo).pixels
     assert restored.dtype == np.uint16
     # The brightest sample counts as white, so that tones lie a little higher.
     ratio = restored.mean(axis=(0, 1)) / 257 / otter.mean(axis=(0, 1))
@@ -96,4 +97,4 @@ def test_other_tasks_want_pictures(tmp_path, otter, task):
     refused(magn("restore", path, "--task", task), 1, "a.tif", "--task demosaic")
     photo = images.read(path, mosaics=True)
     with pytest.raises(magn_cli.errors.ImageError, match="--task demosaic"):
-        magn_cli.load(task).restore(photo)
+        load_photo_restorer(task).restore(photo)

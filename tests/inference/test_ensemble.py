@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import magn_cli
 from magn_cli import images
+from magn_cli.api.loading import load_photo_restorer
 from magn_cli.errors import UsageError
+from magn_cli.images import photo_of
 from magn_cli.inference.ensemble import dihedral_transforms, whole_cells
-from magn_cli.inference.picture import PhotoRestorer, photo_of
+from magn_cli.inference.picture import PhotoRestorer
 from magn_cli.inference.tiling import Span
 from magn_cli.tasks import get_task
 from magn_cli.tasks.demosaic import PATTERNS
@@ -100,7 +101,7 @@ def test_an_ensemble_is_better(otter):
     clean = otter[:160, :160].astype(np.float32) / 255
     noisy = DENOISE.degrade(clean, 25, np.random.default_rng(0))
     errors = [
-        np.square(magn_cli.load("denoise", ensemble=ensemble).restore_values(noisy, 25) - clean).mean()
+        np.square(load_photo_restorer("denoise", ensemble=ensemble).restore_values(noisy, 25) - clean).mean()
         for ensemble in (False, True)
     ]
     assert errors[1] < errors[0]
@@ -110,7 +111,7 @@ def test_strength_is_the_share_of_the_change(otter):
     photo = photo_of(otter[:96, :96])
     values = {}
     for strength in (0, 0.5, 1):
-        restorer = magn_cli.load("jpeg", strength=strength)
+        restorer = load_photo_restorer("jpeg", strength=strength)
         values[strength] = restorer.restore(photo, 20).pixels.astype(float)
     np.testing.assert_array_equal(values[0], photo.pixels)
     assert np.abs(values[1] - values[0]).max() > 5
@@ -120,7 +121,7 @@ def test_strength_is_the_share_of_the_change(otter):
 @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
 def test_a_strength_out_of_range_is_refused(strength):
     with pytest.raises(UsageError, match="from 0 to 1"):
-        magn_cli.load("jpeg", strength=strength)
+        load_photo_restorer("jpeg", strength=strength)
 
 
 def test_the_command_takes_both(otter, tmp_path):

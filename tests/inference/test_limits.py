@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import magn_cli
+from magn_cli.api.loading import load_photo_restorer
 from magn_cli.images import limits
 from tests.support.commands import magn, refused
 
@@ -18,12 +18,12 @@ LITTLE_MEMORY = """
 import logging, resource, sys
 import numpy as np
 import torch
-import magn_cli
+from magn_cli.api.loading import load_photo_restorer
 
 torch.set_num_threads(1)
 logging.basicConfig(level=logging.INFO)
 x = np.random.default_rng(0).integers(0, 255, (1100, 1100, 3), np.uint8)
-restorer = magn_cli.load("jpeg", precision="fp32", tile=1024).restorer
+restorer = load_photo_restorer("jpeg", precision="fp32", tile=1024).tiled
 restorer.restore(x[:64, :64], 0.5)
 held = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize"))
 limit = held * 1024 + int(sys.argv[1]) * 10**6
@@ -39,7 +39,7 @@ def test_a_process_that_gets_no_more_memory_goes_on_in_smaller_pieces(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "trying again with --tile 512" in done.stderr
     x = np.random.default_rng(0).integers(0, 255, (1100, 1100, 3), np.uint8)
-    whole = magn_cli.load("jpeg", precision="fp32").restorer.restore(x, 0.5)
+    whole = load_photo_restorer("jpeg", precision="fp32").tiled.restore(x, 0.5)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), whole[::7, ::7], atol=1e-6)
 
 

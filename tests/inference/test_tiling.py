@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from magn_cli.inference import memory
 from magn_cli.inference.padding import BORDER, padding_index
 from magn_cli.inference.picture import PhotoRestorer
-from magn_cli.inference.restorer import Restorer
+from magn_cli.inference.tiled_network import TiledNetwork
 from magn_cli.inference.tiling import Span, blending, tiles, windows
 from magn_cli.model import PRESETS, Magn, MagnConfig
 from magn_cli.tasks import TASKS, get_task
@@ -89,11 +89,11 @@ def test_tile_and_batch_of_windows_never_show(config, size, task):
     level = None if task.scale is None else 30.0
     seen = task.network_input(task.degrade(clean, level, np.random.default_rng(1)))
     model, bayer = lively(config), task.alignment == 2
-    whole = Restorer(model, tile=4096).restore(seen, 0.5, bayer)
+    whole = TiledNetwork(model, tile=4096).restore(seen, 0.5, bayer)
     assert whole.shape == seen.shape
     assert np.abs(whole - seen).max() > 0.01
     for tile, at_once in ((64, 16), (128, 1), (96, 3), (1, 16)):
-        other = Restorer(model, tile=tile, windows_at_once=at_once).restore(seen, 0.5, bayer)
+        other = TiledNetwork(model, tile=tile, windows_at_once=at_once).restore(seen, 0.5, bayer)
         np.testing.assert_allclose(other, whole, rtol=0, atol=1e-5 if at_once == 16 else 1e-4)
 
 
@@ -107,14 +107,14 @@ def test_stages_are_the_network(config):
     with torch.no_grad():
         expected = model(torch.from_numpy(padded.transpose(2, 0, 1))[None], torch.tensor([0.5]))
     inner = expected[0, :, BORDER:-BORDER, BORDER:-BORDER].permute(1, 2, 0).numpy()
-    np.testing.assert_allclose(Restorer(model, tile=16).restore(x, 0.5), inner, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(TiledNetwork(model, tile=16).restore(x, 0.5), inner, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_pictures_are_taken_as_they_are_stored(dtype):
     top = np.iinfo(dtype).max
     x = np.random.default_rng(0).integers(0, top, (90, 70, 3), dtype, endpoint=True)
-    restorer = Restorer(lively(SMALL_PAPER), tile=64)
+    restorer = TiledNetwork(lively(SMALL_PAPER), tile=64)
     np.testing.assert_array_equal(restorer.restore(x), restorer.restore(x.astype(np.float32) / np.float32(top)))
 
 
@@ -122,13 +122,15 @@ def test_pictures_are_taken_as_they_are_stored(dtype):
 @given(st.integers(1, 90), st.integers(1, 90))
 def test_any_size_works(height, width):
     x = np.full((height, width, 3), 0.25, np.float32)
-    out = Restorer(Magn(PRESETS["magn-s"]), tile=48).restore(x)
+    out = TiledNetwork(Magn(PRESETS["magn-s"]), tile=48).restore(x)
     np.testing.assert_allclose(out, x, atol=1e-6)
 
 
 def test_progress_ends_at_one():
     seen = []
-    Restorer(Magn(PRESETS["magn-s"]), tile=64).restore(np.zeros((100, 130, 3), np.float32), progress=seen.append)
+    TiledNetwork(Magn(PRESETS["magn-s"]), tile=64).restore(
+        np.zeros((100, 130, 3), np.float32), progress=seen.append
+    )
     assert seen == sorted(seen) and seen[-1] == 1 and len(seen) > 1
 
 
@@ -138,7 +140,7 @@ def test_an_overflow_is_computed_again_in_float32(caplog):
         model.head.weight *= 1e6
         model.tail.weight *= 1e-9
     x = np.random.default_rng(0).random((40, 40, 3), np.float32)
-    out = Restorer(model, dtype=torch.float16).restore(x)
+    out = TiledNetwork(model, dtype=torch.float16).restore(x)
     assert np.isfinite(out).all()
     assert "again in float32" in caplog.text
 
@@ -160,13 +162,13 @@ def test_where_memory_runs_out_smaller_pieces_give_the_same(caplog):
     model = Greedy(SMALL_PAPER)
     model.load_state_dict(lively(SMALL_PAPER).state_dict())
     model.most = 10_000
-    whole = Restorer(model, tile=1024).restore(x)
+    whole = TiledNetwork(model, tile=1024).restore(x)
     model.most = 160
-    np.testing.assert_allclose(Restorer(model, tile=1024).restore(x), whole, atol=1e-5)
+    np.testing.assert_allclose(TiledNetwork(model, tile=1024).restore(x), whole, atol=1e-5)
     assert "--tile 512" in caplog.text and "--tile 128" in caplog.text and "--tile 64" not in caplog.text
     model.most = 10
     with pytest.raises(MemoryError, match="smallest tiles"):
-        Restorer(model, tile=1024).restore(x)
+        TiledNetwork(model, tile=1024).restore(x)
 
 
 class Late(Greedy):
@@ -185,7 +187,7 @@ def test_rows_given_before_memory_ran_out_are_given_again():
     x = np.random.default_rng(0).random((500, 100, 3), np.float32)
     model = Late(SMALL_PAPER)
     model.load_state_dict(lively(SMALL_PAPER).state_dict())
-    spans, restorer = [], Restorer(model, tile=128)
+    spans, restorer = [], TiledNetwork(model, tile=128)
     photo = PhotoRestorer(get_task("denoise"), None, restorer)
     given = restorer.strips
 
@@ -198,12 +200,12 @@ def test_rows_given_before_memory_ran_out_are_given_again():
     out = photo.restore_values(x, None)
     again = [i for i, span in enumerate(spans) if span.start == 0]
     assert again[0] == 0 and again[1] > 1, "it was to begin again after it had given rows"
-    np.testing.assert_allclose(out, Restorer(lively(SMALL_PAPER)).restore(x), atol=1e-5)
+    np.testing.assert_allclose(out, TiledNetwork(lively(SMALL_PAPER)).restore(x), atol=1e-5)
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory():
     with pytest.raises(RuntimeError, match="shape"):
-        Restorer(Broken(SMALL_PAPER), tile=128).restore(np.zeros((40, 40, 3), np.float32))
+        TiledNetwork(Broken(SMALL_PAPER), tile=128).restore(np.zeros((40, 40, 3), np.float32))
 
 
 class Broken(Magn):

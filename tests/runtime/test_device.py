@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-import magn_cli
+from magn_cli.api.loading import load_photo_restorer
 from magn_cli.errors import UsageError
-from magn_cli.inference.picture import photo_of
+from magn_cli.images import photo_of
 from magn_cli.runtime import precision
 
 
@@ -42,7 +42,7 @@ def test_bf16_moves_the_result_by_less_than_a_hundredth_of_a_decibel(otter, tmp_
     picture = np.asarray(Image.open(tmp_path / "a.jpg")).astype(np.uint16) * 257
     clean = otter.astype(np.uint16) * 257
     results = [
-        psnr(magn_cli.load("jpeg", precision=name).restore(photo_of(picture), quality).pixels, clean)
+        psnr(load_photo_restorer("jpeg", precision=name).restore(photo_of(picture), quality).pixels, clean)
         for name in ("fp32", "bf16")
     ]
     assert results[0] > psnr(picture, clean) + 0.3
@@ -52,7 +52,7 @@ def test_bf16_moves_the_result_by_less_than_a_hundredth_of_a_decibel(otter, tmp_
 def test_demosaicing_is_computed_in_fp32_unless_asked_otherwise(monkeypatch):
     monkeypatch.setattr(precision, "has_bf16", lambda where: True)
     chosen = {
-        (task, precision): magn_cli.load(task, precision=precision).restorer.dtype
+        (task, precision): load_photo_restorer(task, precision=precision).tiled.dtype
         for task in ("jpeg", "demosaic")
         for precision in ("auto", "bf16")
     }

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from magn_cli import batch
-from magn_cli.inference.picture import Restored
+from magn_cli.inference.restored_photo import RestoredPhoto
 from magn_cli.tasks import FoundLevel
 
 SETTINGS = {"task": "jpeg", "level": "auto"}
@@ -28,7 +28,7 @@ class Inverse:
         self.before(photo)
         progress(0.5)
         out = 1 - photo.pixels if photo.pixels.dtype.kind == "f" else ~photo.pixels
-        return Restored("invert", out, None, FoundLevel(None, "inverted"))
+        return RestoredPhoto("invert", out, None, FoundLevel(None, "inverted"))
 
 
 def picture(path: Path, shade=90, size=(6, 8)) -> Path:

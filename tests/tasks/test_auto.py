@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw
 
 import magn_cli
 from magn_cli import images
-from magn_cli.inference.picture import photo_of
+from magn_cli.api.loading import load_photo_restorer
+from magn_cli.images import photo_of
 from magn_cli.tasks.auto import choose
 from tests.support.commands import magn, refused
 from tests.support.paths import EXAMPLES
@@ -72,7 +73,7 @@ class TestChoices:
             photo = as_jpeg(tmp_path, pixels, 100)
             choice = choose(photo)
             assert (choice.task, choice.found.level) == ("jpeg", None) and "earlier" in choice.found.how
-        assert magn_cli.load("jpeg").task.photo_options(photo) == {"corner": (5, 3)}
+        assert load_photo_restorer("jpeg").task.photo_options(photo) == {"corner": (5, 3)}
 
     @pytest.mark.parametrize("scale", [4, 1 / 255])
     def test_floats_that_networks_do_not_know(self, name, scale):
@@ -106,7 +107,7 @@ def test_what_is_chosen_is_better_than_what_is_not(otter, tmp_path):
     for sigma, quality in ((20, 92), (8, 50)):
         photo = as_jpeg(tmp_path, noisy(otter, sigma), quality)
         errors = {
-            task: np.square(magn_cli.load(task).restore(photo).pixels - otter.astype(float)).mean()
+            task: np.square(load_photo_restorer(task).restore(photo).pixels - otter.astype(float)).mean()
             for task in ("jpeg", "denoise")
         }
         assert choose(photo).task == min(errors, key=lambda task: errors[task])

@@ -11,8 +11,10 @@ import magn_cli
 from magn_cli import images
 from magn_cli.analysis.jpeg_blocks import find_grid
 from magn_cli.analysis.noise import estimate_sigma
+from magn_cli.api.loading import load_photo_restorer
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.inference.picture import PhotoRestorer, photo_of
+from magn_cli.images import photo_of
+from magn_cli.inference.picture import PhotoRestorer
 from magn_cli.inference.tiling import Span
 from magn_cli.tasks import get_task
 from magn_cli.tasks.demosaic import PATTERNS
@@ -108,7 +110,7 @@ def test_a_picture_that_was_a_jpeg_once_is_known_by_its_blocks(name, quality):
 
 def test_blocks_that_begin_elsewhere_are_restored_as_well_as_others(otter):
     once = np.asarray(Image.open(io.BytesIO(encode(otter, 20))))
-    restorer = magn_cli.load("jpeg")
+    restorer = load_photo_restorer("jpeg")
 
     def error(rows, columns, known=True):
         cut = photo_of(np.ascontiguousarray(once[rows:, columns:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,6 @@ COLUMNS_AT_ONCE = 1024
 """Longer rows are cut where the scores are bounded: sums over parts of a row need no maximum of the whole."""
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def blocked_attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, most: float) -> Tensor:
     """Attend with scores ``q k^T`` where they are above ``-cutoff``.
 
@@ -50,6 +50,13 @@ def blocked_attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Ten
     Returns:
         ``(G, N, e)``. Differentiable once, with respect to query, centred and value.
     """
+    if "torch._dynamo" in sys.modules:
+        # A compiler would unroll the blocks. It takes half a second to import, so not as a decorator.
+        return torch.compiler.disable(_attention)(query, centred, value, cutoff, most)
+    return _attention(query, centred, value, cutoff, most)
+
+
+def _attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, most: float) -> Tensor:
     value, bounded = value.contiguous(), most <= BOUNDED
     if torch.is_grad_enabled() and (query.requires_grad or centred.requires_grad or value.requires_grad):
         return _Blocked.apply(query, centred, value, cutoff, bounded)

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention import flex_attention as torch_flex
 
 from .blocked import MASKED
 
@@ -49,4 +48,7 @@ def flex_attention(
 
 @cache
 def _compiled() -> Callable[..., Any]:
+    # It imports torch's compiler, which takes half a second and no processor needs.
+    from torch.nn.attention import flex_attention as torch_flex
+
     return torch.compile(torch_flex.flex_attention, dynamic=False)

@@ -25,7 +25,7 @@ Float = NDArray[np.float32]
 WINDOWS_AT_ONCE = 16
 
 
-class Restorer:
+class TiledNetwork:
     """Runs one network over pictures of any size.
 
     The convolutions see their true neighbours; the graphs see windows of the size they were trained on, at
@@ -134,7 +134,7 @@ class Restorer:
 
 
 def joined(strips: Iterable[tuple[Span, Array]], height: int) -> Array:
-    """Return the whole of what :meth:`Restorer.strips` yields; rows that come again replace what was there."""
+    """Return the whole of what :meth:`TiledNetwork.strips` yields; rows that come again replace what was there."""
     whole: Array | None = None
     for rows, values in strips:
         if whole is None:

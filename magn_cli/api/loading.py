@@ -1,0 +1,120 @@
+"""From settings to networks: everything is checked and found first, torch is imported last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+
+from magn_cli.errors import UsageError
+from magn_cli.inference.auto import CHOICES, AutoRestorer
+from magn_cli.inference.options import check_strength, check_tile
+from magn_cli.inference.restored_photo import PhotoNetwork
+from magn_cli.model import PRESETS
+from magn_cli.runtime.device import check_device, choose_device
+from magn_cli.runtime.precision import check_precision, choose_type, compute_exactly
+from magn_cli.runtime.threads import check_threads, use_threads
+from magn_cli.tasks import get_task
+from magn_cli.tasks.demosaic import check_pattern
+from magn_cli.weights.registry import entries
+from magn_cli.weights.resolve import ResolvedWeights, resolve
+
+if TYPE_CHECKING:
+    from magn_cli.inference.picture import PhotoRestorer
+
+AUTO = "auto"
+
+Pattern = Literal["grbg", "rggb", "gbrg", "bggr"]
+
+
+class LoadOptions(TypedDict, total=False):
+    """The settings of :func:`magn_cli.load`, which says what they mean."""
+
+    preset: str
+    weights: str | PathLike[str] | None
+    device: str
+    precision: str
+    threads: int | None
+    tile: int | None
+    compile: bool
+    strength: float
+    ensemble: bool
+    pattern: Pattern | None
+    options: Mapping[str, object] | None
+
+
+class Loader:
+    """Settings that have been checked, with their weights resolved, once; making one needs no torch.
+
+    ``weights`` holds what was resolved, by task: one entry, or for ``auto`` one for each task to choose from.
+    """
+
+    def __init__(
+        self,
+        task: str = AUTO,
+        *,
+        preset: str = "magn-s",
+        weights: str | PathLike[str] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        tile: int | None = None,
+        compile: bool = False,
+        strength: float = 1.0,
+        ensemble: bool = False,
+        pattern: Pattern | None = None,
+        options: Mapping[str, object] | None = None,
+    ) -> None:
+        """Arguments and errors as for :func:`magn_cli.load`."""
+        chosen = None if task == AUTO else get_task(task)
+        self.task, self.mosaics = task, chosen is None or chosen.mosaics
+        self.options = dict(options or {}) | ({"pattern": pattern} if pattern is not None else {})
+        for name in self.options.keys() - (chosen.options if chosen else frozenset()):
+            raise UsageError(f"there is no setting {name!r} for {task}; check its spelling.")
+        if "pattern" in self.options:
+            check_pattern(str(self.options["pattern"]))
+        if weights is not None and chosen is None:
+            raise UsageError("a checkpoint is for one task; name it, such as --task jpeg, or omit --weights.")
+        if weights is None and preset not in (known := dict.fromkeys([*PRESETS, *(e.preset for e in entries())])):
+            raise UsageError(f"there is no preset {preset!r}; use one of {', '.join(known)}.")
+        self.strength = check_strength(chosen, strength)
+        self.device, self.precision = check_device(device), check_precision(precision)
+        self.threads, self.tile = check_threads(threads), check_tile(tile)
+        self.compile, self.ensemble = compile, ensemble
+        names = [task] if chosen else CHOICES
+        self.weights: dict[str, ResolvedWeights] = {name: resolve(name, preset, weights) for name in names}
+
+    def load(self) -> PhotoNetwork:
+        """Load the network of the task; those of ``auto`` are loaded when a photo first needs one.
+
+        Raises :class:`UsageError` where the device is not there, :class:`WeightsError` where a checkpoint does not
+        hold the network that it describes.
+        """
+        if self.task != AUTO:
+            return self.load_task(self.task)
+        choose_device(self.device)
+        use_threads(self.threads)
+        return AutoRestorer(self.load_task)
+
+    def load_task(self, name: str) -> PhotoRestorer:
+        """Load the network of one of the tasks in :attr:`weights`; errors as for :meth:`load`."""
+        from magn_cli.inference.picture import PhotoRestorer
+        from magn_cli.inference.tiled_network import TiledNetwork
+        from magn_cli.weights.checkpoint import load_checkpoint
+
+        task, weights = get_task(name), self.weights[name]
+        device = choose_device(self.device)
+        dtype = choose_type("fp32" if self.precision == "auto" and not task.bf16 else self.precision, device)
+        use_threads(self.threads)
+        if device.type == "cuda":
+            compute_exactly()
+        model, about = load_checkpoint(weights.path)
+        tiled = TiledNetwork(model, device, dtype, self.tile, compiled=self.compile)
+        # A mosaic is no picture yet that a share of the change could be applied to.
+        strength = 1.0 if task.mosaics else self.strength
+        return PhotoRestorer(task, about.scale, tiled, strength, self.ensemble, weights.name, **self.options)
+
+
+def load_photo_restorer(task: str, **settings: Unpack[LoadOptions]) -> PhotoRestorer:
+    """Load the network of one task for photos and floats of this package; errors as for :func:`magn_cli.load`."""
+    return Loader(task, **settings).load_task(task)

@@ -1,0 +1,71 @@
+"""What a checkpoint says of itself: its metadata, read without torch and without the numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from magn_cli.errors import WeightsError
+from magn_cli.model import MagnConfig
+from magn_cli.tasks import LevelScale
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file says of itself (its metadata), without the numbers."""
+
+    task: str
+    preset: str
+    config: MagnConfig
+    scale: LevelScale | None
+    training: dict[str, Any]
+    """How it was made: data, steps, seed, minutes, command."""
+
+    licence: str
+
+
+def read_metadata(path: Path) -> Checkpoint:
+    """Read what a checkpoint says of itself.
+
+    Raises :class:`WeightsError` where the file is missing, no whole safetensors file, not one of ours, or of a
+    newer format.
+    """
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file {path}; check the path given.")
+    try:
+        with safe_open(path, "np") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} is not a whole safetensors file ({error}); get it again, other formats are not read."
+        ) from error
+    return parse(path, metadata)
+
+
+def parse(path: Path, metadata: dict[str, str]) -> Checkpoint:
+    """Return what the metadata of the file ``path`` say; errors as for :func:`read_metadata`."""
+    version = metadata.get("format_version")
+    if version is None:
+        raise WeightsError(f"{path} holds no magn metadata; use a checkpoint made by magn train.")
+    if version != str(FORMAT_VERSION):
+        raise WeightsError(f"{path} has format {version}, this magn reads format {FORMAT_VERSION}; update magn.")
+    try:
+        scale, training = json.loads(metadata["level_scale"]), json.loads(metadata["training"])
+        if not isinstance(training, dict):
+            raise ValueError("the training record is no table")
+        return Checkpoint(
+            task=metadata["task"],
+            preset=metadata["preset"],
+            config=MagnConfig.from_dict(json.loads(metadata["config"])),
+            scale=LevelScale.from_dict(scale) if scale else None,
+            training=training,
+            licence=metadata["licence"],
+        )
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise WeightsError(f"the metadata of {path} cannot be read ({error}); get the file again.") from error
