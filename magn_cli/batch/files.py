@@ -51,7 +51,7 @@ class LoadedPhoto:
         held = 0 if self.data is None else len(self.data)
         return self.photo.pixels.nbytes + (0 if alpha is None else alpha.nbytes) + held
 
-    def needed_for(self, restored: Restored) -> LoadedPhoto:
+    def needed_for(self, restored: RestoredPhoto) -> LoadedPhoto:
         """Return it without the bytes of its file, where these cannot be the result any more."""
         return self if restored.pixels is self.photo.pixels else replace(self, data=None)
 
