@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.errors import UsageError, WeightsError
 from magn_cli.files import checksum
-from magn_cli.inference.auto import CHOICES, AutoRestorer
+from magn_cli.inference.auto import AutoRestorer
 from magn_cli.inference.picture import Level, PhotoRestorer, check_strength, photo_of
 from magn_cli.inference.restorer import Restorer
 from magn_cli.model import PRESETS
@@ -20,6 +20,7 @@ from magn_cli.runtime.device import choose_device
 from magn_cli.runtime.precision import choose_type, compute_exactly
 from magn_cli.runtime.threads import use_threads
 from magn_cli.tasks import get_task
+from magn_cli.tasks.auto import candidates
 from magn_cli.weights.checkpoint import load_checkpoint
 from magn_cli.weights.registry import entries
 from magn_cli.weights.resolve import locate
@@ -63,8 +64,7 @@ def load(
         WeightsError: no such checkpoint, or one that is damaged or for another task.
     """
     chosen = get_task(task)
-    for name in options.keys() - chosen.options:
-        raise UsageError(f"there is no setting {name!r} for {task}; check its spelling.")
+    options = chosen.settings("restore", options, complete=False)
     if weights is None and preset not in (known := dict.fromkeys([*PRESETS, *(e.preset for e in entries())])):
         raise UsageError(f"there is no preset {preset!r}; use one of {', '.join(known)}.")
     check_strength(chosen, strength)
@@ -96,10 +96,12 @@ def load_auto(**settings: Any) -> AutoRestorer:
         WeightsError: as for :func:`load`.
     """
     if settings.get("weights") is not None:
-        raise UsageError("a checkpoint is for one task; name it, such as --task jpeg, or leave --weights away.")
-    # A mosaic is no picture yet that a share of the change could be applied to.
-    own = {"demosaic": {"strength": 1.0}}
-    return AutoRestorer({task: load(task, **(settings | own.get(task, {}))) for task in CHOICES})
+        raise UsageError("a checkpoint is for one task; name it with --task, or leave --weights away.")
+    # Where the input is no picture yet, no share of the change could be applied to it.
+    whole = {"strength": 1.0}
+    return AutoRestorer(
+        {name: load(name, **(settings | ({} if get_task(name).blends else whole))) for name in candidates()}
+    )
 
 
 def restore(

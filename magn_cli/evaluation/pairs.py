@@ -13,7 +13,7 @@ from magn_cli.degrade import GRAYS, DegradeRecipe, Manifest
 from magn_cli.degrade.planning import find
 from magn_cli.errors import ImageError
 from magn_cli.evaluation.run import LoadedPair, Pair
-from magn_cli.tasks import Task
+from magn_cli.tasks import Task, get_task
 
 Float = NDArray[np.float32]
 
@@ -96,5 +96,5 @@ def _two_files(
 
 
 def _need_colour(task: str, clean: Float, path: Path) -> None:
-    if task == "demosaic" and clean.ndim == 2:
-        raise ImageError(f"{path} is gray, but a mosaic is made of a colour picture; leave it out of the set.")
+    if get_task(task).needs_colour and clean.ndim == 2:
+        raise ImageError(f"{path} is gray, but {task} needs a colour picture; leave it out of the set.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import baselines, pairs
 from magn_cli.evaluation.benchmarks import Benchmark, benchmark, table
 from magn_cli.evaluation.run import Pair, Protocol
-from magn_cli.tasks import Task, get_task
+from magn_cli.tasks import TASKS, Task, get_task
 from magn_cli.weights import hub
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ class Request:
     table: str | None
     data: Path | None
     protocol: Protocol
-    subsampling: str
     seed: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the task, for degrading."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class EvaluationJob:
     pairs: list[Pair]
     protocol: Protocol
     options: dict[str, Any]
-    """Of the task: the Bayer pattern."""
+    """Of the task, for restoring."""
 
     benchmark: Benchmark | None = None
 
@@ -109,8 +110,8 @@ def methods(
         if job.task.name in found:
             continue
         chosen = [
-            Method(name, "-", _on_network_input(baselines.method(name, job.task.name), job))
-            for name in dict.fromkeys(["input", *names])
+            Method(name, "-", baselines.method(name, job.task, **job.options))
+            for name in dict.fromkeys([baselines.INPUT, *names])
         ]
         if network is not None:
             chosen.append(_network(job, network, blind))
@@ -132,23 +133,16 @@ def _network(job: EvaluationJob, settings: dict[str, Any], blind: bool) -> Metho
     return Method(name, level_input, run, restorer)
 
 
-def _on_network_input(run: baselines.Baseline, job: EvaluationJob) -> baselines.Baseline:
-    """Let a baseline for mosaics see every pattern, in one channel or three, as the network does."""
-    if job.task.name != "demosaic":
-        return run
-    above, beside = job.task.margin(**job.options)
-    return lambda degraded, level: run(job.task.network_input(degraded, **job.options), level)[above:, beside:]
-
-
 def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[EvaluationJob]:
     if request.task not in (None, found.task):
         raise UsageError(f"{found.dataset} is a set for {found.task}; leave --task away.")
     task = get_task(found.task)
     levels = found.levels if request.levels is None else parse_levels(task, request.levels)
-    recipe = DegradeRecipe(found.task, request.seed, found.gray, subsampling=request.subsampling)
+    recipe = DegradeRecipe(found.task, request.seed, found.gray, request.options)
+    known = _for_restoring(task, recipe.options)
     return [
         EvaluationJob(
-            found.dataset, task, level, pairs.on_the_fly(folder, recipe, level), request.protocol, {}, found
+            found.dataset, task, level, pairs.on_the_fly(folder, recipe, level), request.protocol, known, found
         )
         for level in levels
     ]
@@ -169,7 +163,9 @@ def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:
             raise UsageError(
                 f"{request.degraded} holds no level {level:g}; leave --level away for all that it has."
             )
-        options = {"pattern": known.options["pattern"]} if "pattern" in known.options else {}
+        if request.options:
+            raise UsageError(f"{request.degraded} says how it was made; omit --{next(iter(request.options))}.")
+        options = _for_restoring(task, known.options)
         return [
             EvaluationJob(
                 name, task, v, pairs.of_manifest(clean, request.degraded, known, v), request.protocol, options
@@ -177,21 +173,31 @@ def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:
             for v in levels
         ]
     if request.task is None:
-        raise UsageError("say how the pictures are degraded: --task denoise, jpeg or demosaic.")
+        raise UsageError(f"name how the pictures are degraded: --task {' or '.join(TASKS)}.")
     task = get_task(request.task)
     if request.degraded is not None:
         levels = [None] if request.levels is None else [*parse_levels(task, request.levels)]
         if len(levels) > 1:
             raise UsageError("a folder of degraded pictures has one level; give one number, or none.")
+        options = _for_restoring(task, task.settings("degrade", request.options, complete=False))
         return [
-            EvaluationJob(name, task, v, pairs.of_folders(clean, request.degraded, task, v), request.protocol, {})
+            EvaluationJob(
+                name, task, v, pairs.of_folders(clean, request.degraded, task, v), request.protocol, options
+            )
             for v in levels
         ]
-    recipe = DegradeRecipe(request.task, request.seed, subsampling=request.subsampling)
+    recipe = DegradeRecipe(request.task, request.seed, None, request.options)
+    options = _for_restoring(task, recipe.options)
     return [
-        EvaluationJob(name, task, v, pairs.on_the_fly(clean, recipe, v), request.protocol, {})
+        EvaluationJob(name, task, v, pairs.on_the_fly(clean, recipe, v), request.protocol, options)
         for v in parse_levels(task, request.levels)
     ]
+
+
+def _for_restoring(task: Task, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the options that pictures were degraded with the task wants to know when it restores them."""
+    known = {option.name for option in task.restore_options}
+    return {name: value for name, value in options.items() if name in known}
 
 
 def _folder(data: Path, dataset: str) -> Path | None:

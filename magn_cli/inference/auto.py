@@ -8,10 +8,8 @@ from magn_cli import images
 from magn_cli.errors import UsageError
 from magn_cli.images import Photo
 from magn_cli.inference.picture import Level, PhotoRestorer, Restored
-from magn_cli.tasks.auto import choose
-
-CHOICES = ("jpeg", "denoise", "demosaic")
-"""The tasks that are chosen from."""
+from magn_cli.tasks import TASKS
+from magn_cli.tasks.auto import candidates, choose
 
 
 class AutoRestorer:
@@ -20,7 +18,7 @@ class AutoRestorer:
     mosaics = True
 
     def __init__(self, restorers: Mapping[str, PhotoRestorer]) -> None:
-        """``restorers``: one for each of ``CHOICES``."""
+        """``restorers``: one for each of :func:`candidates`."""
         self.restorers = restorers
 
     def restore(
@@ -37,7 +35,6 @@ class AutoRestorer:
 def check_auto_level(level: Level) -> Level:
     """Return ``auto``; raises :class:`UsageError` for any other level."""
     if level != "auto":
-        raise UsageError(
-            f"--level {level} needs to know what it is a level of; add --task jpeg or --task denoise."
-        )
+        leveled = [f"--task {name}" for name in candidates() if TASKS[name].scale is not None]
+        raise UsageError(f"--level {level} needs to know what it is a level of; add {' or '.join(leveled)}.")
     return level

@@ -104,7 +104,7 @@ class PhotoRestorer:
         if strength == 0 and photo.mosaic is None:
             return Restored(self.task.name, photo.pixels, self.scale, found, self.network)
         # The neighbours in a mosaic have other colours, so nothing can be filled there.
-        hidden = None if self.task.alignment == 2 else images.hidden(photo)
+        hidden = None if self.task.keeps_bayer_phase else images.hidden(photo)
         shown = photo if hidden is None else replace(photo, pixels=images.filled(photo.pixels, hidden))
         options = self.task.photo_options(shown, **self.options)
         stored = images.as_stored(shown.pixels, photo.turned)
@@ -167,7 +167,7 @@ class PhotoRestorer:
     ) -> Iterator[tuple[Span, NDArray[np.float32]]]:
         network_input = self.task.network_input(pixels, **options)
         above, beside = self.task.margin(**options)
-        bayer = self.task.alignment == 2
+        bayer = self.task.keeps_bayer_phase
         for rows, values in self.restorer.strips(network_input, level_input, keeps_bayer=bayer, progress=progress):
             own = Span(max(rows.start - above, 0), rows.stop - above)
             if len(own) > 0:
@@ -214,8 +214,8 @@ def check_strength(task: Task | None, strength: float) -> float:
     """Return ``strength``, or raise :class:`UsageError` where it is not in 0..1 or makes no sense for the task."""
     if not 0 <= strength <= 1:
         raise UsageError(f"strength {strength:g} is out of range; give a number from 0 to 1.")
-    if strength < 1 and task is not None and task.name == "demosaic":
-        raise UsageError("a mosaic is no picture yet, so demosaic has no strength; leave it away.")
+    if strength < 1 and task is not None and not task.blends:
+        raise UsageError(f"the input of {task.name} is no picture yet, so it has no strength; leave it away.")
     return strength
 
 

@@ -52,9 +52,11 @@ def settings(
 def _degraded(request: Request, work: Sequence[EvaluationJob]) -> str:
     if request.degraded is not None:
         return f"pictures of {request.degraded}"
-    tasks = {job.task.name for job in work}
-    more = [f"subsampling of colour {request.subsampling}"] if "jpeg" in tasks else []
-    return ", ".join(["on the fly", *([f"seed {request.seed}"] if "denoise" in tasks else []), *more])
+    words = ["on the fly"]
+    for task in dict.fromkeys(job.task for job in work):
+        words += [f"seed {request.seed}"] if task.random else []
+        words += [f"{name} {value}" for name, value in task.settings("degrade", request.options).items()]
+    return ", ".join(dict.fromkeys(words))
 
 
 def _network(task: str, method: Method, given: dict[str, Any]) -> dict[str, str]:

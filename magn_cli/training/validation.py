@@ -1,4 +1,4 @@
-"""Validation as users will see it: whole pictures through the restorer, at the levels of the paper's table."""
+"""Validation as users will see it: whole pictures through the restorer, at a task's levels."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Validation:
         """Take up to 8 of ``photos``, ``(H, W, 3)``; levels of the paper that lie in the range of ``pairs``."""
         rng = np.random.default_rng(0)
         chosen = np.unique(np.linspace(0, len(photos) - 1, min(PICTURES, len(photos))).round().astype(int))
-        levels = [level for level in task.paper_levels if _within(level, pairs)] or [float(np.mean(pairs.levels))]
+        levels = [level for level in task.validation_levels if _within(level, pairs)] or [float(np.mean(pairs.levels))]
         self.pictures: list[tuple[Pixels, Pixels, float | None]] = []
         for index in chosen:
             clean = images.to_float(_middle(photos[int(index)], task.alignment))
