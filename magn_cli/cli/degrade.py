@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from magn_cli.cli import console, options
+from magn_cli.cli.task_options import of_task, with_task_options
 from magn_cli.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
     from magn_cli.degrade import DegradeOutcome
 
 
+@with_task_options("degrade")
 @console.sentences
 def degrade(
     clean: Annotated[
@@ -28,8 +30,7 @@ def degrade(
     level: Annotated[
         str | None,
         typer.Option(
-            help="One or more, with commas: sigma (0-75, of 255) for denoise, quality (5-95) for jpeg; "
-            "none for demosaic.",
+            help=f"One or more, with commas: {options.SCALES}.",
             show_default=False,
         ),
     ] = None,
@@ -40,11 +41,7 @@ def degrade(
             show_default=False,
         ),
     ] = None,
-    subsampling: Annotated[str, typer.Option(help="Chroma of jpeg: 4:4:4, 4:2:2 or 4:2:0.")] = "4:2:0",
-    pattern: options.Pattern = "grbg",
-    channels: Annotated[
-        int, typer.Option(help="Of a mosaic: 3, with zeros where nothing was sampled, or 1 (a CFA picture).")
-    ] = 3,
+    task_options: options.TaskOptions = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     workers: Annotated[int, typer.Option(help="Pictures at once. Decides the time, not the result.")] = 1,
     overwrite: options.Overwrite = False,
@@ -53,7 +50,7 @@ def degrade(
 ) -> None:
     """Make a degraded set of clean photos, to measure or to train with.
 
-    JPEG files, noise as float TIFF that is not clipped, mosaics as PNG. The same command gives the same bytes;
+    Each task writes the files that suit it; white noise is never clipped. The same command gives the same bytes;
     run again, it makes only what is missing, and more levels can be added.
 
     Examples:
@@ -68,7 +65,7 @@ def degrade(
 
     if workers < 1:
         raise UsageError(f"--workers {workers} makes no sense; give a number above zero.")
-    recipe = library.DegradeRecipe(task, seed, gray, subsampling, pattern, channels)
+    recipe = library.DegradeRecipe(task, seed, gray, of_task(task, "degrade", task_options))
     levels = library.parse_levels(get_task(task), level)
     plan = library.plan(clean, out, recipe, levels, overwrite)
     made = kept = failed = 0

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from magn_cli.cli import console, options
+from magn_cli.cli.task_options import with_task_options
 from magn_cli.cli.views.evaluation import EvaluationPage, command
 from magn_cli.errors import ImageError, NoSuchWeightsError, UsageError
 
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from magn_cli.images import Array
 
 
+@with_task_options("degrade")
 @console.sentences
 def evaluate(
     clean: Annotated[
         Path | None, typer.Argument(help="Folder of clean pictures, sub-folders included.", show_default=False)
     ] = None,
     task: Annotated[
-        str | None, typer.Option(help="denoise, jpeg or demosaic; known where --set or --table is given.")
+        str | None, typer.Option(help=f"{options.NAMES}; known where --set or --table is given.")
     ] = None,
     level: Annotated[str | None, typer.Option(help="Levels, such as 10,20,30,40.", show_default=False)] = None,
     degraded: Annotated[
@@ -47,7 +49,7 @@ def evaluate(
     ] = None,
     baseline: Annotated[
         list[str] | None,
-        typer.Option(help="Also run nlm (denoise), bilinear or edge-aware (demosaic); repeatable."),
+        typer.Option(help=f"Also run {options.BASELINES}; repeatable."),
     ] = None,
     baselines_only: Annotated[bool, typer.Option("--baselines-only", help="Run no network.")] = False,
     blind: Annotated[bool, typer.Option("--blind", help="Do not tell the network the level.")] = False,
@@ -55,9 +57,7 @@ def evaluate(
     protocol: Annotated[
         str, typer.Option(help="paper (as Tables II-IV were made) or modern (8 bit, Gaussian SSIM).")
     ] = "paper",
-    subsampling: Annotated[
-        str, typer.Option(help="Of colour JPEG made on the fly: 4:4:4, 4:2:2 or 4:2:0.")
-    ] = "4:2:0",
+    task_options: options.TaskOptions = None,
     seed: Annotated[int, typer.Option(help="Of noise made on the fly.")] = 0,
     json: Annotated[
         Path | None, typer.Option(help="Write everything as JSON; - for standard output.", show_default=False)
@@ -126,8 +126,8 @@ def evaluate(
         table=table,
         data=data,
         protocol=named,
-        subsampling=subsampling,
         seed=seed,
+        options=task_options or {},
     )
     jobs, missing = plan.jobs(wanted)
     for name in missing:

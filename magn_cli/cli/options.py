@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from magn_cli.errors import UsageError
+from magn_cli.tasks import TASKS
 
-Task = Annotated[str, typer.Option(help="What to do: denoise, jpeg or demosaic.", show_default=False)]
+*_MOST, _LAST = TASKS
+NAMES = f"{', '.join(_MOST)} or {_LAST}"
+"""Of all tasks, in words."""
+
+SCALES = ", ".join(
+    f"{task.scale.name} {task.scale.low:g}-{task.scale.high:g} for {task.name}"
+    for task in TASKS.values()
+    if task.scale is not None
+)
+"""The levels of all tasks that have one, in words."""
+
+BASELINES = ", ".join(f"{' or '.join(task.baselines)} ({task.name})" for task in TASKS.values() if task.baselines)
+"""All baselines, in words."""
+
+TaskOptions = dict[str, Any] | None
+"""What :func:`with_task_options` fills."""
+
+Task = Annotated[str, typer.Option(help=f"What to do: {NAMES}.", show_default=False)]
 Preset = Annotated[str, typer.Option(help="Network: magn-s (small) or magn (the paper's).")]
 Level = Annotated[
     str,
-    typer.Option(
-        help="How strong the degradation is: auto, unknown, or a number (sigma 0-75, JPEG quality 5-95)."
-    ),
+    typer.Option(help=f"How strong the degradation is: auto, unknown, or a number ({SCALES})."),
 ]
-Pattern = Annotated[str, typer.Option(help="Bayer pattern for demosaic: grbg, rggb, gbrg or bggr.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[
     str, typer.Option(help="auto, fp32, bf16 or fp16; auto: bf16 where it is faster, else fp32.")

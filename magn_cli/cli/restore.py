@@ -11,11 +11,14 @@ from typing import Annotated
 import typer
 
 from magn_cli.cli import console, options, pipes, stopping
+from magn_cli.cli.task_options import of_task, with_task_options
 from magn_cli.cli.views.restore import RestoreView
 from magn_cli.errors import UsageError, WeightsError
+from magn_cli.tasks import TASKS, get_task
 from magn_cli.version import __version__
 
 
+@with_task_options("restore")
 @console.sentences
 def restore(
     sources: Annotated[
@@ -25,7 +28,7 @@ def restore(
         ),
     ],
     task: Annotated[
-        str, typer.Option(help="denoise, jpeg, demosaic, or auto: what each photo is seen to need, if anything.")
+        str, typer.Option(help=f"{', '.join(TASKS)}, or auto: what each photo is seen to need, if anything.")
     ] = "auto",
     out: Annotated[
         Path | None,
@@ -45,13 +48,7 @@ def restore(
         ),
     ] = None,
     level: options.Level = "auto",
-    pattern: Annotated[
-        str | None,
-        typer.Option(
-            help="Bayer pattern for demosaic: grbg, rggb, gbrg or bggr; from the file if it says, else grbg.",
-            show_default=False,
-        ),
-    ] = None,
+    task_options: options.TaskOptions = None,
     strength: Annotated[float, typer.Option(help="Share of the change that is applied, 0 to 1.")] = 1.0,
     ensemble: options.Ensemble = False,
     preset: options.Preset = "magn-s",
@@ -125,20 +122,17 @@ def restore(
         raise UsageError(f"--on-error {on_error} makes no sense; give continue or stop.")
     from magn_cli import batch, images
     from magn_cli.api import load, load_auto
-    from magn_cli.inference.auto import CHOICES, check_auto_level
+    from magn_cli.inference.auto import check_auto_level
     from magn_cli.inference.picture import check_level, check_strength
     from magn_cli.runtime.allocator import keep_freed_memory
-    from magn_cli.tasks import get_task
-    from magn_cli.tasks.demosaic import check_pattern
+    from magn_cli.tasks.auto import candidates
 
     if suffix is not None and suffix not in batch.FORMATS:
         raise UsageError(f"there is no format {suffix!r}; use one of {', '.join(batch.FORMATS)}.")
-    if pattern and task != "demosaic":
-        raise UsageError("--pattern is for mosaics; add --task demosaic, or leave it away.")
     chooses = task == "auto"
     wanted = check_auto_level(level) if chooses else check_level(get_task(task), level)
     check_strength(None if chooses else get_task(task), strength)
-    own = {"pattern": check_pattern(pattern)} if task == "demosaic" and pattern else {}
+    own = of_task(task, "restore", task_options)
     writing = images.WriteOptions(
         options.quality("95" if quality is None else quality), strip_metadata, copies=quality is None
     )
@@ -158,7 +152,7 @@ def restore(
     settings = {
         "magn": __version__,
         "task": task,
-        "weights": _digests(CHOICES if chooses else [task], preset, weights),
+        "weights": _digests(candidates() if chooses else [task], preset, weights),
         "level": wanted,
         "strength": strength,
         "ensemble": ensemble,
@@ -175,7 +169,7 @@ def restore(
             files.out,
             settings=settings,
             recursive=recursive,
-            mosaics="too" if chooses else "only" if task == "demosaic" else "no",
+            mosaics="too" if chooses else "only" if get_task(task).mosaics else "no",
             suffix=None if files.writes_output else suffix,
             overwrite=overwrite,
         )

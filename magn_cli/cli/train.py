@@ -33,9 +33,7 @@ def _setting(name: str, text: str) -> Any:
 @console.sentences
 def train(
     out: Annotated[Path, typer.Option(help="Folder for state, log and checkpoints.", show_default=False)],
-    task: Annotated[
-        str | None, typer.Option(help="What to learn: denoise, jpeg or demosaic.", show_default=False)
-    ] = None,
+    task: Annotated[str | None, typer.Option(help=f"What to learn: {options.NAMES}.", show_default=False)] = None,
     data: Annotated[
         list[Path] | None, typer.Option(help="Folder of clean photographs; repeatable.", show_default=False)
     ] = None,

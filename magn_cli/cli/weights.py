@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
 SCHEMA = 1
 
-Task = Annotated[str | None, typer.Option(help="denoise, jpeg or demosaic.", show_default=False)]
+Task = Annotated[str | None, typer.Option(help=f"{options.NAMES}.", show_default=False)]
 
 
 @app.command("list")
@@ -175,7 +175,7 @@ def _known(path: Path) -> str:
 @app.command()
 @console.sentences
 def path(
-    task: Annotated[str, typer.Option(help="denoise, jpeg or demosaic.", show_default=False)],
+    task: Annotated[str, typer.Option(help=f"{options.NAMES}.", show_default=False)],
     preset: options.Preset = "magn-s",
 ) -> None:
     """Print where a checkpoint lies; nothing is downloaded."""

@@ -60,7 +60,9 @@ def table(name: str) -> list[Benchmark]:
     """Return the sets of a table of the paper, such as ``III``. Raises :class:`UsageError` for another name."""
     found = [b for b in BENCHMARKS if b.table == name.upper()]
     if not found:
-        raise UsageError(f"there is no table {name!r}; use one of {', '.join(dict.fromkeys(b.table for b in BENCHMARKS))}.")
+        raise UsageError(
+            f"there is no table {name!r}; use one of {', '.join(dict.fromkeys(b.table for b in BENCHMARKS))}."
+        )
     return found
 
 

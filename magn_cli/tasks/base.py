@@ -268,9 +268,7 @@ class Task(ABC):
         """
         return images.from_float(self.degrade(clean, level, rng, **options), dtype)
 
-    def run_baseline(
-        self, baseline: Baseline, degraded: Pixels, level: float | None, **options: Any
-    ) -> Pixels:
+    def run_baseline(self, baseline: Baseline, degraded: Pixels, level: float | None, **options: Any) -> Pixels:
         """Run a baseline on what was degraded with ``options``."""
         return baseline(degraded, level)
 

@@ -125,9 +125,7 @@ class Demosaic(Task):
         # A single row or column has nothing to be reflected but itself, in the wrong colour.
         return moved * _sampled(moved.shape[:2], DEFAULT_PATTERN)
 
-    def run_baseline(
-        self, baseline: Baseline, degraded: Pixels, level: float | None, **options: Any
-    ) -> Pixels:
+    def run_baseline(self, baseline: Baseline, degraded: Pixels, level: float | None, **options: Any) -> Pixels:
         """Show a baseline what the network sees: every pattern as GRBG, one channel as three."""
         above, beside = self.margin(**options)
         return baseline(self.network_input(degraded, **options), level)[above:, beside:]

@@ -53,9 +53,7 @@ def _non_local_means(noisy: Pixels, level: float | None) -> Pixels:
     whole, strength = images.from_float(noisy, np.uint8), 0.8 * (level or 0)
     if whole.ndim == 2:
         return images.to_float(cv2.fastNlMeansDenoising(whole, None, strength))
-    return images.to_float(
-        cv2.fastNlMeansDenoisingColored(whole[..., ::-1], None, strength, strength)[..., ::-1]
-    )
+    return images.to_float(cv2.fastNlMeansDenoisingColored(whole[..., ::-1], None, strength, strength)[..., ::-1])
 
 
 class Denoise(Task):
@@ -72,7 +70,7 @@ class Denoise(Task):
         Option(
             "noise",
             "white",
-            "Kind of noise: white (Gaussian, as in the paper), camera (developed and compressed), or grain of film.",
+            "white (Gaussian, as in the paper), camera (developed and compressed), or grain (of film).",
             choices=("white", "camera", "grain"),
         ),
     )

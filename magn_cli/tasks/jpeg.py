@@ -144,9 +144,7 @@ class Jpeg(Task):
         photo, contrast = findings.photo, findings.block_contrast
         if photo.quantization is None:
             if contrast >= jpeg_blocks.BLOCKS and photo.format not in OTHER_CODECS:
-                return Claim(
-                    Need.PRESENT, FoundLevel(None, "the file is not a JPEG but shows the blocks of one")
-                )
+                return Claim(Need.PRESENT, FoundLevel(None, "the file is not a JPEG but shows the blocks of one"))
             return Claim(Need.NONE, FoundLevel(None, "no blocks of a JPEG"))
         found = self.find_level(photo)
         assert found.level is not None
@@ -164,7 +162,9 @@ class Jpeg(Task):
         if photo.quantization is not None and not _is_fine(photo):
             return options
         grid = jpeg_blocks.find_grid(images.as_stored(photo.pixels, photo.turned))
-        return options if grid is None or grid.contrast < jpeg_blocks.BLOCKS else {"corner": grid.corner, **options}
+        return (
+            options if grid is None or grid.contrast < jpeg_blocks.BLOCKS else {"corner": grid.corner, **options}
+        )
 
     def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
         """Return ``(H, W, 3)``; by reflected rows and columns in front, blocks begin at multiples of 8."""
@@ -208,7 +208,9 @@ def _unknown(photo: images.Photo) -> FoundLevel:
     how, grid = "the file is not a JPEG", jpeg_blocks.find_grid(photo.pixels)
     if grid is None:
         return FoundLevel(None, how)
-    strength = min(1.0, max(0.0, (grid.contrast - jpeg_blocks.NO_BLOCKS) / (jpeg_blocks.BLOCKS - jpeg_blocks.NO_BLOCKS)))
+    strength = min(
+        1.0, max(0.0, (grid.contrast - jpeg_blocks.NO_BLOCKS) / (jpeg_blocks.BLOCKS - jpeg_blocks.NO_BLOCKS))
+    )
     if strength == 0:
         how += " and shows no blocks of one, so it is left as it is; --level unknown restores it all the same"
     elif strength < 1:
@@ -237,7 +239,9 @@ def encode(pixels: Pixels, quality: float, subsampling: str = DEFAULT_SUBSAMPLIN
         )
     buffer = io.BytesIO()
     kind = {} if pixels.ndim == 2 else {"subsampling": subsampling}
-    Image.fromarray(images.from_float(pixels, np.dtype(np.uint8))).save(buffer, "JPEG", quality=round(quality), **kind)
+    Image.fromarray(images.from_float(pixels, np.dtype(np.uint8))).save(
+        buffer, "JPEG", quality=round(quality), **kind
+    )
     return buffer.getvalue()
 
 

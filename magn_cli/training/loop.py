@@ -31,7 +31,7 @@ from magn_cli.training.health import Health, Vitals
 from magn_cli.training.optimizer import Optimizer
 from magn_cli.training.pace import Interval, Speed
 from magn_cli.training.patches import Order, Pairs
-from magn_cli.training.recipe import FREE_ON_RESUME, TrainingRecipe, differences
+from magn_cli.training.recipe import FREE_ON_RESUME, TrainingRecipe, differences, own
 from magn_cli.training.record import Progress, Record
 from magn_cli.training.schedule import learning_rate
 from magn_cli.training.state import load_state, save_state
@@ -137,7 +137,7 @@ class Trainer:
         would make it another run.
         """
         state = load_state(self.state_path)
-        changed = differences(state["recipe"], self._recipe_values())
+        changed = differences(own(state["recipe"]), self._recipe_values())
         for key, then, now in changed:
             if key not in FREE_ON_RESUME:
                 raise TrainingError(

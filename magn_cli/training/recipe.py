@@ -15,7 +15,7 @@ import tomli_w
 from magn_cli.errors import TrainingError, UsageError
 from magn_cli.files import atomic
 from magn_cli.model import PRESETS, MagnConfig
-from magn_cli.tasks import PairOptions, Task, get_task
+from magn_cli.tasks import TASKS, PairOptions, Task, declared, get_task
 from magn_cli.training.options import TrainingOptions
 
 Values = dict[str, Any]
@@ -69,6 +69,7 @@ class TrainingRecipe:
         values = dataclasses.asdict(self)
         # A field of this dataclass may be a plain mapping, which asdict leaves as it is.
         values["network"] = dict(self.network)
+        values["pairs"] = self.pairs.to_values()
         if not folders:
             for name in FOLDERS:
                 values[name] = [Path(folder).resolve().name for folder in values[name]]
@@ -110,13 +111,18 @@ def check(values: Values, where: str) -> Values:
 
     ``where``: the file they come from, for the message.
     """
-    kinds = {"network": MagnConfig, "pairs": PairOptions, "training": TrainingOptions}
-    _check_table({key: v for key, v in values.items() if key not in kinds}, TrainingRecipe(), where, "")
-    for name, kind in kinds.items():
+    tables = {
+        "network": _fields(MagnConfig()),
+        "pairs": {**{name: option.default for name, (option, _) in declared("pairs").items()}, **_PAIRS},
+        "training": _fields(TrainingOptions()),
+    }
+    top = {key: v for key, v in values.items() if key not in tables}
+    _check_table(top, {**_fields(TrainingRecipe()), **tables}, where, "")
+    for name, known in tables.items():
         table = values.get(name, {})
         if not isinstance(table, dict):
             raise UsageError(f"{where}: {name} must be a table, [{name}].")
-        _check_table(table, kind(), where, f"{name}.")
+        _check_table(table, known, where, f"{name}.")
     return values
 
 
@@ -126,11 +132,10 @@ def resolve(values: Values) -> TrainingRecipe:
     Raises :class:`UsageError` where one makes no sense, or where task, preset or data are missing or unknown.
     """
     if not values.get("task"):
-        raise UsageError("no task is given; use --task denoise, jpeg or demosaic.")
-    task = get_task(values["task"])
-    values = merge({"pairs": {"gray": task.gray_share}}, values)
+        raise UsageError(f"no task is given; use --task {' or '.join(TASKS)}.")
+    task, values = get_task(values["task"]), own(values)
     top = {key: _tuples(v) for key, v in values.items() if key not in ("network", "pairs", "training")}
-    pairs = PairOptions(**{key: _tuples(v) for key, v in values["pairs"].items()})
+    pairs = task.pairs(**{key: _tuples(v) for key, v in values.get("pairs", {}).items()})
     training = TrainingOptions(**{key: _tuples(v) for key, v in values.get("training", {}).items()})
     recipe = TrainingRecipe(**top, network=dict(values.get("network", {})), pairs=pairs, training=training)
     if recipe.preset not in PRESETS:
@@ -141,6 +146,13 @@ def resolve(values: Values) -> TrainingRecipe:
     if recipe.config().window % task.alignment:
         raise UsageError(f"the [network] setting window must be a multiple of {task.alignment} for {task.name}.")
     return recipe
+
+
+def own(values: Values) -> Values:
+    """Return settings without those of ``[pairs]`` that are another task's: one file may serve several tasks."""
+    known = {option.name for option in get_task(values["task"]).pair_options} | _PAIRS.keys()
+    pairs = {name: value for name, value in values.get("pairs", {}).items() if name in known}
+    return {**values, "pairs": pairs}
 
 
 FREE_ON_RESUME = {
@@ -165,8 +177,14 @@ def differences(before: Values, now: Values) -> list[tuple[str, Any, Any]]:
     return found
 
 
-def _check_table(table: Values, defaults: Any, where: str, prefix: str) -> None:
-    known = {f.name: getattr(defaults, f.name) for f in dataclasses.fields(defaults)}
+_PAIRS = PairOptions().to_values()
+
+
+def _fields(defaults: Any) -> Values:
+    return {field.name: getattr(defaults, field.name) for field in dataclasses.fields(defaults)}
+
+
+def _check_table(table: Values, known: Values, where: str, prefix: str) -> None:
     for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
@@ -192,14 +210,10 @@ def _expected(name: str, value: Any, default: Any) -> str | None:
 
 
 def _try_pairs(task: Task, pairs: PairOptions) -> None:
-    """Meet what the pair settings would raise before the first step, not in the middle of it."""
+    """Meet what the levels would raise before the first step, not in the middle of it."""
     import numpy as np
 
-    from magn_cli.tasks.jpeg import check_subsampling
-
     task.training_level(np.random.default_rng(0), pairs)
-    for subsampling in pairs.subsampling:
-        check_subsampling(subsampling)
 
 
 def _tuples(value: Any) -> Any:

@@ -40,7 +40,9 @@ class Validation:
         """Take up to 8 of ``photos``, ``(H, W, 3)``; levels of the paper that lie in the range of ``pairs``."""
         rng = np.random.default_rng(0)
         chosen = np.unique(np.linspace(0, len(photos) - 1, min(PICTURES, len(photos))).round().astype(int))
-        levels = [level for level in task.validation_levels if _within(level, pairs)] or [float(np.mean(pairs.levels))]
+        levels = [level for level in task.validation_levels if _within(level, pairs)] or [
+            float(np.mean(pairs.levels))
+        ]
         self.pictures: list[tuple[Pixels, Pixels, float | None]] = []
         for index in chosen:
             clean = images.to_float(_middle(photos[int(index)], task.alignment))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from magn_cli.errors import UsageError
 from magn_cli.model import PRESETS, Magn, MagnConfig
-from magn_cli.tasks import TASKS, PairOptions
+from magn_cli.tasks import TASKS, get_task
 from magn_cli.training import recipe
 from magn_cli.training.options import TrainingOptions
 from magn_cli.training.schedule import learning_rate
@@ -178,5 +178,5 @@ def test_the_beginning_does_not_depend_on_the_length_until_the_fall():
 def test_pair_settings_that_make_no_sense():
     for values in ({"gray": 2}, {"unknown": -1}, {"levels": (30, 20)}, {"subsampling": ()}):
         with pytest.raises(UsageError):
-            PairOptions(**values)
+            get_task("jpeg").pairs(**values)
     assert PRESETS["magn"] == MagnConfig()
