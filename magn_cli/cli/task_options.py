@@ -59,11 +59,11 @@ def of_task(task: str, use: Use, given: dict[str, Any] | None) -> dict[str, Any]
     """
     given, known = given or {}, declared(use)
     own = {option.name: option for option in TASKS[task].options(use)} if task in TASKS else {}
-    for name in given:
+    for name, value in given.items():
         if name not in own:
             owners = known[name][1]
             raise UsageError(
-                f"{_flag(name)} is an option of {' and '.join(owners)}; omit it, or use --task {owners[0]}."
+                f"{_flag(name)} {value} is only for {' and '.join(owners)}; omit it, or add --task {owners[0]}."
             )
     if not given:
         return {}

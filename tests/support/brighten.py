@@ -1,5 +1,7 @@
 """A task that is one file: photographs that are too dark."""
 
+from typing import ClassVar
+
 from magn_cli import images
 from magn_cli.tasks import FoundLevel, LevelScale, Option, Task
 
@@ -21,7 +23,7 @@ class Brighten(Task):
     degrade_options = (Option("keep", 0.1, "Share of the light that is always left.", low=0.01, high=1),)
     pair_options = degrade_options
     restore_options = (Option("before", 1.0, "What the light is multiplied by first.", low=0, high=1),)
-    baselines = {"triple": lambda dark, level: (3 * dark).clip(0, 1)}
+    baselines: ClassVar = {"triple": lambda dark, level: (3 * dark).clip(0, 1)}
 
     def degrade(self, clean, level, rng, **options):
         return clean * clean.dtype.type(_share(level, options.get("keep", 0.1)))

@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
-import tomllib
 from PIL import Image
 
 from magn_cli import images
@@ -86,7 +87,7 @@ def test_degrade(place, otter):
     for words, sentence in (
         (("--level", 60.5), "not a whole number"),
         (("--level", 60, "--keep", 2), "keep 2.0 is out of range"),
-        (("--level", 60, "--pattern", "rggb"), "--pattern is an option of demosaic"),
+        (("--level", 60, "--pattern", "rggb"), "--pattern rggb is only for demosaic"),
     ):
         done = magn(place, "degrade", "photos", "--task", "brighten", "--out", "other", *words)
         assert done.returncode == 2 and sentence in done.stderr
@@ -111,7 +112,7 @@ def test_restore(place, weights, otter):
     one, two = (np.asarray(Image.open(place / name)).astype(float) for name in ("one.png", "two.png"))
     assert one.shape == two.shape == otter.shape and np.abs(one - two).mean() > 5
     other = magn(place, "restore", "dark.png", "--task", "denoise", "--before", 0.5)
-    assert other.returncode == 2 and "--before is an option of brighten" in other.stderr
+    assert other.returncode == 2 and "--before 0.5 is only for brighten" in other.stderr
     # It does not ask to take part, so auto leaves it alone.
     assert magn(place, "restore", "dark.png", "--out", "three.png", "--dry-run").returncode == 0
 
@@ -148,6 +149,22 @@ def test_a_package_that_is_broken_is_left_out(place, tmp_path):
     (package / "entry_points.txt").write_text("[magn_cli.tasks]\nbroken = no_such_module:Task\n")
     done = magn(tmp_path, "--version")
     assert done.returncode == 0 and "'broken'" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_example_in_contributing(otter):
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    names = {}
+    exec(text.split("```python\n")[1].split("```")[0], names)
+    task = names["Brighten"]()
+    assert task.degrade(images.to_float(otter), 100, None, keep=0.5).max() <= 0.5
+    assert task.settings("degrade", {}) == {"keep": 0.1} and task.level_words(30) == "darkness 30"
+
+
+def test_every_member_that_contributing_names_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|") and "`" in line]
+    names = {name for row in rows for name in re.findall(r"`(\w+)`", row)} - {"eval"}
+    assert len(names) > 25 and all(hasattr(Brighten, name) for name in names)
 
 
 class TestRegister:

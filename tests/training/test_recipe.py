@@ -88,6 +88,19 @@ def test_later_files_and_options_win_key_by_key():
     assert first["training"]["batch"] == 4
 
 
+def test_pair_settings_of_other_tasks_are_left_aside():
+    """A file may serve several tasks; those of 0.1.0 hold the settings of all."""
+    values = {"gray": 0.1, "camera": 0.2, "twice": 0.3, "subsampling": ["4:4:4"]}
+    own = {
+        task: resolved(task=task, pairs=values).to_values()["pairs"] for task in ("jpeg", "denoise", "demosaic")
+    }
+    common = {"gray": 0.1, "unknown": 0.0, "levels": []}
+    assert own["jpeg"] == {**common, "twice": 0.3, "subsampling": ["4:4:4"]}
+    assert own["denoise"] == {**common, "camera": 0.2} and own["demosaic"] == common
+    with pytest.raises(UsageError, match="camera must be a number"):
+        recipe.check({"pairs": {"camera": "often"}}, "run.toml")
+
+
 def test_a_recipe_comes_back_from_its_file(tmp_path):
     made = recipe.resolve(
         {**MINIMUM, "network": {"graphs": ["patch"]}, "pairs": {"levels": [10, 40]}, "training": {"clip": 1}}

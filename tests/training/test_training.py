@@ -322,6 +322,19 @@ def test_starting_from_another_checkpoint_takes_what_fits_and_says_so(tmp_path, 
     assert all(torch.equal(own[n], p) for n, p in other.model.named_parameters() if n in fits.left)
 
 
+def test_a_state_with_the_pair_settings_of_all_tasks_is_resumed(tmp_path, otter):
+    """As training wrote them when every task had all of them."""
+    first = made(tmp_path / "run")
+    state = run(first, otter)
+    state["recipe"]["pairs"]["camera"] = 0.5
+    torch.save(state, first.state_path)
+    assert made(tmp_path / "run").resume() == []
+    state["recipe"]["pairs"]["twice"] = 0.5
+    torch.save(state, first.state_path)
+    with pytest.raises(TrainingError, match="twice"):
+        made(tmp_path / "run").resume()
+
+
 def test_a_checkpoint_where_nothing_fits(tmp_path, otter):
     first = made(tmp_path / "first")
     run(first, otter)
