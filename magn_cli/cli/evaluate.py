@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from magn_cli.cli import console, options
-from magn_cli.cli.task_options import with_task_options
+from magn_cli.cli.task_options import of_task, with_task_options
 from magn_cli.cli.views.evaluation import EvaluationPage, command
 from magn_cli.errors import ImageError, NoSuchWeightsError, UsageError
 
@@ -127,7 +127,7 @@ def evaluate(
         data=data,
         protocol=named,
         seed=seed,
-        options=task_options or {},
+        options=of_task(task, "degrade", task_options) if task else task_options or {},
     )
     jobs, missing = plan.jobs(wanted)
     for name in missing:

@@ -17,6 +17,7 @@ from magn_cli.tasks import TASKS, Option, Use, declared, get_task
 log = logging.getLogger(__name__)
 
 PARAMETER = "task_options"
+AUTO = "auto"
 
 
 def with_task_options(use: Use) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -27,9 +28,10 @@ def with_task_options(use: Use) -> Callable[[Callable[..., Any]], Callable[..., 
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         written = inspect.signature(command, eval_str=True).parameters
+        taken = {flag for name, parameter in written.items() for flag in _flags(name, parameter)}
         offered = {}
         for name, (option, tasks) in declared(use).items():
-            if name in written:
+            if name in written or _flag(name) in taken:
                 log.warning("the option %s of %s is one of the command itself; it is left out.", name, tasks[0])
             elif option.listed:
                 offered[name] = _parameter(option, tasks)
@@ -40,7 +42,11 @@ def with_task_options(use: Use) -> Callable[[Callable[..., Any]], Callable[..., 
         @functools.wraps(command)
         def run(**values: Any) -> Any:
             given = {name: values.pop(name) for name in offered}
-            values[PARAMETER] = {name: value for name, value in given.items() if value not in (None, [])}
+            values[PARAMETER] = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in given.items()
+                if value not in (None, [])
+            }
             return command(**values)
 
         # Typer reads the parameters from here.
@@ -58,17 +64,16 @@ def of_task(task: str, use: Use, given: dict[str, Any] | None) -> dict[str, Any]
     Raises :class:`UsageError` for another task's, and for values that make no sense.
     """
     given, known = given or {}, declared(use)
-    own = {option.name: option for option in TASKS[task].options(use)} if task in TASKS else {}
+    own = {option.name for option in TASKS[task].options(use)} if task in TASKS else set()
     for name, value in given.items():
         if name not in own:
+            if task != AUTO:
+                get_task(task)
             owners = known[name][1]
             raise UsageError(
                 f"{_flag(name)} {value} is only for {' and '.join(owners)}; omit it, or add --task {owners[0]}."
             )
-    if not given:
-        return {}
-    values = {name: tuple(value) if own[name].is_list else value for name, value in given.items()}
-    return get_task(task).settings(use, values, complete=False)
+    return get_task(task).settings(use, given, complete=False) if given else {}
 
 
 def _parameter(option: Option, tasks: list[str]) -> Parameter:
@@ -78,11 +83,20 @@ def _parameter(option: Option, tasks: list[str]) -> Parameter:
         f"{flag}/--no-{flag[2:]}" if option.kind is bool else flag,
         help=option.help,
         show_default=False if option.default is None else str(option.default),
-        rich_help_panel=f"Options of {' and '.join(tasks)}",
+        rich_help_panel=", ".join(f"{TASKS[name].title} (--task {name})" for name in tasks),
     )
     return Parameter(
         option.name, Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Annotated[kind | None, settings]
     )
+
+
+def _flags(name: str, parameter: Parameter) -> set[str]:
+    """The flags of a command's own option."""
+    found = {"--help", _flag(name)}
+    for info in getattr(parameter.annotation, "__metadata__", ()):
+        for declared_as in (info.default, *(info.param_decls or ())):
+            found |= set(declared_as.split("/")) if isinstance(declared_as, str) else set()
+    return found
 
 
 def _flag(name: str) -> str:

@@ -100,7 +100,7 @@ class Task(ABC):
     """For ``--task``, folders and checkpoints: small letters, digits and hyphens."""
 
     title: ClassVar[str]
-    """In words: ``"Denoising"``."""
+    """In words, for headings: ``"Denoising"``."""
 
     summary: ClassVar[str]
     """What its networks do, to follow their name: ``"removes noise from photographs"``."""

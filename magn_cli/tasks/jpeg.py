@@ -51,7 +51,7 @@ class Jpeg(Task):
     """
 
     name: ClassVar[str] = "jpeg"
-    title: ClassVar[str] = "Removal of JPEG artifacts"
+    title: ClassVar[str] = "JPEG artifact removal"
     summary: ClassVar[str] = "removes JPEG artifacts from photographs"
     scale: ClassVar[LevelScale | None] = LevelScale("quality", 5, 95, offset=1.0, factor=-0.01)
     whole_levels: ClassVar[bool] = True

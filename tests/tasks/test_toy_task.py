@@ -74,7 +74,7 @@ def weights(place):
 def test_help_shows_the_task_and_its_options(place):
     for command, option in (("degrade", "--keep"), ("eval", "--keep"), ("restore", "--before")):
         text = does(place, command, "--help")
-        assert "Options of brighten" in text and option in text
+        assert "Brightening (--task brighten)" in text and option in text
     assert "brighten" in does(place, "train", "--help")
 
 
