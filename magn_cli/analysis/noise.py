@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from magn_cli.analysis.jpeg_blocks import BLOCKS, find_grid
+from magn_cli.analysis.jpeg_blocks import BLOCKS, Grid, find_grid
 from magn_cli.images import Array, to_float
 
 Float = NDArray[np.float32]
@@ -55,7 +57,9 @@ CLIPPED = 30
 """Sigma above which clipping at black and white touches most patches."""
 
 
-def estimate_sigma(pixels: Array, halved_chroma: bool = False) -> float:
+def estimate_sigma(
+    pixels: Array, halved_chroma: bool = False, grid: Callable[[], Grid | None] | None = None
+) -> float:
     """Estimate the standard deviation of white noise, in units of 255; 0 for a picture below 2x2 pixels.
 
     The lower of two estimates, since either takes some texture for noise: by wavelet detail
@@ -65,6 +69,7 @@ def estimate_sigma(pixels: Array, halved_chroma: bool = False) -> float:
     Args:
         pixels: ``(H, W)`` or ``(H, W, 3)``; uint8, uint16, or floats 0..1.
         halved_chroma: whether it is known.
+        grid: gives the 8x8 grid of these pixels; None: it is looked for, where it is needed.
     """
     pixels = as_gray(pixels)
     sigma, least = sigma_of_detail(pixels)
@@ -72,7 +77,11 @@ def estimate_sigma(pixels: Array, halved_chroma: bool = False) -> float:
         return sigma
     if not halved_chroma:
         white = sigma_of_patches(pixels, sigma)
-        if white >= NOT_WHITE * sigma or pixels.ndim == 2 or not (sigma > TEXTURE or _shows_halved_chroma(pixels)):
+        if (
+            white >= NOT_WHITE * sigma
+            or pixels.ndim == 2
+            or not (sigma > TEXTURE or _shows_halved_chroma(pixels, grid))
+        ):
             return min(sigma, white)
     return least if least < UNEVEN * sigma else sigma
 
@@ -161,7 +170,7 @@ def sigma_of_patches(pixels: Array, about: float) -> float:
     return 255 * float(np.sqrt(max(flat, 0.0)))
 
 
-def _shows_halved_chroma(pixels: Array) -> bool:
+def _shows_halved_chroma(pixels: Array, find: Callable[[], Grid | None] | None) -> bool:
     begin = [max(0, (side - MAX_SIDE) // 2) for side in pixels.shape[:2]]
     crop = to_float(pixels[begin[0] : begin[0] + MAX_SIDE, begin[1] : begin[1] + MAX_SIDE])
     red, green, blue = np.moveaxis(crop, -1, 0)
@@ -171,7 +180,7 @@ def _shows_halved_chroma(pixels: Array) -> bool:
     fine, coarse = (np.square(_halved(values)[0]).mean((0, 1)) for values in (chroma, smaller))
     if (fine < HALVED_CHROMA * coarse).all():
         return True
-    grid = find_grid(pixels)
+    grid = find() if find is not None else find_grid(pixels)
     return grid is not None and grid.contrast > BLOCKS
 
 

@@ -64,7 +64,8 @@ class Photo:
     or None. ``quantization`` is None unless the file is a JPEG. ``format`` is the format of the file:
     "JPEG", "PNG", "WEBP", "TIFF", "BMP", "PNM", "AVIF", "HEIF" or "RAW". ``turned`` is the EXIF orientation
     (1..8) that the stored picture had and that it was turned by. ``mosaic`` is None unless the file says that
-    it holds one.
+    it holds one. ``findings`` is where :mod:`magn_cli.analysis.findings` keeps what it has seen in this picture;
+    a changed copy (``dataclasses.replace``) begins with none.
     """
 
     pixels: Array
@@ -74,3 +75,4 @@ class Photo:
     format: str
     turned: int = 1
     mosaic: Mosaic | None = None
+    findings: dict[str, Any] = field(default_factory=dict, init=False, repr=False)

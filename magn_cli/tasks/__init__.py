@@ -1,6 +1,16 @@
 """The restoration tasks: one file each, all that any command needs to know of it."""
 
-from magn_cli.tasks.base import Baseline, Claim, Need, PaperTable, Pixels, Task, TrainingPair, as_rgb
+from magn_cli.tasks.base import (
+    Baseline,
+    Claim,
+    Need,
+    PaperTable,
+    Pixels,
+    Task,
+    TrainingPair,
+    ValidationCase,
+    as_rgb,
+)
 from magn_cli.tasks.demosaic import Demosaic
 from magn_cli.tasks.denoise import Denoise
 from magn_cli.tasks.jpeg import Jpeg
@@ -26,6 +36,7 @@ __all__ = [
     "Task",
     "TrainingPair",
     "Use",
+    "ValidationCase",
     "as_rgb",
     "declared",
     "get_task",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from magn_cli.analysis.drawing import is_drawing
-from magn_cli.analysis.findings import Findings
 from magn_cli.images import Photo, is_beyond_range
 from magn_cli.tasks.base import Need
 from magn_cli.tasks.levels import FoundLevel
@@ -38,9 +37,8 @@ def choose(photo: Photo) -> Choice:
         return _nothing("values go beyond 0..1, which networks do not know")
     if photo.mosaic is None and photo.quantization is None and is_drawing(photo.pixels):
         return _nothing("few colours, so a drawing or text and no photo")
-    findings = Findings(photo)
     tasks = [TASKS[name] for name in candidates()]
-    claims = {t.name: t.claim(findings) for t in tasks if t.mosaics == (photo.mosaic is not None)}
+    claims = {t.name: t.claim(photo) for t in tasks if t.mosaics == (photo.mosaic is not None)}
     name = max(claims, key=lambda name: claims[name].need, default=None)
     if name is None or claims[name].need == Need.NONE:
         return _nothing("; ".join(claim.found.how for claim in claims.values()))

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from magn_cli import images
-    from magn_cli.analysis.findings import Findings
 else:
     # magn --help reads what all tasks declare, and is quick.
     np, images = LazyModule("numpy"), LazyModule("magn_cli.images")
@@ -81,6 +80,20 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class ValidationCase:
+    """Something that training validates on beside :attr:`Task.validation_levels`."""
+
+    name: str
+    """Its column in the log is ``psnr_<name>``."""
+
+    level: float
+    """Told to the network, in the task's units."""
+
+    degrade: Callable[[Pixels, np.random.Generator], Pixels]
+    """From a clean picture ``(H, W, 3)``, 0..1, to a degraded one of the same shape."""
+
+
+@dataclass(frozen=True)
 class TrainingPair:
     """What a network learns from: a degraded picture and what it should become."""
 
@@ -115,6 +128,13 @@ class Task(ABC):
 
     levels: ClassVar[tuple[float, ...]] = ()
     """On which training validates; empty: those of the paper's table, else the middle of the scale."""
+
+    control_levels: ClassVar[tuple[float, ...]] = ()
+    """Levels told to the network at validation, to see how its change grows with them; empty where a level is a
+    property of the picture and no control."""
+
+    control_degraded_at: ClassVar[float] = 0.0
+    """Level of the picture on which that is measured."""
 
     paper: ClassVar[PaperTable | None] = None
     """None: the paper has no table for it."""
@@ -185,8 +205,11 @@ class Task(ABC):
         """Return the share of the change to apply for a found level, 0..1; below 1 for hardly degraded ones."""
         return 1.0
 
-    def claim(self, findings: Findings) -> Claim:
-        """Return how much a photo needs this task; asked where :attr:`joins_auto`."""
+    def claim(self, photo: images.Photo) -> Claim:
+        """Return how much a photo needs this task; asked where :attr:`joins_auto`.
+
+        What :mod:`magn_cli.analysis.findings` sees in a photo is computed once for all tasks.
+        """
         return Claim(Need.NONE, FoundLevel(None, ""))
 
     # Levels in words.
@@ -322,6 +345,10 @@ class Task(ABC):
         shown = {option.name for option in self.restore_options}
         known = {name: value for name, value in options.items() if name in shown}
         return TrainingPair(clean, self.degrade(clean, level, rng, **options), level, known)
+
+    def validation_cases(self, pairs: PairOptions) -> tuple[ValidationCase, ...]:
+        """Return what to validate on beside :attr:`validation_levels`, for a network trained on such pairs."""
+        return ()
 
     def training_options(self, rng: np.random.Generator, pairs: PairOptions) -> dict[str, Any]:
         """Draw the options of :meth:`degrade` for a training pair."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from magn_cli import images
-    from magn_cli.analysis.findings import Findings
 else:
     cv2, np, images = LazyModule("cv2"), LazyModule("numpy"), LazyModule("magn_cli.images")
 
@@ -89,9 +88,9 @@ class Demosaic(Task):
         """There is no level to be found."""
         return FoundLevel(None, "no level needed")
 
-    def claim(self, findings: Findings) -> Claim:
+    def claim(self, photo: images.Photo) -> Claim:
         """Claim every mosaic."""
-        return Claim(Need.PRESENT, self.find_level(findings.photo))
+        return Claim(Need.PRESENT, self.find_level(photo))
 
     def photo_options(self, photo: images.Photo, **options: Any) -> dict[str, Any]:
         """Return the pattern that the file of a mosaic tells, if it does, in place of the default.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from magn_cli.errors import UsageError
 from magn_cli.runtime.lazy import LazyModule
-from magn_cli.tasks.base import Baseline, Claim, Need, PaperTable, Pixels, Task, TrainingPair
+from magn_cli.tasks.base import Baseline, Claim, Need, PaperTable, Pixels, Task, TrainingPair, ValidationCase
 from magn_cli.tasks.levels import FoundLevel, LevelScale
 from magn_cli.tasks.options import Option, PairOptions
 
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
     import numpy as np
 
     from magn_cli import camera, images
-    from magn_cli.analysis import noise as analysis
-    from magn_cli.analysis.findings import Findings
+    from magn_cli.analysis import findings, noise
 else:
     cv2, np = LazyModule("cv2"), LazyModule("numpy")
     camera, images = LazyModule("magn_cli.camera"), LazyModule("magn_cli.images")
-    analysis = LazyModule("magn_cli.analysis.noise")
+    findings, noise = LazyModule("magn_cli.analysis.findings"), LazyModule("magn_cli.analysis.noise")
 
 CAMERA_SIGMA = 0.6, 35.0
 """Lowest and highest noise of a camera in training, drawn evenly on a logarithmic scale."""
+
+CAMERA_CASES = 5, 10, 20
+"""Sigma of the camera noise that training validates on."""
 
 UNEVEN = 0.15
 """Standard deviation of the logarithm by which the noise of a crop may differ from that of its picture."""
@@ -56,6 +59,10 @@ def _non_local_means(noisy: Pixels, level: float | None) -> Pixels:
     return images.to_float(cv2.fastNlMeansDenoisingColored(whole[..., ::-1], None, strength, strength)[..., ::-1])
 
 
+def _camera(sigma: float, clean: Pixels, rng: np.random.Generator) -> Pixels:
+    return camera.camera_noise(clean, sigma, camera.draw_camera(rng, sigma), rng)
+
+
 class Denoise(Task):
     """Remove noise; level: the standard deviation sigma in units of 255, 0-75."""
 
@@ -66,6 +73,8 @@ class Denoise(Task):
     paper: ClassVar[PaperTable | None] = PaperTable(
         "II", ("Set12", "BSD68", "Urban100"), (15.0, 25.0, 50.0), gray="gray", rounded=False
     )
+    control_levels: ClassVar[tuple[float, ...]] = (5, 15, 25, 50, 75)
+    control_degraded_at: ClassVar[float] = 25
     degrade_options: ClassVar[tuple[Option, ...]] = (
         Option(
             "noise",
@@ -91,7 +100,7 @@ class Denoise(Task):
             raise UsageError("denoise needs a sigma; give --level with a number from 0 to 75.")
         kind = options.get("noise", "white")
         if kind == "camera":
-            return camera.camera_noise(clean, level, camera.draw_camera(rng, level), rng)
+            return _camera(level, clean, rng)
         if kind == "grain":
             return camera.film_grain(clean, level, rng.uniform(*GRAIN_SIZE), rng)
         return clean + rng.standard_normal(clean.shape, np.float32) * np.float32(level / 255)
@@ -123,6 +132,12 @@ class Denoise(Task):
         told = min(found * math.exp(UNEVEN * rng.standard_normal()), 75.0)
         return TrainingPair(clean, degraded, told, {})
 
+    def validation_cases(self, pairs: PairOptions) -> tuple[ValidationCase, ...]:
+        """Return the noise of cameras, where the network is trained on it."""
+        if not pairs.own["camera"]:
+            return ()
+        return tuple(ValidationCase(f"camera_{sigma}", sigma, partial(_camera, sigma)) for sigma in CAMERA_CASES)
+
     def card_rows(self, scale: LevelScale | None, pairs: Mapping[str, Any]) -> dict[str, str]:
         """Add the share of camera noise in training, where it is recorded."""
         rows = super().card_rows(scale, pairs)
@@ -131,9 +146,7 @@ class Denoise(Task):
 
     def find_level(self, photo: images.Photo) -> FoundLevel:
         """Estimate sigma from the picture."""
-        tables = photo.quantization
-        halved = tables is not None and tables.subsampling not in ("4:4:4", "4:0:0")
-        return FoundLevel(round(analysis.estimate_sigma(photo.pixels, halved), 1), "estimated from the picture")
+        return FoundLevel(round(findings.sigma(photo), 1), "estimated from the picture")
 
     def strength(self, level: float) -> float:
         """Return 1 from sigma 2.5 up, then less, to 0 at 1.2.
@@ -144,12 +157,13 @@ class Denoise(Task):
         """
         return min(1.0, max(0.0, (level - 1.2) / 1.3))
 
-    def claim(self, findings: Findings) -> Claim:
+    def claim(self, photo: images.Photo) -> Claim:
         """Claim photos with noise that hides the blocks of a JPEG."""
-        found = self.find_level(findings.photo)
+        found, grid = self.find_level(photo), findings.grid(photo)
         assert found.level is not None
-        least = SURELY_NOISY if findings.photo.quantization is not None or findings.is_gray else NOISY
-        if found.level >= least and findings.block_contrast < HIDDEN:
+        is_gray = noise.as_gray(photo.pixels).ndim == 2
+        least = SURELY_NOISY if photo.quantization is not None or is_gray else NOISY
+        if found.level >= least and (grid is None or grid.contrast < HIDDEN):
             return Claim(Need.DOMINANT, found)
         maybe = " (texture, or noise for --task denoise)" if found.level >= NOISY else ""
         return Claim(Need.NONE, FoundLevel(None, f"sigma {found.level:g}{maybe}"))

@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from magn_cli import images
-    from magn_cli.analysis import jpeg_blocks, quantization
-    from magn_cli.analysis.findings import Findings
+    from magn_cli.analysis import findings, jpeg_blocks
 else:
     np, images, Image = LazyModule("numpy"), LazyModule("magn_cli.images"), LazyModule("PIL.Image")
-    jpeg_blocks = LazyModule("magn_cli.analysis.jpeg_blocks")
-    quantization = LazyModule("magn_cli.analysis.quantization")
+    findings, jpeg_blocks = LazyModule("magn_cli.analysis.findings"), LazyModule("magn_cli.analysis.jpeg_blocks")
 
 SIDE = 8
 """Of JPEG's blocks."""
@@ -124,10 +122,10 @@ class Jpeg(Task):
 
         Then a picture in which no 8x8 blocks are seen is left as it is: it never was one, or was resized since.
         """
-        if photo.quantization is None:
+        nearest = findings.quality(photo)
+        if nearest is None:
             return _unknown(photo)
-        chroma = photo.quantization.chroma
-        quality, exact = quantization.nearest_quality(photo.quantization.luma, chroma)
+        quality, exact = nearest
         how = "from the file's quantization tables" if exact else "nearest to the file's own quantization tables"
         return FoundLevel(float(quality), how)
 
@@ -139,9 +137,10 @@ class Jpeg(Task):
         """
         return min(1.0, max(0.0, (99 - level) / 4))
 
-    def claim(self, findings: Findings) -> Claim:
+    def claim(self, photo: images.Photo) -> Claim:
         """Claim JPEG files, and other files that show the blocks of one."""
-        photo, contrast = findings.photo, findings.block_contrast
+        grid = findings.grid(photo)
+        contrast = 1.0 if grid is None else grid.contrast
         if photo.quantization is None:
             if contrast >= jpeg_blocks.BLOCKS and photo.format not in OTHER_CODECS:
                 return Claim(Need.PRESENT, FoundLevel(None, "the file is not a JPEG but shows the blocks of one"))
@@ -161,7 +160,7 @@ class Jpeg(Task):
         options = super().photo_options(photo, **options)
         if photo.quantization is not None and not _is_fine(photo):
             return options
-        grid = jpeg_blocks.find_grid(images.as_stored(photo.pixels, photo.turned))
+        grid = findings.stored_grid(photo)
         return (
             options if grid is None or grid.contrast < jpeg_blocks.BLOCKS else {"corner": grid.corner, **options}
         )
@@ -199,13 +198,13 @@ class Jpeg(Task):
 
 def _is_fine(photo: images.Photo) -> bool:
     """Whether a JPEG file is of a quality that hardly leaves blocks of its own."""
-    tables = photo.quantization
+    nearest = findings.quality(photo)
     assert Jpeg.scale is not None
-    return tables is not None and quantization.nearest_quality(tables.luma, tables.chroma)[0] > Jpeg.scale.high
+    return nearest is not None and nearest[0] > Jpeg.scale.high
 
 
 def _unknown(photo: images.Photo) -> FoundLevel:
-    how, grid = "the file is not a JPEG", jpeg_blocks.find_grid(photo.pixels)
+    how, grid = "the file is not a JPEG", findings.grid(photo)
     if grid is None:
         return FoundLevel(None, how)
     strength = min(
