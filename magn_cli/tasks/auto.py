@@ -41,7 +41,7 @@ def choose(photo: Photo) -> Choice:
     claims = {t.name: t.claim(photo) for t in tasks if t.mosaics == (photo.mosaic is not None)}
     name = max(claims, key=lambda name: claims[name].need, default=None)
     if name is None or claims[name].need == Need.NONE:
-        return _nothing("; ".join(claim.found.how for claim in claims.values()))
+        return _nothing(", ".join(sorted(claim.found.how for claim in claims.values() if claim.found.how)))
     return Choice(name, claims[name].found)
 
 

@@ -76,7 +76,7 @@ class Claim:
 
     need: Need
     found: FoundLevel
-    """The level for the task. Where there is no need, ``how`` says what was seen instead."""
+    """The level for the task. Where there is no need, ``how`` says what was seen instead, if anything."""
 
 
 @dataclass(frozen=True)

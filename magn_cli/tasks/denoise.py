@@ -165,5 +165,8 @@ class Denoise(Task):
         least = SURELY_NOISY if photo.quantization is not None or is_gray else NOISY
         if found.level >= least and (grid is None or grid.contrast < HIDDEN):
             return Claim(Need.DOMINANT, found)
-        maybe = " (texture, or noise for --task denoise)" if found.level >= NOISY else ""
+        if photo.quantization is not None:
+            # Of a JPEG file that is left as it is, its quality says more.
+            return Claim(Need.NONE, FoundLevel(None, ""))
+        maybe = "; texture, or noise for --task denoise" if found.level >= NOISY else ""
         return Claim(Need.NONE, FoundLevel(None, f"sigma {found.level:g}{maybe}"))
