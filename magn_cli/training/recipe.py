@@ -23,6 +23,9 @@ Values = dict[str, Any]
 
 FOLDERS = ("data", "validate", "exclude")
 
+MAX_PART_PIXELS = 1 << 26
+"""In the crops that are worked through at once, 67 megapixels: pictures alone of 1.6 GB."""
+
 
 @dataclass(frozen=True)
 class TrainingRecipe:
@@ -138,6 +141,7 @@ def resolve(values: Values) -> TrainingRecipe:
     if not recipe.data:
         raise UsageError("no photographs are given; use --data with a folder.")
     _try_pairs(task, pairs)
+    _check_memory(recipe)
     if recipe.config().window % task.alignment:
         raise UsageError(f"the [network] setting window must be a multiple of {task.alignment} for {task.name}.")
     return recipe
@@ -189,6 +193,16 @@ def _expected(name: str, value: Any, default: Any) -> str | None:
         fits = isinstance(value, list | tuple) and all(type(item) in kind for item in value)
         return None if fits else f"a list of {'texts' if kind == (str,) else 'numbers'}"
     return None if isinstance(value, str) else "a text"
+
+
+def _check_memory(recipe: TrainingRecipe) -> None:
+    """Refuse a step whose crops alone would fill the memory."""
+    batch, side = recipe.training.batch // recipe.training.accumulate, recipe.config().window
+    if batch * side**2 > MAX_PART_PIXELS:
+        raise UsageError(
+            f"batch {recipe.training.batch} with crops of {side} pixels a side is too large: at most "
+            f"{MAX_PART_PIXELS // side**2} such crops fit, so give a smaller batch or a larger accumulate."
+        )
 
 
 def _try_pairs(task: Task, pairs: PairOptions) -> None:
