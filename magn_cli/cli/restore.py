@@ -148,7 +148,7 @@ def restore(
         device=device,
         precision=precision,
         threads=threads,
-        tile=options.number("--tile", tile),
+        tile=options.tile(tile),
         compiled=compiled,
         strength=strength,
         ensemble=ensemble,

@@ -20,7 +20,7 @@ def method(name: str, task: str) -> Baseline:
     """Return a baseline. Raises :class:`UsageError` where there is none of that name for the task."""
     known = BASELINES[task]
     if name not in known:
-        raise UsageError(f"there is no baseline {name!r} for {task}; use one of {', '.join(known)}.")
+        raise UsageError(f"unknown baseline {name!r} for {task}: choose {', '.join(known)}.")
     return known[name]
 
 

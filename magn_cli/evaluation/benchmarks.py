@@ -65,7 +65,7 @@ def table(name: str) -> list[Benchmark]:
     """Return the sets of Table ``II``, ``III`` or ``IV``. Raises :class:`UsageError` for another name."""
     found = [b for b in BENCHMARKS if b.table == name.upper()]
     if not found:
-        raise UsageError(f"there is no table {name!r}; use II, III or IV.")
+        raise UsageError(f"unknown table {name!r}: choose II, III or IV.")
     return found
 
 
@@ -78,9 +78,9 @@ def benchmark(dataset: str, task: str | None = None) -> Benchmark:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"{dataset} is in two tables; add --task {' or --task '.join(b.task for b in found)}.")
+        raise UsageError(f"{dataset} is in two tables: add --task {' or --task '.join(b.task for b in found)}.")
     known = ", ".join(dict.fromkeys(b.dataset for b in BENCHMARKS if task in (None, b.task)))
-    raise UsageError(f"there is no set {dataset!r}{f' for {task}' if task else ''}; use one of {known}.")
+    raise UsageError(f"unknown test set {dataset!r}{f' for {task}' if task else ''}: choose {known}.")
 
 
 @cache
