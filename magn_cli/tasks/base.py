@@ -125,6 +125,20 @@ class TrainingPair:
     """That it was degraded with."""
 
 
+@dataclass(frozen=True)
+class ValidationCase:
+    """Something that training validates on beside the levels of the paper's table."""
+
+    name: str
+    """Its column in the log is ``psnr_<name>``."""
+
+    level: float
+    """Told to the network, in the task's units."""
+
+    degrade: Callable[[Pixels, np.random.Generator], Pixels]
+    """From a clean picture ``(H, W, 3)``, 0..1, to a degraded one of the same shape."""
+
+
 class Task(ABC):
     """One way in which photographs are degraded, and what restoring them needs to know."""
 
@@ -137,6 +151,13 @@ class Task(ABC):
 
     paper_levels: ClassVar[tuple[float | None, ...]] = (None,)
     """The levels of the paper's table, on which training validates."""
+
+    control_levels: ClassVar[tuple[float, ...]] = ()
+    """Levels told to the network at validation, to see how its change grows with them; empty where a level is a
+    property of the picture and no control."""
+
+    control_degraded_at: ClassVar[float] = 0.0
+    """Level of the picture on which that is measured."""
 
     gray_share: ClassVar[float] = 0.25
     """Share of training pairs that are gray, unless told otherwise."""
@@ -206,6 +227,10 @@ class Task(ABC):
         level = self.training_level(rng, pairs)
         options = self.training_options(rng, pairs)
         return TrainingPair(clean, self.degrade(clean, level, rng, **options), level, options)
+
+    def validation_cases(self, pairs: PairOptions) -> tuple[ValidationCase, ...]:
+        """Return what to validate on beside :attr:`paper_levels`, for a network trained on such pairs."""
+        return ()
 
     def training_options(self, rng: np.random.Generator, pairs: PairOptions) -> dict[str, Any]:
         """Draw the other options of :meth:`degrade` for a training pair."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,13 +12,16 @@ from magn_cli.analysis.noise import estimate_sigma
 from magn_cli.camera import camera_noise, draw_camera, draw_sharpness
 from magn_cli.errors import UsageError
 from magn_cli.images import Photo
-from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Task, TrainingPair
+from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Task, TrainingPair, ValidationCase
 
 CAMERA_SIGMA = 0.6, 35.0
 """Lowest and highest noise of a camera in training, drawn evenly on a logarithmic scale."""
 
 UNEVEN = 0.15
 """Standard deviation of the logarithm by which the noise of a crop may differ from that of its picture."""
+
+CAMERA_CASES = 5, 10, 20
+"""Sigma of the camera noise that training validates on."""
 
 
 class Denoise(Task):
@@ -26,6 +30,8 @@ class Denoise(Task):
     name: ClassVar[str] = "denoise"
     scale: ClassVar[LevelScale | None] = LevelScale("sigma", 0, 75, offset=0.0, factor=1 / 75)
     paper_levels: ClassVar[tuple[float | None, ...]] = (15, 25, 50)
+    control_levels: ClassVar[tuple[float, ...]] = (5, 15, 25, 50, 75)
+    control_degraded_at: ClassVar[float] = 25
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
         """Add Gaussian noise of standard deviation ``level`` / 255, not clipped and not rounded."""
@@ -49,6 +55,12 @@ class Denoise(Task):
         told = min(found * math.exp(UNEVEN * rng.standard_normal()), 75.0)
         return TrainingPair(clean, degraded, told, {})
 
+    def validation_cases(self, pairs: PairOptions) -> tuple[ValidationCase, ...]:
+        """Return the noise of cameras, where the network is trained on it."""
+        if not pairs.camera:
+            return ()
+        return tuple(ValidationCase(f"camera_{sigma}", sigma, partial(_camera, sigma)) for sigma in CAMERA_CASES)
+
     def find_level(self, photo: Photo) -> FoundLevel:
         """Estimate sigma from the picture."""
         tables = photo.quantization
@@ -63,3 +75,7 @@ class Denoise(Task):
         texture that is taken for noise loses at either.
         """
         return min(1.0, max(0.0, (level - 1.2) / 1.3))
+
+
+def _camera(sigma: float, clean: Pixels, rng: np.random.Generator) -> Pixels:
+    return camera_noise(clean, sigma, draw_camera(rng, sigma), rng)
