@@ -16,6 +16,7 @@ REPORTS = "Reports and logging"
 
 MAX_TILE = 65_536
 MAX_HTML_LIMIT = 1000.0
+MAX_PIXELS = 100_000_000_000
 
 Task = Annotated[
     str,
