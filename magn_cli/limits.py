@@ -12,6 +12,9 @@ MAX_WORKERS = 64
 MAX_THREADS = 1024
 """Of the CPU, for computing."""
 
+MAX_TILE = 65_536
+"""Pixels a side that are worked on at once."""
+
 MAX_SEED = 2**63 - 1
 """What both NumPy and torch take."""
 

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from magn_cli.errors import UsageError
+from magn_cli.limits import MAX_TILE
 
 FILES = "Input and output"
 WORK = "What to do"
 SPEED = "Speed and memory"
 REPORTS = "Reports and logging"
 
-MAX_TILE = 65_536
 MAX_HTML_LIMIT = 1000.0
 MAX_PIXELS = 100_000_000_000
 

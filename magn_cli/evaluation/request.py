@@ -9,12 +9,15 @@ from typing import get_args
 
 from magn_cli.errors import UsageError
 from magn_cli.evaluation.run import Protocol
-from magn_cli.limits import MAX_SEED, check_range
+from magn_cli.limits import MAX_SEED, MAX_THREADS, MAX_TILE, check_range
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings:
-    """How the network is loaded and run: settings of :func:`magn_cli.load`."""
+    """How the network is loaded and run: settings of :func:`magn_cli.load`.
+
+    Raises :class:`UsageError` for a number that is out of range.
+    """
 
     preset: str = "magn-s"
     weights: str | PathLike[str] | None = None
@@ -23,6 +26,12 @@ class NetworkSettings:
     threads: int | None = None
     tile: int | None = None
     ensemble: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            check_range("--threads", self.threads, 1, MAX_THREADS)
+        if self.tile is not None:
+            check_range("--tile", self.tile, 1, MAX_TILE)
 
 
 @dataclass(frozen=True, kw_only=True)
