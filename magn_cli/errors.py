@@ -40,3 +40,13 @@ class DamagedError(WeightsError):
 
 class TrainingError(MagnError):
     """Training cannot start or go on: no usable data, a diverged loss, a state of another run."""
+
+
+def unexpected(error: Exception) -> str:
+    """Return the sentence for an error that is not the user's.
+
+    >>> unexpected(KeyError("deblur"))
+    "unexpected error (KeyError: 'deblur'); please report it with the traceback that MAGN_DEBUG=1 shows."
+    """
+    what = ": ".join(filter(None, [type(error).__name__, " ".join(str(error).split())]))
+    return f"unexpected error ({what}); please report it with the traceback that MAGN_DEBUG=1 shows."

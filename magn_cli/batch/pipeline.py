@@ -19,7 +19,7 @@ from magn_cli.batch.events import Done, Event, Failed, Kept, Working
 from magn_cli.batch.files import Folders, LoadedPhoto
 from magn_cli.batch.planning import BatchPlan
 from magn_cli.batch.targets import Job
-from magn_cli.errors import ImageError, MagnError
+from magn_cli.errors import ImageError, MagnError, unexpected
 from magn_cli.images import Photo, WriteOptions
 from magn_cli.inference.picture import Level, Restored
 
@@ -242,8 +242,7 @@ def _sentence(job: Job, error: Exception) -> MagnError:
             return error
         says = f"{job.source}: {error}"
     else:
-        what = " ".join(str(error).split()) or type(error).__name__
-        says = f"{job.source} met an error that magn does not know: {what}; set MAGN_DEBUG=1 for the traceback."
+        says = f"{job.source}: {unexpected(error)}"
     told = ImageError(says)
     told.__cause__ = error
     return told

@@ -41,18 +41,18 @@ def as_files(sources: list[Path], out: Path | None, suffix: str | None) -> Itera
         yield Files(sources, out)
         return
     if len(sources) != 1:
-        raise UsageError("- is one picture through a pipe and takes no others beside it; name one source.")
+        raise UsageError("- stands for a single picture in a pipe: give no other sources.")
     with tempfile.TemporaryDirectory(prefix="magn-") as name:
         folder = Path(name)
         source, target = sources[0], out
         writes_output = out == PIPE or (out is None and source == PIPE)
         if writes_output and sys.stdout.isatty():
-            raise UsageError("a picture is nothing for a terminal; pipe it on, or give --out.")
+            raise UsageError("standard output is a terminal: pipe the picture on, or give --out.")
         if source == PIPE:
             source = folder / "standard input"
             _save_input(source)
         elif not source.is_file():
-            raise UsageError(f"{source} is no picture file, but only one picture goes through a pipe; name one.")
+            raise UsageError(f"{source} is not a file: only a single picture can go through a pipe.")
         if writes_output:
             target = folder / f"standard output.{suffix or 'png'}"
         yield Files([source], target, f"{folder}{os.sep}", writes_output)
@@ -72,7 +72,7 @@ def _write_output(data: bytes) -> None:
 
 def _save_input(path: Path) -> None:
     if sys.stdin.isatty():
-        raise UsageError("- means a picture from a pipe, but standard input is a terminal; name a file.")
+        raise UsageError("standard input is a terminal: pipe a picture in, or give a file.")
     try:
         path.write_bytes(sys.stdin.buffer.read())
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -109,26 +109,39 @@ def folder_name(task: str, level: DegradeLevel) -> str:
 
 
 def parse_levels(task: Task, given: str | None) -> tuple[DegradeLevel, ...]:
-    """Read ``10,20,12.5``; each level once, in order. ``(None,)`` where the task has no level.
+    """Read ``10,20,12.5``; errors and result as of :func:`check_levels`."""
+    return check_levels(task, read_numbers(given))
 
-    Raises :class:`UsageError` for what is no number, out of range, or not whole where it has to be.
+
+def read_numbers(given: str | None) -> tuple[float, ...] | None:
+    """Read ``10,20,12.5``. Raises :class:`UsageError` for anything else."""
+    if given is None:
+        return None
+    try:
+        return tuple(float(word) for word in given.split(","))
+    except ValueError:
+        raise UsageError(f"invalid --level {given!r}: give numbers separated by commas, such as 10,20.") from None
+
+
+def check_levels(task: Task, given: Iterable[float] | None) -> tuple[DegradeLevel, ...]:
+    """Return each level once, in order; ``(None,)`` where the task has no level.
+
+    Raises :class:`UsageError` for what is out of range, for a level that is not whole where it has to be, and
+    where levels are given to a task that has none, or none to one that has.
     """
     if task.scale is None:
         if given is not None:
-            raise UsageError(f"{task.name} has no level; leave --level away.")
+            raise UsageError(f"{task.name} has no level: omit --level.")
         return (None,)
     scale = task.scale
     if given is None:
         raise UsageError(
-            f"{task.name} needs a {scale.name}; give --level with numbers from {scale.low:g} to {scale.high:g}."
+            f"{task.name} needs a {scale.name}: give --level with numbers from {scale.low:g} to {scale.high:g}."
         )
     levels = set()
-    for word in given.split(","):
-        try:
-            level = scale.check(float(word))
-        except ValueError:
-            raise UsageError(f"{word!r} in --level {given} is no number; give numbers with commas.") from None
-        if task.whole_levels and not level.is_integer():
-            raise UsageError(f"{scale.name} {word} is not a whole number; {task.name} knows no others.")
-        levels.add(int(level) if level.is_integer() else level)
+    for number in given:
+        level = scale.check(number)
+        if task.whole_levels and not float(level).is_integer():
+            raise UsageError(f"{scale.name} {number:g} is not a whole number: {task.name} has no others.")
+        levels.add(int(level) if float(level).is_integer() else level)
     return tuple(sorted(levels))

@@ -23,7 +23,7 @@ def method(name: str, task: Task, **options: Any) -> Baseline:
     """
     known: dict[str, Baseline] = {INPUT: _input, **task.baselines}
     if name not in known:
-        raise UsageError(f"there is no baseline {name!r} for {task.name}; use one of {', '.join(known)}.")
+        raise UsageError(f"unknown baseline {name!r} for {task.name}: choose {', '.join(known)}.")
 
     def run(degraded: Float, level: float | None) -> Float:
         return task.run_baseline(known[name], degraded, level, **options)

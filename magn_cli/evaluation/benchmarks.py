@@ -60,9 +60,8 @@ def table(name: str) -> list[Benchmark]:
     """Return the sets of a table of the paper, such as ``III``. Raises :class:`UsageError` for another name."""
     found = [b for b in BENCHMARKS if b.table == name.upper()]
     if not found:
-        raise UsageError(
-            f"there is no table {name!r}; use one of {', '.join(dict.fromkeys(b.table for b in BENCHMARKS))}."
-        )
+        known = ", ".join(dict.fromkeys(b.table for b in BENCHMARKS))
+        raise UsageError(f"unknown table {name!r}: choose {known}.")
     return found
 
 
@@ -75,9 +74,9 @@ def benchmark(dataset: str, task: str | None = None) -> Benchmark:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"{dataset} is in two tables; add --task {' or --task '.join(b.task for b in found)}.")
+        raise UsageError(f"{dataset} is in two tables: add --task {' or --task '.join(b.task for b in found)}.")
     known = ", ".join(dict.fromkeys(b.dataset for b in BENCHMARKS if task in (None, b.task)))
-    raise UsageError(f"there is no set {dataset!r}{f' for {task}' if task else ''}; use one of {known}.")
+    raise UsageError(f"unknown test set {dataset!r}{f' for {task}' if task else ''}: choose {known}.")
 
 
 @cache

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from magn_cli.degrade import DegradeRecipe, parse_levels
+from magn_cli.degrade import DegradeRecipe, check_levels
 from magn_cli.degrade import manifest as manifests
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import baselines, pairs
 from magn_cli.evaluation.benchmarks import Benchmark, benchmark, table
-from magn_cli.evaluation.run import Pair, Protocol
+from magn_cli.evaluation.request import NetworkSettings, Request
+from magn_cli.evaluation.run import Float, Pair, Protocol
 from magn_cli.tasks import TASKS, Task, get_task
 from magn_cli.weights import hub
 
 if TYPE_CHECKING:
     from magn_cli.inference.picture import PhotoRestorer
-
-Float = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for, as it stands on the command line."""
-
-    clean: Path | None
-    task: str | None
-    levels: str | None
-    degraded: Path | None
-    dataset: str | None
-    table: str | None
-    data: Path | None
-    protocol: Protocol
-    seed: int
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Of the task, for degrading."""
 
 
 @dataclass(frozen=True)
@@ -80,30 +59,31 @@ def jobs(request: Request) -> tuple[list[EvaluationJob], list[str]]:
     """
     ways = [request.clean is not None, request.dataset is not None, request.table is not None]
     if sum(ways) != 1:
-        raise UsageError("give a folder of clean pictures, or --set NAME, or --table NUMBER: one of the three.")
+        raise UsageError("give exactly one of the three: a folder of clean pictures, --set, or --table.")
     if request.degraded is not None and request.clean is None:
-        raise UsageError("--degraded goes with a folder of clean pictures; give that folder too.")
+        raise UsageError("--degraded needs a folder of clean pictures to compare with: give that folder as well.")
     if request.clean is not None:
         return _of_folder(request, request.clean), []
     if request.data is None:
-        raise UsageError("say where the test sets are: --data FOLDER, or the variable MAGN_DATA.")
+        raise UsageError("the folder of test sets is unknown: give --data, or set MAGN_DATA.")
     if not request.data.is_dir():
-        raise ImageError(f"there is no folder {request.data}; give --data the folder that holds the test sets.")
+        raise ImageError(f"folder not found: {request.data}; point --data to the folder that holds the test sets.")
     wanted = table(request.table) if request.table else [benchmark(request.dataset or "", request.task)]
     there = {b: folder for b in wanted if (folder := _folder(request.data, b.dataset))}
     if not there:
         names = ", ".join(b.dataset for b in wanted)
-        raise ImageError(f"{request.data} holds no folder {names}; put the set there, or give another --data.")
+        raise ImageError(f"{request.data} has no folder {names}: put the set there, or give another --data.")
     work = [job for b, folder in there.items() for job in _of_benchmark(request, b, folder)]
     return work, [b.dataset for b in wanted if b not in there]
 
 
 def methods(
-    work: list[EvaluationJob], names: list[str], network: dict[str, Any] | None, blind: bool
+    work: Sequence[EvaluationJob], names: Sequence[str], network: NetworkSettings | None, blind: bool
 ) -> dict[str, list[Method]]:
     """Return the methods for each task in ``work``: always the input, then baselines, then the network.
 
-    ``network``: settings of :func:`magn_cli.load`; None for no network. Raises :class:`WeightsError` as that does.
+    ``network``: None for no network. Raises :class:`UsageError` for an unknown baseline, :class:`WeightsError` as
+    :func:`magn_cli.load` does.
     """
     found: dict[str, list[Method]] = {}
     for job in work:
@@ -119,12 +99,22 @@ def methods(
     return found
 
 
-def _network(job: EvaluationJob, settings: dict[str, Any], blind: bool) -> Method:
+def _network(job: EvaluationJob, settings: NetworkSettings, blind: bool) -> Method:
     from magn_cli.api import load
 
-    restorer = load(job.task.name, **settings, **job.options)
-    name = settings["preset"] if settings["weights"] is None else hub.stem(str(settings["weights"]))
-    name += ", ensemble" if settings.get("ensemble") else ""
+    restorer = load(
+        job.task.name,
+        preset=settings.preset,
+        weights=settings.weights,
+        device=settings.device,
+        precision=settings.precision,
+        threads=settings.threads,
+        tile=settings.tile,
+        ensemble=settings.ensemble,
+        **job.options,
+    )
+    name = settings.preset if settings.weights is None else hub.stem(str(settings.weights))
+    name += ", ensemble" if settings.ensemble else ""
     level_input = "-" if restorer.scale is None else "unknown" if blind else "given"
 
     def run(degraded: Float, level: float | None) -> Float:
@@ -135,9 +125,9 @@ def _network(job: EvaluationJob, settings: dict[str, Any], blind: bool) -> Metho
 
 def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[EvaluationJob]:
     if request.task not in (None, found.task):
-        raise UsageError(f"{found.dataset} is a set for {found.task}; leave --task away.")
+        raise UsageError(f"{found.dataset} is a test set for {found.task}: omit --task.")
     task = get_task(found.task)
-    levels = found.levels if request.levels is None else parse_levels(task, request.levels)
+    levels = found.levels if request.levels is None else check_levels(task, request.levels)
     recipe = DegradeRecipe(found.task, request.seed, found.gray, request.options)
     known = _for_restoring(task, recipe.options)
     return [
@@ -155,16 +145,16 @@ def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:
     )
     if request.degraded is not None and known is not None:
         if request.task not in (None, known.task):
-            raise UsageError(f"{request.degraded} is a set for {known.task}; leave --task away.")
+            raise UsageError(f"{request.degraded} was made for {known.task}: omit --task.")
         task = get_task(known.task)
         made = sorted({r.level for r in known.results.values()}, key=lambda level: level or 0)
-        levels = made if request.levels is None else [*parse_levels(task, request.levels)]
+        levels = made if request.levels is None else [*check_levels(task, request.levels)]
         for level in set(levels) - set(made):
             raise UsageError(
-                f"{request.degraded} holds no level {level:g}; leave --level away for all that it has."
+                f"{request.degraded} has no level {level:g}: omit --level to measure all that it has."
             )
         if request.options:
-            raise UsageError(f"{request.degraded} says how it was made; omit --{next(iter(request.options))}.")
+            raise UsageError(f"{request.degraded} says how it was made: omit --{next(iter(request.options))}.")
         options = _for_restoring(task, known.options)
         return [
             EvaluationJob(
@@ -173,12 +163,12 @@ def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:
             for v in levels
         ]
     if request.task is None:
-        raise UsageError(f"name how the pictures are degraded: --task {' or '.join(TASKS)}.")
+        raise UsageError(f"the task is unknown: give --task {', '.join(TASKS)}.")
     task = get_task(request.task)
     if request.degraded is not None:
-        levels = [None] if request.levels is None else [*parse_levels(task, request.levels)]
+        levels = [None] if request.levels is None else [*check_levels(task, request.levels)]
         if len(levels) > 1:
-            raise UsageError("a folder of degraded pictures has one level; give one number, or none.")
+            raise UsageError("a folder of degraded pictures has a single level: give one number, or omit --level.")
         options = _for_restoring(task, task.settings("degrade", request.options, complete=False))
         return [
             EvaluationJob(
@@ -190,7 +180,7 @@ def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:
     options = _for_restoring(task, recipe.options)
     return [
         EvaluationJob(name, task, v, pairs.on_the_fly(clean, recipe, v), request.protocol, options)
-        for v in parse_levels(task, request.levels)
+        for v in check_levels(task, request.levels)
     ]
 
 

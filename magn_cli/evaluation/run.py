@@ -90,7 +90,7 @@ def measure(
 def mean(rows: list[Row]) -> Row:
     """Return the mean over pictures, with the time and the megapixels of all."""
     if not rows:
-        raise UsageError("there is nothing to take a mean of; no picture was measured.")
+        raise UsageError("no picture was measured: there is no mean.")
 
     def of(name: str) -> float:
         return float(np.mean([getattr(row, name) for row in rows]))
@@ -126,8 +126,11 @@ def _finished(restored: Float, task: Task, protocol: Protocol) -> Float:
 def _row(name: str, task: Task, restored: Float, loaded: LoadedPair, seconds: float) -> Row:
     reference = loaded.reference
     if restored.shape != reference.shape:
-        kinds = " and ".join("gray" if p.ndim == 2 else "colour" for p in (reference, restored))
-        raise ImageError(f"{name} cannot be compared: its reference is {kinds}; pair equal kinds.")
+        kinds = ["gray" if p.ndim == 2 else "colour" for p in (reference, restored)]
+        raise ImageError(
+            f"{name} cannot be compared: the reference is {kinds[0]}, the result {kinds[1]}; "
+            "use pictures of the same kind."
+        )
     return Row(
         name,
         loaded.level,

@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from magn_cli.evaluation.plan import EvaluationJob, Method, Request
+from magn_cli.evaluation import Evaluation, NetworkSettings, Request
+from magn_cli.evaluation.plan import EvaluationJob, Method
 from magn_cli.files import checksum
 from magn_cli.version import __version__
 from magn_cli.weights.resolve import locate
 
 
-def settings(
-    command: str,
-    request: Request,
-    work: Sequence[EvaluationJob],
-    methods: Mapping[str, Sequence[Method]],
-    network: dict[str, Any],
-) -> dict[str, str]:
-    """Return names and values.
-
-    Args:
-        command: as it was typed.
-        request: what was asked for.
-        work: what came of it.
-        methods: for each task, as they were run.
-        network: settings of :func:`magn_cli.load` that they were run with.
+def settings(command: str, evaluation: Evaluation) -> dict[str, str]:
+    """Return names and values, for a command as it was typed.
 
     Raises :class:`WeightsError` where the weights have gone away meanwhile.
     """
+    request, work = evaluation.request, evaluation.jobs
     now = datetime.datetime.now().astimezone()
     found = {
         "command": command,
@@ -39,10 +27,10 @@ def settings(
         "degraded": _degraded(request, work),
         "protocol": request.protocol,
     }
-    for task, chosen in methods.items():
+    for task, chosen in evaluation.methods.items():
         for method in chosen:
-            if method.network is not None:
-                found |= _network(task, method, network)
+            if method.network is not None and request.network is not None:
+                found |= _network(task, method, request.network)
     import torch
 
     found["made by"] = f"magn {__version__}, torch {torch.__version__}, Python {platform.python_version()}"
@@ -59,14 +47,14 @@ def _degraded(request: Request, work: Sequence[EvaluationJob]) -> str:
     return ", ".join(dict.fromkeys(words))
 
 
-def _network(task: str, method: Method, given: dict[str, Any]) -> dict[str, str]:
+def _network(task: str, method: Method, given: NetworkSettings) -> dict[str, str]:
     import torch
 
     from magn_cli.runtime.device import describe
 
     assert method.network is not None
     runner = method.network.restorer
-    path = locate(task, given["preset"], given["weights"])
+    path = locate(task, given.preset, given.weights)
     threads = f", {torch.get_num_threads()} threads" if runner.device.type == "cpu" else ""
     level_input = {"given": "told to the network", "unknown": "not told to the network"}.get(method.level_input)
     return {

@@ -23,6 +23,9 @@ Values = dict[str, Any]
 
 FOLDERS = ("data", "validate", "exclude")
 
+MAX_PART_PIXELS = 1 << 26
+"""In the crops that are worked through at once, 67 megapixels: pictures alone of 1.6 GB."""
+
 
 @dataclass(frozen=True)
 class TrainingRecipe:
@@ -54,15 +57,15 @@ class TrainingRecipe:
     def config(self) -> MagnConfig:
         """Return the network's description.
 
-        Unless told otherwise it has a level channel where the task has a level, and normalised scores: one set
-        of weights for all levels, and steady training. Raises :class:`UsageError` for settings that do not fit.
+        By default it has a level channel where the task has a level, and normalised scores: one set of weights
+        for all levels, and stable training. Raises :class:`UsageError` for settings that do not fit.
         """
         ours = {"level_channel": True, "normalized_scores": True, **self.network}
         ours["level_channel"] = ours["level_channel"] and get_task(self.task).scale is not None
         try:
             return MagnConfig.from_dict({**PRESETS[self.preset].to_dict(), **ours})
         except ValueError as error:
-            raise UsageError(f"the [network] settings do not fit: {error}.") from error
+            raise UsageError(f"invalid [network] settings: {error}.") from error
 
     def to_values(self, folders: bool = True) -> Values:
         """Return what :func:`resolve` takes, every setting spelled out; without ``folders`` only their names."""
@@ -85,7 +88,7 @@ def read(path: Path) -> Values:
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}); give --config a TOML file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no valid TOML ({error}); see recipes/example.toml.") from error
+        raise UsageError(f"{path} is not valid TOML ({error}); see recipes/example.toml.") from error
 
 
 def write(path: Path, recipe: TrainingRecipe) -> None:
@@ -121,7 +124,7 @@ def check(values: Values, where: str) -> Values:
     for name, known in tables.items():
         table = values.get(name, {})
         if not isinstance(table, dict):
-            raise UsageError(f"{where}: {name} must be a table, [{name}].")
+            raise UsageError(f"{where}: {name} must be a table [{name}].")
         _check_table(table, known, where, f"{name}.")
     return values
 
@@ -129,20 +132,21 @@ def check(values: Values, where: str) -> Values:
 def resolve(values: Values) -> TrainingRecipe:
     """Make a recipe of checked settings.
 
-    Raises :class:`UsageError` where one makes no sense, or where task, preset or data are missing or unknown.
+    Raises :class:`UsageError` where one is out of range, or where task, preset or data are missing or unknown.
     """
     if not values.get("task"):
-        raise UsageError(f"no task is given; use --task {' or '.join(TASKS)}.")
+        raise UsageError(f"no task is given: use --task with {', '.join(TASKS)}.")
     task, values = get_task(values["task"]), own(values)
     top = {key: _tuples(v) for key, v in values.items() if key not in ("network", "pairs", "training")}
     pairs = task.pairs(**{key: _tuples(v) for key, v in values.get("pairs", {}).items()})
     training = TrainingOptions(**{key: _tuples(v) for key, v in values.get("training", {}).items()})
     recipe = TrainingRecipe(**top, network=dict(values.get("network", {})), pairs=pairs, training=training)
     if recipe.preset not in PRESETS:
-        raise UsageError(f"there is no preset {recipe.preset!r}; use one of {', '.join(PRESETS)}.")
+        raise UsageError(f"unknown preset {recipe.preset!r}: choose {', '.join(PRESETS)}.")
     if not recipe.data:
-        raise UsageError("no photographs are given; use --data with a folder.")
+        raise UsageError("no photographs are given: use --data with a folder.")
     _try_pairs(task, pairs)
+    _check_memory(recipe)
     if recipe.config().window % task.alignment:
         raise UsageError(f"the [network] setting window must be a multiple of {task.alignment} for {task.name}.")
     return recipe
@@ -188,8 +192,8 @@ def _check_table(table: Values, known: Values, where: str, prefix: str) -> None:
     for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
-            meant = f"perhaps {near[0]} is meant." if near else "see recipes/example.toml for all of them."
-            raise UsageError(f"{where}: there is no setting {prefix + key!r}; {meant}")
+            meant = f"the closest one is {near[0]}." if near else "see recipes/example.toml for all settings."
+            raise UsageError(f"{where}: unknown setting {prefix + key!r}: {meant}")
         if (expected := _expected(key, value, known[key])) is not None:
             raise UsageError(f"{where}: {prefix}{key} must be {expected}, not {value!r}.")
 
@@ -205,8 +209,18 @@ def _expected(name: str, value: Any, default: Any) -> str | None:
     if isinstance(default, tuple):
         kind = (int, float) if name in ("levels", "milestones") else (str,)
         fits = isinstance(value, list | tuple) and all(type(item) in kind for item in value)
-        return None if fits else f"a list of {'texts' if kind == (str,) else 'numbers'}"
-    return None if isinstance(value, str) else "a text"
+        return None if fits else f"a list of {'strings' if kind == (str,) else 'numbers'}"
+    return None if isinstance(value, str) else "a string"
+
+
+def _check_memory(recipe: TrainingRecipe) -> None:
+    """Refuse a step whose crops alone would fill the memory."""
+    batch, side = recipe.training.batch // recipe.training.accumulate, recipe.config().window
+    if batch * side**2 > MAX_PART_PIXELS:
+        raise UsageError(
+            f"batch {recipe.training.batch} with crops of {side} pixels a side is too large: at most "
+            f"{MAX_PART_PIXELS // side**2} such crops fit, so give a smaller batch or a larger accumulate."
+        )
 
 
 def _try_pairs(task: Task, pairs: PairOptions) -> None:
