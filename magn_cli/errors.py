@@ -3,6 +3,8 @@
 ``exit_code`` is what the command line returns for it.
 """
 
+from collections.abc import Iterable
+
 
 class MagnError(Exception):
     """Base of every error that is shown to the user as one sentence."""
@@ -40,3 +42,9 @@ class DamagedError(WeightsError):
 
 class TrainingError(MagnError):
     """Training cannot start or go on: no usable data, a diverged loss, a state of another run."""
+
+
+def any_of(choices: Iterable[object]) -> str:
+    """Return choices as in a sentence: ``a, b or c``."""
+    *most, last = map(str, choices)
+    return f"{', '.join(most)} or {last}" if most else last

@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from magn_cli.errors import UsageError
+from magn_cli.errors import UsageError, any_of
 from magn_cli.tasks import TASKS
 
-*_MOST, _LAST = TASKS
-NAMES = f"{', '.join(_MOST)} or {_LAST}"
+NAMES = any_of(TASKS)
 """Of all tasks, in words."""
 
 SCALES = ", ".join(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from magn_cli.errors import UsageError
+from magn_cli.errors import UsageError, any_of
 from magn_cli.tasks import TASKS
 
 OURS = "MAGN"
@@ -60,9 +60,8 @@ def table(name: str) -> list[Benchmark]:
     """Return the sets of a table of the paper, such as ``III``. Raises :class:`UsageError` for another name."""
     found = [b for b in BENCHMARKS if b.table == name.upper()]
     if not found:
-        raise UsageError(
-            f"there is no table {name!r}; use one of {', '.join(dict.fromkeys(b.table for b in BENCHMARKS))}."
-        )
+        known = any_of(dict.fromkeys(b.table for b in BENCHMARKS))
+        raise UsageError(f"there is no table {name!r}; use {known}.")
     return found
 
 
