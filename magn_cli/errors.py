@@ -3,6 +3,8 @@
 ``exit_code`` is what the command line returns for it.
 """
 
+from collections.abc import Iterable
+
 
 class MagnError(Exception):
     """Base of every error that is shown to the user as one sentence."""

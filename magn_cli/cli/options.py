@@ -11,8 +11,7 @@ from magn_cli.errors import UsageError
 from magn_cli.limits import MAX_TILE
 from magn_cli.tasks import TASKS
 
-*_MOST, _LAST = TASKS
-NAMES = f"{', '.join(_MOST)} or {_LAST}"
+NAMES = any_of(TASKS)
 """Of all tasks, in words."""
 
 SCALES = ", ".join(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from magn_cli.errors import UsageError
+from magn_cli.errors import UsageError, any_of
 from magn_cli.tasks import TASKS
 
 OURS = "MAGN"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from magn_cli.errors import ImageError
+from magn_cli.errors import ImageError, any_of
 from magn_cli.runtime.lazy import LazyModule
 from magn_cli.tasks.base import Baseline, Claim, Need, PaperTable, Pixels, Sample, Task
 from magn_cli.tasks.levels import FoundLevel
@@ -24,7 +24,7 @@ PATTERNS = ("grbg", "rggb", "gbrg", "bggr")
 DEFAULT_PATTERN = "grbg"
 """The paper's: G at (0, 0), R at (0, 1), B at (1, 0); what networks are trained on."""
 
-_WORDS = f"{', '.join(PATTERNS[:-1])} or {PATTERNS[-1]}"
+_WORDS = any_of(PATTERNS)
 _SHIFTS = {"grbg": (0, 0), "rggb": (0, 1), "bggr": (1, 0), "gbrg": (1, 1)}
 """Rows and columns by which a pattern has to be moved to become GRBG."""
 

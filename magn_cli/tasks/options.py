@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from magn_cli.errors import UsageError
+from magn_cli.errors import UsageError, any_of
 
 Use = Literal["degrade", "pairs", "restore"]
 """What an option is for: making a degraded set, drawing training pairs, restoring."""
@@ -61,7 +61,7 @@ class Option:
             raise UsageError(f"{self.name} is an empty list; name at least one, such as {self.default[0]}.")  # type: ignore[index]
         for item in items:
             if self.choices and item not in self.choices:
-                raise UsageError(f"invalid {self.name} {item!r}: choose {_any_of(self.choices)}.")
+                raise UsageError(f"invalid {self.name} {item!r}: choose {any_of(self.choices)}.")
             if self.low is not None and self.high is not None and not self.low <= item <= self.high:
                 raise UsageError(
                     f"{self.name} {item} is out of range; give a number from {self.low:g} to {self.high:g}."
@@ -71,11 +71,6 @@ class Option:
     def _expected(self) -> str:
         words = {bool: "true or false", int: "a whole number", float: "a number"}.get(self.kind, "a text")
         return f"a list, each {words}" if self.is_list else words
-
-
-def _any_of(choices: tuple[Any, ...]) -> str:
-    *most, last = map(str, choices)
-    return f"{', '.join(most)} or {last}" if most else last
 
 
 @dataclass(frozen=True)
