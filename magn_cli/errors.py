@@ -52,3 +52,9 @@ def unexpected(error: Exception) -> str:
     """
     what = ": ".join(filter(None, [type(error).__name__, " ".join(str(error).split())]))
     return f"unexpected error ({what}); please report it with the traceback that MAGN_DEBUG=1 shows."
+
+
+def any_of(choices: Iterable[object]) -> str:
+    """Return choices as in a sentence: ``a, b or c``."""
+    *most, last = map(str, choices)
+    return f"{', '.join(most)} or {last}" if most else last

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from magn_cli.errors import UsageError
+from magn_cli.errors import UsageError, any_of
 from magn_cli.limits import MAX_TILE
 from magn_cli.tasks import TASKS
 

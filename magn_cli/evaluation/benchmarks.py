@@ -60,7 +60,7 @@ def table(name: str) -> list[Benchmark]:
     """Return the sets of a table of the paper, such as ``III``. Raises :class:`UsageError` for another name."""
     found = [b for b in BENCHMARKS if b.table == name.upper()]
     if not found:
-        known = ", ".join(dict.fromkeys(b.table for b in BENCHMARKS))
+        known = any_of(dict.fromkeys(b.table for b in BENCHMARKS))
         raise UsageError(f"unknown table {name!r}: choose {known}.")
     return found
 
