@@ -24,6 +24,7 @@ import torch
 from magn_cli.errors import MagnError
 from magn_cli.evaluation import benchmarks
 from magn_cli.model import PRESETS
+from magn_cli.tasks import get_task
 from magn_cli.version import __version__
 from magn_cli.weights.card import trained
 from magn_cli.weights.checkpoint import load_checkpoint
@@ -35,7 +36,6 @@ TITLES = {
     "III": "Table III: gray JPEG artifacts",
     "IV": "Table IV: demosaicing",
 }
-NAMES = {"denoise": "sigma", "jpeg": "quality"}
 COLOUR = {"denoise": "15,25,50", "jpeg": "10,20,30,40"}
 COLOUR_SETS = ("Kodak24", "McMaster18")
 
@@ -105,7 +105,7 @@ def table_of(benchmark: benchmarks.Benchmark, measured: Measurements, data: Path
     """One set of the paper: methods by levels."""
     task, levels = benchmark.task, benchmark.levels
     yield f"\n### {benchmark.dataset}\n"
-    heads = [f"{NAMES[task]} {level:g}" if level else "PSNR / SSIM" for level in levels]
+    heads = [get_task(task).level_words(level) or "PSNR / SSIM" for level in levels]
     yield f"| method | {' | '.join(heads)} | µs a pixel |\n|---|{'---|' * (len(levels) + 1)}"
     for method in [c.method for c in benchmark.cells(levels[0])]:
         cells = [benchmark.cell(method, level) for level in levels]
@@ -121,7 +121,7 @@ def table_of(benchmark: benchmarks.Benchmark, measured: Measurements, data: Path
 def colour_table(task: str, dataset: str, measured: Measurements, data: Path) -> Iterator[str]:
     levels = tuple(float(level) for level in COLOUR[task].split(","))
     yield f"\n### {dataset}, colour {task}{' (4:2:0)' if task == 'jpeg' else ''}\n"
-    heads = " | ".join(f"{NAMES[task]} {level:g}" for level in levels)
+    heads = " | ".join(get_task(task).level_words(level) for level in levels)
     yield f"| method | {heads} | µs a pixel |\n|---|{'---|' * (len(levels) + 1)}"
     words = (data / dataset, "--task", task, "--level", COLOUR[task], "--protocol", "modern")
     yield from rows_of(f"colour-{task}-{dataset}", task, levels, measured, words)

@@ -3,6 +3,8 @@
 ``exit_code`` is what the command line returns for it.
 """
 
+from collections.abc import Iterable
+
 
 class MagnError(Exception):
     """Base of every error that is shown to the user as one sentence."""
@@ -40,3 +42,19 @@ class DamagedError(WeightsError):
 
 class TrainingError(MagnError):
     """Training cannot start or go on: no usable data, a diverged loss, a state of another run."""
+
+
+def unexpected(error: Exception) -> str:
+    """Return the sentence for an error that is not the user's.
+
+    >>> unexpected(KeyError("deblur"))
+    "unexpected error (KeyError: 'deblur'); please report it with the traceback that MAGN_DEBUG=1 shows."
+    """
+    what = ": ".join(filter(None, [type(error).__name__, " ".join(str(error).split())]))
+    return f"unexpected error ({what}); please report it with the traceback that MAGN_DEBUG=1 shows."
+
+
+def any_of(choices: Iterable[object]) -> str:
+    """Return choices as in a sentence: ``a, b or c``."""
+    *most, last = map(str, choices)
+    return f"{', '.join(most)} or {last}" if most else last

@@ -69,7 +69,7 @@ def estimate_noise(pixels: Array) -> NoiseEstimate | None:
 
 
 def _tiles(pixels: Array) -> list[Array]:
-    """Pieces of :data:`TILE` pixels a side or as large as the picture, at most :data:`MAX_TILES`, evenly spread."""
+    """Pieces of :data:`TILE` pixels a side (or the whole picture), at most :data:`MAX_TILES`, evenly spread."""
     sides = pixels.shape[:2]
     counts = [max(1, side // TILE) for side in sides]
     if counts[0] * counts[1] > MAX_TILES:

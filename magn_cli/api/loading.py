@@ -7,7 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from magn_cli.errors import UsageError
-from magn_cli.inference.auto import CHOICES, AutoRestorer
+from magn_cli.inference.auto import AutoRestorer
 from magn_cli.inference.options import check_strength, check_tile
 from magn_cli.inference.restored_photo import PhotoNetwork
 from magn_cli.model import PRESETS
@@ -15,7 +15,7 @@ from magn_cli.runtime.device import check_device, choose_device
 from magn_cli.runtime.precision import check_precision, choose_type, compute_exactly
 from magn_cli.runtime.threads import check_threads, use_threads
 from magn_cli.tasks import get_task
-from magn_cli.tasks.demosaic import check_pattern
+from magn_cli.tasks.auto import candidates
 from magn_cli.weights.registry import entries
 from magn_cli.weights.resolve import ResolvedWeights, resolve
 
@@ -69,19 +69,19 @@ class Loader:
         chosen = None if task == AUTO else get_task(task)
         self.task, self.mosaics = task, chosen is None or chosen.mosaics
         self.options = dict(options or {}) | ({"pattern": pattern} if pattern is not None else {})
-        for name in self.options.keys() - (chosen.options if chosen else frozenset()):
-            raise UsageError(f"there is no setting {name!r} for {task}; check its spelling.")
-        if "pattern" in self.options:
-            check_pattern(str(self.options["pattern"]))
+        if chosen is not None:
+            self.options = chosen.settings("restore", self.options, complete=False)
+        for name in () if chosen else self.options:
+            raise UsageError(f"{name!r} is a setting of one task; name the task.")
         if weights is not None and chosen is None:
-            raise UsageError("a checkpoint is for one task; name it, such as --task jpeg, or omit --weights.")
+            raise UsageError("a checkpoint is for one task; name it with --task, or omit --weights.")
         if weights is None and preset not in (known := dict.fromkeys([*PRESETS, *(e.preset for e in entries())])):
             raise UsageError(f"there is no preset {preset!r}; use one of {', '.join(known)}.")
         self.strength = check_strength(chosen, strength)
         self.device, self.precision = check_device(device), check_precision(precision)
         self.threads, self.tile = check_threads(threads), check_tile(tile)
         self.compile, self.ensemble = compile, ensemble
-        names = [task] if chosen else CHOICES
+        names = [task] if chosen else candidates()
         self.weights: dict[str, ResolvedWeights] = {name: resolve(name, preset, weights) for name in names}
 
     def load(self) -> PhotoNetwork:
@@ -110,8 +110,8 @@ class Loader:
             compute_exactly()
         model, about = load_checkpoint(weights.path)
         tiled = TiledNetwork(model, device, dtype, self.tile, compiled=self.compile)
-        # A mosaic is no picture yet that a share of the change could be applied to.
-        strength = 1.0 if task.mosaics else self.strength
+        # Where the input is no picture yet, no share of the change could be applied to it.
+        strength = self.strength if task.blends else 1.0
         return PhotoRestorer(task, about.scale, tiled, strength, self.ensemble, weights.name, **self.options)
 
 

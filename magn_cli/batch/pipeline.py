@@ -18,7 +18,7 @@ from magn_cli.batch.events import Done, Event, Failed, Kept, Working
 from magn_cli.batch.files import Folders, LoadedPhoto
 from magn_cli.batch.planning import BatchPlan
 from magn_cli.batch.targets import Job
-from magn_cli.errors import ImageError, MagnError, WeightsError
+from magn_cli.errors import ImageError, MagnError, WeightsError, unexpected
 from magn_cli.images import WriteOptions
 from magn_cli.inference.options import Level
 from magn_cli.inference.restored_photo import PhotoNetwork
@@ -233,8 +233,7 @@ def _sentence(job: Job, error: Exception) -> MagnError:
             return error
         says = f"{job.source}: {error}"
     else:
-        what = " ".join(str(error).split()) or type(error).__name__
-        says = f"{job.source} met an error that magn does not know: {what}; set MAGN_DEBUG=1 for the traceback."
+        says = f"{job.source}: {unexpected(error)}"
     told = ImageError(says)
     told.__cause__ = error
     return told

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from magn_cli.cli import console
 from magn_cli.cli.degrade import degrade
@@ -14,12 +17,57 @@ from magn_cli.cli.train import train
 from magn_cli.cli.weights import app as weights
 from magn_cli.version import __version__
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+class Commands(TyperGroup):
+    """Answers a wrong command line with one sentence, like every other error."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command and leave with its exit code."""
+        try:
+            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        except Exception as error:
+            # Typer uses click, or brings its own copy of it: its errors have no name of their own here.
+            if not standalone_mode or not hasattr(error, "format_message"):
+                raise
+            _explain(error)
+            code = getattr(error, "exit_code", 2)
+        if standalone_mode:
+            sys.exit(code if isinstance(code, int) else 0)
+        return code
+
+
+def _explain(error: Any) -> None:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    message = " ".join(error.format_message().split()).rstrip(".?")
+    context, names = error.ctx, ["--help"]
+    while context is not None:
+        names.insert(0, context.info_name if context.parent is not None else "magn")
+        context = context.parent
+    console.complain(f"{message[:1].lower()}{message[1:]}; see {' '.join(names)}.")
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
 app.command()(restore)
 app.command()(degrade)
 app.command("eval")(evaluate)
 app.command()(train)
-app.add_typer(weights, name="weights", help="See, download, check and publish checkpoints.")
+app.add_typer(weights, name="weights", help="List, download, verify and publish checkpoints.")
 
 
 def _version(wanted: bool) -> None:
@@ -31,7 +79,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def magn(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Restore photographs with MAGN, a multi-level attention-guided graph network."""
+    """Restore photos: remove noise and JPEG artifacts, and demosaic raw files.
+
+    Start with magn restore photo.jpg. Each command explains itself with --help.
+    """

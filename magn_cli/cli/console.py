@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from magn_cli.errors import ImageError, MagnError, UsageError
+from magn_cli.errors import ImageError, MagnError, UsageError, unexpected
 from magn_cli.files import atomic
 from magn_cli.runtime import stderr
 
@@ -62,9 +62,9 @@ def check_report(path: Path, overwrite: bool) -> None:
     if path == STANDARD_OUTPUT:
         return
     if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists; give another name, or --overwrite to replace it.")
+        raise UsageError(f"{path} already exists: give another name, or use --overwrite.")
     if not path.absolute().parent.is_dir():
-        raise ImageError(f"there is no folder {path.parent} for {path.name}; make it first.")
+        raise ImageError(f"folder not found: {path.parent}; create it before writing {path.name}.")
 
 
 def write_report(text: str, path: Path) -> None:
@@ -100,7 +100,7 @@ def sentences(command: Callable[P, R]) -> Callable[P, R]:
         except typer.Exit:
             raise
         except KeyboardInterrupt:
-            fail("interrupted; nothing half done was kept.", 130)
+            fail("interrupted; no partial output was kept.", 130)
         except MagnError as error:
             if debugging():
                 raise
@@ -108,8 +108,7 @@ def sentences(command: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:
             if debugging():
                 raise
-            what = " ".join(str(error).split()) or type(error).__name__
-            fail(f"an error that magn does not know: {what}; set MAGN_DEBUG=1 for the traceback.", 1)
+            fail(unexpected(error), 1)
         finally:
             # A program that calls a command keeps its own say over what the library logs.
             logging.getLogger("magn_cli").handlers = []

@@ -8,67 +8,74 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from magn_cli.cli import console, options
-from magn_cli.errors import ImageError, UsageError
+from magn_cli.cli.task_options import of_task, with_task_options
+from magn_cli.errors import ImageError
+from magn_cli.limits import MAX_SEED, MAX_WORKERS, check_range
 
 if TYPE_CHECKING:
     from magn_cli.degrade import DegradeOutcome
 
 
+@with_task_options("degrade")
 @console.sentences
 def degrade(
     clean: Annotated[
-        Path,
-        typer.Argument(help="A clean picture, or a folder of them with its sub-folders.", show_default=False),
+        Path, typer.Argument(help="A clean picture, or a folder, searched recursively.", show_default=False)
     ],
     task: options.Task,
     out: Annotated[
         Path,
-        typer.Option(help="Folder of the set: it gets <task>-<level>/ and manifest.json.", show_default=False),
-    ],
-    level: Annotated[
-        str | None,
         typer.Option(
-            help="One or more, with commas: sigma (0-75, of 255) for denoise, quality (5-95) for jpeg; "
-            "none for demosaic.",
+            "--out",
+            "-o",
+            help="Folder of the set: gets <task>-<level>/ and manifest.json.",
+            rich_help_panel=options.FILES,
             show_default=False,
         ),
-    ] = None,
+    ],
+    overwrite: options.Overwrite = False,
+    level: options.Levels = None,
     gray: Annotated[
         str | None,
         typer.Option(
-            help="Turn colour to gray first: luma (as in the paper's Table III) or gray (Table II).",
+            help="Convert colour to gray first: luma (as in the paper's Table III) or gray (Table II).",
+            rich_help_panel=options.WORK,
             show_default=False,
         ),
     ] = None,
-    subsampling: Annotated[str, typer.Option(help="Chroma of jpeg: 4:4:4, 4:2:2 or 4:2:0.")] = "4:2:0",
-    pattern: options.Pattern = "grbg",
-    channels: Annotated[
-        int, typer.Option(help="Of a mosaic: 3, with zeros where nothing was sampled, or 1 (a CFA picture).")
-    ] = 3,
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
-    workers: Annotated[int, typer.Option(help="Pictures at once. Decides the time, not the result.")] = 1,
-    overwrite: options.Overwrite = False,
+    task_options: options.TaskOptions = None,
+    seed: options.Seed = 0,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Pictures processed in parallel, at most 64. Affects speed, never the output.",
+            rich_help_panel=options.SPEED,
+        ),
+    ] = 1,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Make a degraded set of clean photos, to measure or to train with.
+    """Make a degraded set from clean photos, for training or evaluation.
 
-    JPEG files, noise as float TIFF that is not clipped, mosaics as PNG. The same command gives the same bytes;
-    run again, it makes only what is missing, and more levels can be added.
+    Writes JPEG files, noise as float TIFF (never clipped), and mosaics as PNG.
+    The same command gives the same bytes. Run it again to make only what is
+    missing, or to add levels.
 
     Examples:
 
-      magn degrade photos/ --task jpeg --level 10,20,30,40 --out set/
+      magn degrade photos/ -t jpeg -l 10,20,30,40 -o set/
 
-      magn degrade photos/ --task denoise --level 15,25,50 --gray gray --out noisy/
+      magn degrade photos/ -t denoise -l 15,25,50 --gray gray -o noisy/
+
+      magn degrade photos/ -t demosaic --pattern rggb -o mosaics/
     """
     console.show_log(verbose, quiet)
+    check_range("--workers", workers, 1, MAX_WORKERS)
+    check_range("--seed", seed, 0, MAX_SEED)
     from magn_cli import degrade as library
     from magn_cli.tasks import get_task
 
-    if workers < 1:
-        raise UsageError(f"--workers {workers} makes no sense; give a number above zero.")
-    recipe = library.DegradeRecipe(task, seed, gray, subsampling, pattern, channels)
+    recipe = library.DegradeRecipe(task, seed, gray, of_task(task, "degrade", task_options))
     levels = library.parse_levels(get_task(task), level)
     plan = library.plan(clean, out, recipe, levels, overwrite)
     made = kept = failed = 0
@@ -85,7 +92,7 @@ def degrade(
 
         library.run(plan, workers, report)
     if not quiet and made + kept:
-        there = f", {kept} there already" if kept else ""
+        there = f", {kept} already there" if kept else ""
         console.say(f"{made} made{there}, in {out}")
     if failed and len(plan.sources) > 1:
         console.complain(f"{failed} of {len(plan.sources)} pictures could not be degraded.")

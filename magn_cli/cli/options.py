@@ -1,64 +1,150 @@
-"""Options that mean the same in every command."""
+"""Options that mean the same in every command, and the panels of the help pages."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from magn_cli.errors import UsageError
+from magn_cli.errors import UsageError, any_of
+from magn_cli.limits import MAX_TILE
+from magn_cli.tasks import TASKS
 
-Task = Annotated[str, typer.Option(help="What to do: denoise, jpeg or demosaic.", show_default=False)]
-Preset = Annotated[str, typer.Option(help="Network: magn-s (small) or magn (the paper's).")]
+NAMES = any_of(TASKS)
+"""Of all tasks, in words."""
+
+SCALES = ", ".join(
+    f"{task.scale.name} {task.scale.low:g}-{task.scale.high:g} for {task.name}"
+    for task in TASKS.values()
+    if task.scale is not None
+)
+"""The levels of all tasks that have one, in words."""
+
+BASELINES = ", ".join(f"{' or '.join(task.baselines)} ({task.name})" for task in TASKS.values() if task.baselines)
+"""All baselines, in words."""
+
+TaskOptions = dict[str, Any] | None
+"""What :func:`with_task_options` fills."""
+
+FILES = "Input and output"
+WORK = "What to do"
+SPEED = "Speed and memory"
+REPORTS = "Reports and logging"
+
+MAX_HTML_LIMIT = 1000.0
+MAX_PIXELS = 100_000_000_000
+
+Task = Annotated[
+    str,
+    typer.Option("--task", "-t", help=f"{NAMES}.", rich_help_panel=WORK, show_default=False),
+]
+AnyTask = Annotated[
+    str | None,
+    typer.Option("--task", "-t", help=f"{NAMES}.", rich_help_panel=WORK, show_default=False),
+]
+Preset = Annotated[str, typer.Option(help="Network: magn-s (small) or magn (the paper's).", rich_help_panel=WORK)]
 Level = Annotated[
     str,
     typer.Option(
-        help="How strong the degradation is: auto, unknown, or a number (sigma 0-75, JPEG quality 5-95)."
+        "--level",
+        "-l",
+        help=f"Strength of the degradation: auto (found in each photo), unknown, or a number ({SCALES}).",
+        rich_help_panel=WORK,
     ),
 ]
-Pattern = Annotated[str, typer.Option(help="Bayer pattern for demosaic: grbg, rggb, gbrg or bggr.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Precision = Annotated[
-    str, typer.Option(help="auto, fp32, bf16 or fp16; auto: bf16 where it is faster, else fp32.")
+Levels = Annotated[
+    str | None,
+    typer.Option(
+        "--level",
+        "-l",
+        help=f"One or more levels, separated by commas: {SCALES}.",
+        rich_help_panel=WORK,
+        show_default=False,
+    ),
 ]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; all cores if not given.", show_default=False)]
-Tile = Annotated[
-    str,
-    typer.Option(help="Pixels a side worked on at once: auto or a number. Decides memory, not the result."),
-]
-Compile = Annotated[bool, typer.Option("--compile", help="Let torch.compile write the kernels: an experiment.")]
 Ensemble = Annotated[
     bool,
     typer.Option(
-        "--ensemble", help="Mean over the picture turned and mirrored: a little better, 8 times as slow."
+        "--ensemble",
+        help="Average over the eight rotations and reflections: slightly better, 8 times slower.",
+        rich_help_panel=WORK,
     ),
 ]
 Weights = Annotated[
     str | None,
     typer.Option(
-        help="A .safetensors checkpoint of your own, or hf://user/repo/file.safetensors@revision.",
+        help="Your own checkpoint: a .safetensors file, or hf://user/repo/file.safetensors@revision.",
+        rich_help_panel=WORK,
         show_default=False,
     ),
 ]
-HtmlLimit = Annotated[float, typer.Option(min=0.1, help="Largest size of a page in megabytes.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Say more.")]
+Seed = Annotated[int, typer.Option(help="Seed of the noise.", rich_help_panel=WORK)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.", rich_help_panel=FILES)]
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=SPEED)]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="auto, fp32, bf16 or fp16. auto picks bf16 where it is faster, else fp32.", rich_help_panel=SPEED
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option(help="CPU threads. Default: all cores.", rich_help_panel=SPEED, show_default=False)
+]
+Tile = Annotated[
+    str,
+    typer.Option(
+        help="Tile size in pixels: auto or a number. Affects memory use, never the output.",
+        rich_help_panel=SPEED,
+    ),
+]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="Use torch.compile (experimental).", rich_help_panel=SPEED)
+]
+
+Json = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write results as JSON to a file, or to standard output with -.",
+        rich_help_panel=REPORTS,
+        show_default=False,
+    ),
+]
+LogJson = Annotated[
+    bool,
+    typer.Option("--log-json", help="Print one JSON line per event to standard output.", rich_help_panel=REPORTS),
+]
+HtmlLimit = Annotated[float, typer.Option(help="Maximum size of an HTML page, in MB.", rich_help_panel=REPORTS)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=REPORTS)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Verbose output.", rich_help_panel=REPORTS)]
 
 
 def quality(given: str) -> int | None:
     """Read a JPEG quality of 1 to 100, or ``like-input`` (None). Raises :class:`UsageError` for the rest."""
     if given == "like-input":
         return None
-    if not given.isdecimal() or not 1 <= int(given) <= 100:
-        raise UsageError(f"--quality {given} makes no sense; give a number from 1 to 100, or like-input.")
+    if not _is_number(given, 1, 100):
+        raise UsageError(f"invalid --quality {given!r}: give a number from 1 to 100, or like-input.")
     return int(given)
 
 
-def number(option: str, given: str) -> int | None:
-    """Read ``auto`` (None) or a whole number above zero. Raises :class:`UsageError` for anything else."""
+def tile(given: str) -> int | None:
+    """Read ``auto`` (None) or a number of pixels. Raises :class:`UsageError` for anything else."""
     if given == "auto":
         return None
-    if not given.isdecimal() or int(given) < 1:
-        raise UsageError(f"{option} {given} makes no sense; give auto or a number of pixels.")
+    if not _is_number(given, 1, MAX_TILE):
+        raise UsageError(f"invalid --tile {given!r}: give auto or a number of pixels from 1 to {MAX_TILE}.")
     return int(given)
+
+
+def choice(option: str, given: str, known: tuple[str, ...]) -> str:
+    """Return ``given``, or raise :class:`UsageError` where it is none of ``known``."""
+    if given not in known:
+        raise UsageError(f"invalid {option} {given!r}: choose {', '.join(known[:-1])} or {known[-1]}.")
+    return given
+
+
+def _is_number(given: str, low: int, high: int) -> bool:
+    # Python refuses to read numbers of thousands of digits.
+    return given.isascii() and given.isdecimal() and len(given) <= 10 and low <= int(given) <= high

@@ -40,29 +40,29 @@ def ends(sources: list[Path], out: Path | None, suffix: str | None) -> Ends:
     if PIPE not in sources and out != PIPE:
         return Ends(sources, out)
     if len(sources) != 1:
-        raise UsageError("- is one picture through a pipe and takes no others beside it; name one source.")
+        raise UsageError("- stands for a single picture in a pipe: give no other sources.")
     source, held = sources[0], dict[Path, bytes | None]()
     output = (
         Path(f"standard output.{suffix or 'png'}") if out == PIPE or (out is None and source == PIPE) else None
     )
     if output is not None:
         if sys.stdout.isatty():
-            raise UsageError("a picture is nothing for a terminal; pipe it on, or give --out.")
+            raise UsageError("standard output is a terminal: pipe the picture on, or give --out.")
         held[output] = None
     if source == PIPE:
         held[_INPUT] = _read_input()
         source = _INPUT
     elif not source.is_file():
-        raise UsageError(f"{source} is no picture file, but only one picture goes through a pipe; name one.")
+        raise UsageError(f"{source} is not a file: only a single picture can go through a pipe.")
     return Ends([source], output or out, WithMemory(held), output)
 
 
 def _read_input() -> bytes:
     # None where whoever started magn has closed it.
     if sys.stdin is None:
-        raise UsageError("- means a picture from a pipe, but standard input is closed; name a file.")
+        raise UsageError("standard input is closed: pipe a picture in, or give a file.")
     if sys.stdin.isatty():
-        raise UsageError("- means a picture from a pipe, but standard input is a terminal; name a file.")
+        raise UsageError("standard input is a terminal: pipe a picture in, or give a file.")
     try:
         return sys.stdin.buffer.read()
     except OSError as error:

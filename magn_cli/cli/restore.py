@@ -9,48 +9,67 @@ from typing import Annotated
 import typer
 
 from magn_cli.cli import console, options, pipes, stopping
+from magn_cli.cli.task_options import of_task, with_task_options
 from magn_cli.cli.views.restore import RestoreView
 from magn_cli.errors import UsageError
+from magn_cli.limits import check_range
+from magn_cli.tasks import TASKS, get_task
 from magn_cli.version import __version__
 
 
+@with_task_options("restore")
 @console.sentences
 def restore(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            help="Pictures, folders, patterns such as '*.jpg'; - is one picture from a pipe.", show_default=False
+            help="Pictures, folders, or patterns such as '*.jpg'. - reads one picture from a pipe.",
+            show_default=False,
         ),
     ],
     task: Annotated[
-        str, typer.Option(help="denoise, jpeg, demosaic, or auto: what each photo is seen to need, if anything.")
+        str,
+        typer.Option(
+            "--task",
+            "-t",
+            help=f"{', '.join(TASKS)}, or auto: whatever each photo needs, if anything.",
+            rich_help_panel=options.WORK,
+        ),
     ] = "auto",
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where the result goes: a file (png, jpg, webp, tif), a folder, or - for a pipe. "
-            "Without it: <name>_restored.png beside the input.",
+            "--out",
+            "-o",
+            help="Output file (png, jpg, webp, tif), folder, or - for a pipe. Default: <name>_restored.png beside "
+            "the input.",
+            rich_help_panel=options.FILES,
             show_default=False,
         ),
     ] = None,
     recursive: Annotated[
-        bool, typer.Option("--recursive", help="Sub-folders, too; the output gets the same tree.")
+        bool,
+        typer.Option(
+            "--recursive",
+            "-r",
+            help="Include sub-folders. The output keeps the same tree.",
+            rich_help_panel=options.FILES,
+        ),
     ] = False,
     suffix: Annotated[
         str | None,
         typer.Option(
-            "--format", help="png, jpg, webp or tif, where --out does not name a file; png if not given."
-        ),
-    ] = None,
-    level: options.Level = "auto",
-    pattern: Annotated[
-        str | None,
-        typer.Option(
-            help="Bayer pattern for demosaic: grbg, rggb, gbrg or bggr; from the file if it says, else grbg.",
+            "--format",
+            help="Output format, unless --out names a file: png, jpg, webp or tif. Default: png.",
+            rich_help_panel=options.FILES,
             show_default=False,
         ),
     ] = None,
-    strength: Annotated[float, typer.Option(help="Share of the change that is applied, 0 to 1.")] = 1.0,
+    level: options.Level = "auto",
+    task_options: options.TaskOptions = None,
+    strength: Annotated[
+        float, typer.Option(help="Fraction of the change to apply, 0 to 1.", rich_help_panel=options.WORK)
+    ] = 1.0,
     ensemble: options.Ensemble = False,
     preset: options.Preset = "magn-s",
     weights: options.Weights = None,
@@ -61,13 +80,18 @@ def restore(
     compiled: options.Compile = False,
     max_pixels: Annotated[
         int | None,
-        typer.Option(min=1, help="Refuse larger pictures; 500 million if not given.", show_default=False),
+        typer.Option(
+            help="Refuse pictures with more pixels. Default: 500 million.",
+            rich_help_panel=options.SPEED,
+            show_default=False,
+        ),
     ] = None,
     quality: Annotated[
         str | None,
         typer.Option(
-            help="Of a JPEG output: 1 to 100, colour at full resolution (4:4:4); or like-input: the tables and "
-            "subsampling of an input that is a JPEG; 95 if not given.",
+            help="JPEG output quality: 1 to 100 (chroma 4:4:4), or like-input for the quantization tables and "
+            "subsampling of a JPEG input. Default: 95.",
+            rich_help_panel=options.FILES,
             show_default=False,
         ),
     ] = None,
@@ -75,64 +99,71 @@ def restore(
         bool,
         typer.Option(
             "--strip-metadata",
-            help="Leave out EXIF, XMP, IPTC, resolution and the name of the software; the colour profile stays, "
-            "as colours would change without it.",
+            help="Omit EXIF, XMP, IPTC, resolution and software name. The colour profile stays, because colours "
+            "would change without it.",
+            rich_help_panel=options.FILES,
         ),
     ] = False,
     compare: Annotated[
         Path | None,
         typer.Option(
-            help="Show before and after: a page (.html) with a slider, or a picture (png, jpg, webp, tif); "
-            "for a folder of photos a page, or a folder of pictures.",
+            help="Show before and after: an HTML page with a slider, or a picture (png, jpg, webp, tif). For "
+            "several photos: a page, or a folder of pictures.",
+            rich_help_panel=options.REPORTS,
             show_default=False,
         ),
     ] = None,
     html_limit: options.HtmlLimit = 25,
     on_error: Annotated[
-        str, typer.Option(help="What a picture that fails does to those after it: continue or stop.")
+        str, typer.Option(help="After a failure: continue or stop.", rich_help_panel=options.WORK)
     ] = "continue",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="One JSON line an event on standard output.")
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would be done, without doing it.", rich_help_panel=options.REPORTS
+        ),
     ] = False,
+    log_json: options.LogJson = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Restore photos: single ones, whole folders, or one in a pipe.
+    """Restore photos: single files, whole folders, or one photo in a pipe.
 
-    Profile, EXIF, alpha and bit depth are kept; nothing is overwritten unasked. The same command again goes on
-    where an interrupted run has stopped.
+    Keeps colour profile, EXIF, transparency and bit depth, and overwrites nothing
+    unless asked to. Run the same command again to resume an interrupted run.
 
     Examples:
 
       magn restore photo.jpg
 
-      magn restore photo.jpg --task jpeg --out clean.png
+      magn restore photo.jpg -t jpeg -o clean.png
 
-      magn restore photos/ --task jpeg --recursive --out clean/
+      magn restore photos/ -t jpeg -r -o clean/
 
-      magn restore shot.dng --task demosaic
+      magn restore noisy.png -t denoise -l 25
 
-      magn restore photo.jpg --task jpeg --compare compare.html
+      magn restore shot.dng -t demosaic
 
-      curl https://example.org/photo.jpg | magn restore - --task jpeg > clean.png
+      magn restore photo.jpg --compare compare.html
+
+      curl https://example.org/photo.jpg | magn restore - > clean.png
     """
     console.show_log(verbose, quiet)
     if on_error not in ("continue", "stop"):
-        raise UsageError(f"--on-error {on_error} makes no sense; give continue or stop.")
+        raise UsageError(f"invalid --on-error {on_error!r}: choose continue or stop.")
+    check_range("--html-limit", html_limit, 0.1, options.MAX_HTML_LIMIT)
+    if max_pixels is not None:
+        check_range("--max-pixels", max_pixels, 1, options.MAX_PIXELS)
     from magn_cli import batch, images
     from magn_cli.api.loading import AUTO, Loader
     from magn_cli.inference.options import check_level
     from magn_cli.runtime.allocator import keep_freed_memory
-    from magn_cli.tasks import get_task
 
     if suffix is not None and suffix not in batch.FORMATS:
-        raise UsageError(f"there is no format {suffix!r}; use one of {', '.join(batch.FORMATS)}.")
-    if pattern and task != "demosaic":
-        raise UsageError("--pattern is for mosaics; add --task demosaic, or leave it away.")
+        raise UsageError(f"invalid --format {suffix!r}: choose {', '.join(batch.FORMATS)}.")
     wanted = check_level(None if task == AUTO else get_task(task), level)
-    own = {"pattern": pattern} if pattern else {}
+    own = of_task(task, "restore", task_options)
     writing = images.WriteOptions(
         options.quality("95" if quality is None else quality), strip_metadata, copies=quality is None
     )
@@ -143,7 +174,7 @@ def restore(
         device=device,
         precision=precision,
         threads=threads,
-        tile=options.number("--tile", tile),
+        tile=options.tile(tile),
         compile=compiled,
         strength=strength,
         ensemble=ensemble,
@@ -164,7 +195,7 @@ def restore(
     with stopping.on_any_signal():
         ends = pipes.ends(sources, out, suffix)
         if ends.output is not None and (log_json or dry_run):
-            raise UsageError("standard output is for the picture here; leave --log-json and --dry-run away.")
+            raise UsageError("the picture goes to standard output: omit --log-json and --dry-run.")
         plan = batch.plan(
             ends.sources,
             ends.out,

@@ -20,18 +20,21 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
 SCHEMA = 1
 
-Task = Annotated[str | None, typer.Option(help="denoise, jpeg or demosaic.", show_default=False)]
-
 
 @app.command("list")
 @console.sentences
 def list_(
-    json: Annotated[
-        Path | None, typer.Option(help="Write everything as JSON; - for standard output.", show_default=False)
-    ] = None,
+    json: options.Json = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Show which checkpoints there are, where they lie, and what they reach."""
+    """List all checkpoints, where they are, and how well they do.
+
+    Examples:
+
+      magn weights list
+
+      magn weights list --json -
+    """
     from magn_cli.weights.registry import entries
 
     if json is not None:
@@ -65,7 +68,7 @@ def _row(entry: RegistryEntry) -> dict[str, Any]:
         try:
             path, state = here(entry)
         except NotHereError:
-            state = "on the Hub, not here"
+            state = "not downloaded"
         except WeightsError as error:
             state = f"not usable: {error}"
     return {
@@ -87,19 +90,21 @@ def _row(entry: RegistryEntry) -> dict[str, Any]:
 @app.command()
 @console.sentences
 def pull(
-    task: Task = None,
+    task: options.AnyTask = None,
     preset: options.Preset = "magn-s",
-    all_: Annotated[bool, typer.Option("--all", help="Everything that the registry has.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="All checkpoints of the registry.", rich_help_panel=options.WORK)
+    ] = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Download checkpoints, for a machine that will be offline.
+    """Download checkpoints, for example before going offline.
 
     Examples:
 
       magn weights pull --all
 
-      magn weights pull --task denoise --preset magn
+      magn weights pull -t denoise --preset magn
     """
     console.show_log(verbose, quiet)
     from magn_cli.weights import resolve
@@ -119,7 +124,7 @@ def _chosen(task: str | None, preset: str, everything: bool) -> list[RegistryEnt
     from magn_cli.weights.registry import entries, find
 
     if everything == (task is not None):
-        raise UsageError("say what to get: --task with a task, or --all.")
+        raise UsageError("nothing to download: give either --task or --all.")
     if task is not None:
         return [find(task, preset)]
     return [entry for entry in entries() if not entry.missing]
@@ -130,10 +135,17 @@ def _chosen(task: str | None, preset: str, everything: bool) -> list[RegistryEnt
 def verify(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Checkpoints; all of the registry that are here if not given.", show_default=False),
+        typer.Argument(help="Checkpoints. Default: all downloaded ones.", show_default=False),
     ] = None,
 ) -> None:
-    """Read checkpoints again and compare them with what the registry expects."""
+    """Read checkpoints again and compare them with the registry.
+
+    Examples:
+
+      magn weights verify
+
+      magn weights verify run/magn-s-jpeg.safetensors
+    """
     from magn_cli.weights.checkpoint import load_checkpoint
     from magn_cli.weights.registry import entries
     from magn_cli.weights.resolve import here
@@ -148,7 +160,7 @@ def verify(
             about = load_checkpoint(path)[1]
             if entry is not None and about.task != entry.task:
                 raise WeightsError(
-                    f"{path} is a checkpoint for {about.task}, not for {entry.task}; mend the registry."
+                    f"{path} is a checkpoint for {about.task}, not for {entry.task}: correct the registry."
                 )
         except NotHereError:
             continue
@@ -169,16 +181,21 @@ def _known(path: Path) -> str:
 
     found = checksum.of(path, again=True)
     known = any(entry.sha256.lower() == found for entry in entries())
-    return f"sha256 {found}" + ("" if known else ", whole, not in the registry")
+    return f"sha256 {found}" + ("" if known else ", intact, not in the registry")
 
 
 @app.command()
 @console.sentences
 def path(
-    task: Annotated[str, typer.Option(help="denoise, jpeg or demosaic.", show_default=False)],
+    task: options.Task,
     preset: options.Preset = "magn-s",
 ) -> None:
-    """Print where a checkpoint lies; nothing is downloaded."""
+    """Print the path of a downloaded checkpoint; downloads nothing.
+
+    Example:
+
+      magn weights path -t jpeg
+    """
     from magn_cli.weights.registry import find
     from magn_cli.weights.resolve import here
 
@@ -193,16 +210,22 @@ def push(
     card: Annotated[
         Path | None,
         typer.Option(
-            help="A model card of your own; else one is written from the checkpoint.", show_default=False
+            help="Your own model card. Default: one is written from the checkpoint.",
+            rich_help_panel=options.FILES,
+            show_default=False,
         ),
     ] = None,
-    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    private: Annotated[
+        bool,
+        typer.Option("--private", help="Make a new repository private.", rich_help_panel=options.WORK),
+    ] = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Upload a checkpoint with its model card to the Hugging Face Hub, and print its entry for weights.toml.
+    """Upload a checkpoint with its model card to the Hugging Face Hub.
 
-    Log in first with hf auth login, or set HF_TOKEN.
+    Prints its entry for weights.toml. Log in first with hf auth login, or set
+    HF_TOKEN.
 
     Example:
 
@@ -220,4 +243,4 @@ def push(
     entry = publishing.push(file, repo, text, private)
     console.results.print(escape(entry), end="")
     if not quiet:
-        console.say(f"{file.name} is in {repo} now.")
+        console.say(f"uploaded {file.name} to {repo}")

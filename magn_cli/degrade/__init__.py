@@ -6,7 +6,15 @@ clean files, their relative paths and the :class:`DegradeRecipe` only: not on or
 
 from magn_cli.degrade.manifest import DegradedFile, Manifest
 from magn_cli.degrade.planning import DegradePlan, Source, plan
-from magn_cli.degrade.recipe import GRAYS, DegradeLevel, DegradeRecipe, folder_name, parse_levels
+from magn_cli.degrade.recipe import (
+    GRAYS,
+    DegradeLevel,
+    DegradeRecipe,
+    check_levels,
+    folder_name,
+    parse_levels,
+    read_numbers,
+)
 from magn_cli.degrade.running import DegradeOutcome, run
 
 __all__ = [
@@ -18,8 +26,10 @@ __all__ = [
     "DegradedFile",
     "Manifest",
     "Source",
+    "check_levels",
     "folder_name",
     "parse_levels",
     "plan",
+    "read_numbers",
     "run",
 ]

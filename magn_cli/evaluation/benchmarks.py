@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from magn_cli.errors import UsageError
+from magn_cli.errors import UsageError, any_of
+from magn_cli.tasks import TASKS
 
 OURS = "MAGN"
-INPUTS = {"jpeg": "JPEG", "demosaic": "Mosaic"}
-"""What the paper calls the degraded input, where it prints it (Table II does not)."""
 
 
 @dataclass(frozen=True)
@@ -44,28 +43,25 @@ class Benchmark:
 
     def best_other(self, level: float | None) -> Cell | None:
         """Return the best printed method that is neither MAGN nor the input."""
-        others = [c for c in self.cells(level) if c.method not in (OURS, *INPUTS.values())]
+        inputs = [task.paper.input_name for task in TASKS.values() if task.paper is not None]
+        others = [c for c in self.cells(level) if c.method not in (OURS, *inputs)]
         return max(others, key=lambda cell: cell.psnr, default=None)
 
 
-_SIGMAS, _QUALITIES = (15.0, 25.0, 50.0), (10.0, 20.0, 30.0, 40.0)
-BENCHMARKS = (
-    Benchmark("II", "Set12", "denoise", _SIGMAS, "gray"),
-    Benchmark("II", "BSD68", "denoise", _SIGMAS, "gray"),
-    Benchmark("II", "Urban100", "denoise", _SIGMAS, "gray"),
-    Benchmark("III", "Classic5", "jpeg", _QUALITIES, "luma"),
-    Benchmark("III", "LIVE1", "jpeg", _QUALITIES, "luma"),
-    Benchmark("IV", "McMaster18", "demosaic", (None,), None),
-    Benchmark("IV", "Kodak24", "demosaic", (None,), None),
-    Benchmark("IV", "Urban100", "demosaic", (None,), None),
+BENCHMARKS = tuple(
+    Benchmark(task.paper.number, dataset, task.name, task.paper.levels, task.paper.gray)
+    for task in TASKS.values()
+    if task.paper is not None
+    for dataset in task.paper.sets
 )
 
 
 def table(name: str) -> list[Benchmark]:
-    """Return the sets of Table ``II``, ``III`` or ``IV``. Raises :class:`UsageError` for another name."""
+    """Return the sets of a table of the paper, such as ``III``. Raises :class:`UsageError` for another name."""
     found = [b for b in BENCHMARKS if b.table == name.upper()]
     if not found:
-        raise UsageError(f"there is no table {name!r}; use II, III or IV.")
+        known = any_of(dict.fromkeys(b.table for b in BENCHMARKS))
+        raise UsageError(f"unknown table {name!r}: choose {known}.")
     return found
 
 
@@ -78,9 +74,9 @@ def benchmark(dataset: str, task: str | None = None) -> Benchmark:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"{dataset} is in two tables; add --task {' or --task '.join(b.task for b in found)}.")
+        raise UsageError(f"{dataset} is in two tables: add --task {' or --task '.join(b.task for b in found)}.")
     known = ", ".join(dict.fromkeys(b.dataset for b in BENCHMARKS if task in (None, b.task)))
-    raise UsageError(f"there is no set {dataset!r}{f' for {task}' if task else ''}; use one of {known}.")
+    raise UsageError(f"unknown test set {dataset!r}{f' for {task}' if task else ''}: choose {known}.")
 
 
 @cache
@@ -93,5 +89,5 @@ def _cells() -> list[tuple[tuple[str, str, float | None], Cell]]:
             Cell(row["method"], float(row["psnr_db"]), float(row["ssim"])),
         )
         for row in rows
-        if row["table"] in ("II", "III", "IV")
+        if row["table"] in {b.table for b in BENCHMARKS}
     ]

@@ -14,7 +14,7 @@ from magn_cli.degrade.planning import find
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation.run import LoadedPair, Pair
 from magn_cli.files import collision_key, first_collision
-from magn_cli.tasks import Task
+from magn_cli.tasks import Task, get_task
 
 Float = NDArray[np.float32]
 
@@ -50,7 +50,7 @@ def of_manifest(clean: Path, degraded: Path, manifest: Manifest, level: float | 
         if source.is_file():
             pairs.append(Pair(result.source, _two_files(source, bad, to_gray, level, None)))
         else:
-            pairs.append(Pair(result.source, _failing(f"{bad} has no partner {source}; add it.")))
+            pairs.append(Pair(result.source, _failing(f"{bad} has no partner {source}: add the missing file.")))
     return pairs
 
 
@@ -76,7 +76,7 @@ def of_folders(clean: Path, degraded: Path, task: Task, level: float | None) -> 
             pairs.append(Pair(name, _two_files(paths[0], paths[1], None, level, finds)))
         else:
             alone, folder = (paths[0], degraded) if paths[0] is not None else (paths[1], clean)
-            pairs.append(Pair(name, _failing(f"{alone} has no partner {name} in {folder}; add it.")))
+            pairs.append(Pair(name, _failing(f"{alone} has no partner {name} in {folder}: add the missing file.")))
     return pairs
 
 
@@ -97,12 +97,12 @@ def _two_files(
             reference = to_gray(reference)
         if reference.shape[:2] != bad.shape[:2]:
             sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (reference, bad))
-            raise ImageError(f"{clean} and {degraded} differ in size ({sizes}); pair equal sizes.")
+            raise ImageError(f"{clean} and {degraded} differ in size ({sizes}): pair pictures of the same size.")
         return LoadedPair(bad, reference, level if finds is None else finds.find_level(photo).level)
 
     return load
 
 
 def _need_colour(task: str, clean: Float, path: Path) -> None:
-    if task == "demosaic" and clean.ndim == 2:
-        raise ImageError(f"{path} is gray, but a mosaic is made of a colour picture; leave it out of the set.")
+    if get_task(task).needs_colour and clean.ndim == 2:
+        raise ImageError(f"{path} is gray, but {task} needs colour pictures: remove it from the set.")

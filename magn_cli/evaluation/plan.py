@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from magn_cli.degrade import DegradeRecipe, parse_levels
+from magn_cli.degrade import DegradeRecipe, check_levels
 from magn_cli.degrade import manifest as manifests
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import baselines, pairs
 from magn_cli.evaluation.benchmarks import Benchmark, benchmark, table
-from magn_cli.evaluation.run import Pair, Protocol
-from magn_cli.tasks import Task, get_task
+from magn_cli.evaluation.request import NetworkSettings, Request
+from magn_cli.evaluation.run import Float, Pair, Protocol
+from magn_cli.tasks import TASKS, Task, get_task
 from magn_cli.weights import hub
 
 if TYPE_CHECKING:
     from magn_cli.inference.picture import PhotoRestorer
     from magn_cli.weights.resolve import ResolvedWeights
-
-Float = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for, as it stands on the command line."""
-
-    clean: Path | None
-    task: str | None
-    levels: str | None
-    degraded: Path | None
-    dataset: str | None
-    table: str | None
-    data: Path | None
-    protocol: Protocol
-    subsampling: str
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -54,7 +34,7 @@ class EvaluationJob:
     pairs: list[Pair]
     protocol: Protocol
     options: dict[str, Any]
-    """Of the task: the Bayer pattern."""
+    """Of the task, for restoring."""
 
     benchmark: Benchmark | None = None
 
@@ -83,38 +63,39 @@ def jobs(request: Request) -> tuple[list[EvaluationJob], list[str]]:
     """
     ways = [request.clean is not None, request.dataset is not None, request.table is not None]
     if sum(ways) != 1:
-        raise UsageError("give a folder of clean pictures, or --set NAME, or --table NUMBER: one of the three.")
+        raise UsageError("give exactly one of the three: a folder of clean pictures, --set, or --table.")
     if request.degraded is not None and request.clean is None:
-        raise UsageError("--degraded goes with a folder of clean pictures; give that folder too.")
+        raise UsageError("--degraded needs a folder of clean pictures to compare with: give that folder as well.")
     if request.clean is not None:
         return _of_folder(request, request.clean), []
     if request.data is None:
-        raise UsageError("say where the test sets are: --data FOLDER, or the variable MAGN_DATA.")
+        raise UsageError("the folder of test sets is unknown: give --data, or set MAGN_DATA.")
     if not request.data.is_dir():
-        raise ImageError(f"there is no folder {request.data}; give --data the folder that holds the test sets.")
+        raise ImageError(f"folder not found: {request.data}; point --data to the folder that holds the test sets.")
     wanted = table(request.table) if request.table else [benchmark(request.dataset or "", request.task)]
     there = {b: folder for b in wanted if (folder := _folder(request.data, b.dataset))}
     if not there:
         names = ", ".join(b.dataset for b in wanted)
-        raise ImageError(f"{request.data} holds no folder {names}; put the set there, or give another --data.")
+        raise ImageError(f"{request.data} has no folder {names}: put the set there, or give another --data.")
     work = [job for b, folder in there.items() for job in _of_benchmark(request, b, folder)]
     return work, [b.dataset for b in wanted if b not in there]
 
 
 def methods(
-    work: list[EvaluationJob], names: list[str], network: dict[str, Any] | None, blind: bool
+    work: Sequence[EvaluationJob], names: Sequence[str], network: NetworkSettings | None, blind: bool
 ) -> dict[str, list[Method]]:
     """Return the methods for each task in ``work``: always the input, then baselines, then the network.
 
-    ``network``: settings of :func:`magn_cli.load`; None for no network. Raises :class:`WeightsError` as that does.
+    ``network``: None for no network. Raises :class:`UsageError` for an unknown baseline, :class:`WeightsError` as
+    :func:`magn_cli.load` does.
     """
     found: dict[str, list[Method]] = {}
     for job in work:
         if job.task.name in found:
             continue
         chosen = [
-            Method(name, "-", _on_network_input(baselines.method(name, job.task.name), job))
-            for name in dict.fromkeys(["input", *names])
+            Method(name, "-", baselines.method(name, job.task, **job.options))
+            for name in dict.fromkeys([baselines.INPUT, *names])
         ]
         if network is not None:
             chosen.append(_network(job, network, blind))
@@ -122,13 +103,23 @@ def methods(
     return found
 
 
-def _network(job: EvaluationJob, settings: dict[str, Any], blind: bool) -> Method:
+def _network(job: EvaluationJob, settings: NetworkSettings, blind: bool) -> Method:
     from magn_cli.api.loading import Loader
 
-    loader = Loader(job.task.name, **settings, options=job.options)
+    loader = Loader(
+        job.task.name,
+        preset=settings.preset,
+        weights=settings.weights,
+        device=settings.device,
+        precision=settings.precision,
+        threads=settings.threads,
+        tile=settings.tile,
+        ensemble=settings.ensemble,
+        options=job.options,
+    )
     restorer = loader.load_task(job.task.name)
-    name = settings["preset"] if settings["weights"] is None else hub.stem(str(settings["weights"]))
-    name += ", ensemble" if settings.get("ensemble") else ""
+    name = settings.preset if settings.weights is None else hub.stem(str(settings.weights))
+    name += ", ensemble" if settings.ensemble else ""
     level_input = "-" if restorer.scale is None else "unknown" if blind else "given"
 
     def run(degraded: Float, level: float | None) -> Float:
@@ -137,23 +128,16 @@ def _network(job: EvaluationJob, settings: dict[str, Any], blind: bool) -> Metho
     return Method(name, level_input, run, restorer, loader.weights[job.task.name])
 
 
-def _on_network_input(run: baselines.Baseline, job: EvaluationJob) -> baselines.Baseline:
-    """Let a baseline for mosaics see every pattern, in one channel or three, as the network does."""
-    if job.task.name != "demosaic":
-        return run
-    above, beside = job.task.margin(**job.options)
-    return lambda degraded, level: run(job.task.network_input(degraded, **job.options), level)[above:, beside:]
-
-
 def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[EvaluationJob]:
     if request.task not in (None, found.task):
-        raise UsageError(f"{found.dataset} is a set for {found.task}; leave --task away.")
+        raise UsageError(f"{found.dataset} is a test set for {found.task}: omit --task.")
     task = get_task(found.task)
-    levels = found.levels if request.levels is None else parse_levels(task, request.levels)
-    recipe = DegradeRecipe(found.task, request.seed, found.gray, subsampling=request.subsampling)
+    levels = found.levels if request.levels is None else check_levels(task, request.levels)
+    recipe = DegradeRecipe(found.task, request.seed, found.gray, request.options)
+    known = _for_restoring(task, recipe.options)
     return [
         EvaluationJob(
-            found.dataset, task, level, pairs.on_the_fly(folder, recipe, level), request.protocol, {}, found
+            found.dataset, task, level, pairs.on_the_fly(folder, recipe, level), request.protocol, known, found
         )
         for level in levels
     ]
@@ -166,15 +150,17 @@ def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:
     )
     if request.degraded is not None and known is not None:
         if request.task not in (None, known.task):
-            raise UsageError(f"{request.degraded} is a set for {known.task}; leave --task away.")
+            raise UsageError(f"{request.degraded} was made for {known.task}: omit --task.")
         task = get_task(known.task)
         made = sorted({r.level for r in known.results.values()}, key=lambda level: level or 0)
-        levels = made if request.levels is None else [*parse_levels(task, request.levels)]
+        levels = made if request.levels is None else [*check_levels(task, request.levels)]
         for level in set(levels) - set(made):
             raise UsageError(
-                f"{request.degraded} holds no level {level:g}; leave --level away for all that it has."
+                f"{request.degraded} has no level {level:g}: omit --level to measure all that it has."
             )
-        options = {"pattern": known.options["pattern"]} if "pattern" in known.options else {}
+        if request.options:
+            raise UsageError(f"{request.degraded} says how it was made: omit --{next(iter(request.options))}.")
+        options = _for_restoring(task, known.options)
         return [
             EvaluationJob(
                 name, task, v, pairs.of_manifest(clean, request.degraded, known, v), request.protocol, options
@@ -182,21 +168,31 @@ def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:
             for v in levels
         ]
     if request.task is None:
-        raise UsageError("say how the pictures are degraded: --task denoise, jpeg or demosaic.")
+        raise UsageError(f"the task is unknown: give --task {', '.join(TASKS)}.")
     task = get_task(request.task)
     if request.degraded is not None:
-        levels = [None] if request.levels is None else [*parse_levels(task, request.levels)]
+        levels = [None] if request.levels is None else [*check_levels(task, request.levels)]
         if len(levels) > 1:
-            raise UsageError("a folder of degraded pictures has one level; give one number, or none.")
+            raise UsageError("a folder of degraded pictures has a single level: give one number, or omit --level.")
+        options = _for_restoring(task, task.settings("degrade", request.options, complete=False))
         return [
-            EvaluationJob(name, task, v, pairs.of_folders(clean, request.degraded, task, v), request.protocol, {})
+            EvaluationJob(
+                name, task, v, pairs.of_folders(clean, request.degraded, task, v), request.protocol, options
+            )
             for v in levels
         ]
-    recipe = DegradeRecipe(request.task, request.seed, subsampling=request.subsampling)
+    recipe = DegradeRecipe(request.task, request.seed, None, request.options)
+    options = _for_restoring(task, recipe.options)
     return [
-        EvaluationJob(name, task, v, pairs.on_the_fly(clean, recipe, v), request.protocol, {})
-        for v in parse_levels(task, request.levels)
+        EvaluationJob(name, task, v, pairs.on_the_fly(clean, recipe, v), request.protocol, options)
+        for v in check_levels(task, request.levels)
     ]
+
+
+def _for_restoring(task: Task, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the options that pictures were degraded with the task wants to know when it restores them."""
+    known = {option.name for option in task.restore_options}
+    return {name: value for name, value in options.items() if name in known}
 
 
 def _folder(data: Path, dataset: str) -> Path | None:

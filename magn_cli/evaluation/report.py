@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from magn_cli.evaluation.benchmarks import INPUTS, OURS, Benchmark, Cell
-from magn_cli.evaluation.run import Protocol, Row, mean, ssim_name
+from magn_cli.evaluation.benchmarks import OURS, Benchmark, Cell
+from magn_cli.evaluation.run import Protocol, Row, is_rounded, mean, ssim_name
 from magn_cli.tasks import Task
 from magn_cli.version import __version__
 
@@ -46,7 +46,7 @@ class MethodResult:
         if self.benchmark is None or self.protocol != "paper":
             return {"input": None, "best_other": None, "magn": None}
         return {
-            "input": self.benchmark.cell(INPUTS.get(self.task.name, ""), self.level),
+            "input": self.benchmark.cell(self.task.paper.input_name if self.task.paper else "", self.level),
             "best_other": self.benchmark.best_other(self.level),
             "magn": self.benchmark.cell(OURS, self.level),
         }
@@ -80,7 +80,7 @@ def cells(result: MethodResult) -> list[str]:
 def title(protocol: Protocol, task: Task) -> str:
     """Return the sentence that names the protocol beside every number."""
     window = {"ssim_uniform": "uniform 8x8 window", "ssim_gaussian": "Gaussian 11x11 window"}
-    rounded = "not rounded" if protocol == "paper" and task.name == "denoise" else "rounded to 8 bit"
+    rounded = "rounded to 8 bit" if is_rounded(task, protocol) else "not rounded"
     return f"protocol {protocol}: {task.name}, {rounded}, SSIM with a {window[ssim_name(task, protocol)]}"
 
 
@@ -143,4 +143,4 @@ def _plain(value: Any) -> Any:
 
 
 def _level(result: MethodResult) -> str:
-    return "" if result.level is None else f"{result.level:g}"
+    return result.task.level_text(result.level)

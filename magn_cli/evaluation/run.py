@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import metrics
-from magn_cli.evaluation.baselines import Baseline
-from magn_cli.tasks import Task
+from magn_cli.tasks import Baseline, Task
 
 Float = NDArray[np.float32]
 Protocol = Literal["paper", "modern"]
@@ -52,7 +51,7 @@ class Row:
     ssim_uniform: float
     ssim_gaussian: float
     psnr_b: float | None
-    """dB; for jpeg only."""
+    """dB; None where the task has nothing to do with blocks."""
 
     seconds: float
     """Of the method alone."""
@@ -71,8 +70,8 @@ def measure(
 
     ``watch`` is shown what was measured and its reference, before each row.
 
-    Raises :class:`ImageError` where the pair cannot be loaded. Protocol ``paper``: denoised pictures are clipped
-    and not rounded, the others rounded to 8 bit (Tables II-IV). ``modern``: always rounded to 8 bit.
+    Raises :class:`ImageError` where the pair cannot be loaded. Protocol ``paper``: rounded to 8 bit, or
+    clipped only, as :class:`PaperTable` says. ``modern``: always rounded to 8 bit.
     """
     loaded = pair.load()
     for method in methods:
@@ -91,7 +90,7 @@ def measure(
 def mean(rows: list[Row]) -> Row:
     """Return the mean over pictures, with the time and the megapixels of all."""
     if not rows:
-        raise UsageError("there is nothing to take a mean of; no picture was measured.")
+        raise UsageError("no picture was measured: there is no mean.")
 
     def of(name: str) -> float:
         return float(np.mean([getattr(row, name) for row in rows]))
@@ -109,12 +108,17 @@ def mean(rows: list[Row]) -> Row:
 
 
 def ssim_name(task: Task, protocol: Protocol) -> Literal["ssim_uniform", "ssim_gaussian"]:
-    """Return which SSIM a protocol means: the uniform window for Table III, the Gaussian one elsewhere."""
-    return "ssim_uniform" if protocol == "paper" and task.name == "jpeg" else "ssim_gaussian"
+    """Return which SSIM a protocol means: that of the task's table in the paper, else the Gaussian window."""
+    return task.paper.ssim if protocol == "paper" and task.paper is not None else "ssim_gaussian"
+
+
+def is_rounded(task: Task, protocol: Protocol) -> bool:
+    """Return whether a protocol rounds results to 8 bit; else they are clipped only."""
+    return protocol == "modern" or task.paper is None or task.paper.rounded
 
 
 def _finished(restored: Float, task: Task, protocol: Protocol) -> Float:
-    if protocol == "paper" and task.name == "denoise":
+    if not is_rounded(task, protocol):
         return np.clip(restored, 0, 1)
     return images.to_float(images.from_float(restored, np.uint8))
 
@@ -122,15 +126,18 @@ def _finished(restored: Float, task: Task, protocol: Protocol) -> Float:
 def _row(name: str, task: Task, restored: Float, loaded: LoadedPair, seconds: float) -> Row:
     reference = loaded.reference
     if restored.shape != reference.shape:
-        kinds = " and ".join("gray" if p.ndim == 2 else "colour" for p in (reference, restored))
-        raise ImageError(f"{name} cannot be compared: its reference is {kinds}; pair equal kinds.")
+        kinds = ["gray" if p.ndim == 2 else "colour" for p in (reference, restored)]
+        raise ImageError(
+            f"{name} cannot be compared: the reference is {kinds[0]}, the result {kinds[1]}; "
+            "use pictures of the same kind."
+        )
     return Row(
         name,
         loaded.level,
         metrics.psnr(restored, reference),
         metrics.ssim_uniform(restored, reference),
         metrics.ssim_gaussian(restored, reference),
-        metrics.psnr_b(restored, reference) if task.name == "jpeg" else None,
+        metrics.psnr_b(restored, reference) if task.blocking else None,
         seconds,
         reference.shape[0] * reference.shape[1] / 1e6,
     )

@@ -14,9 +14,6 @@ from magn_cli.tasks.auto import choose
 if TYPE_CHECKING:
     from magn_cli.inference.picture import PhotoRestorer
 
-CHOICES = ("jpeg", "denoise", "demosaic")
-"""The tasks that are chosen from."""
-
 
 class AutoRestorer:
     """Restores a photo by the network that fits it, or leaves it as it is; used like a :class:`PhotoRestorer`."""
@@ -24,7 +21,7 @@ class AutoRestorer:
     mosaics = True
 
     def __init__(self, load: Callable[[str], PhotoRestorer]) -> None:
-        """``load``: gives the restorer of one of ``CHOICES``; called once a task, when a photo first needs it."""
+        """``load``: gives the restorer of a task; called once for each, when a photo first needs it."""
         self._load = load
         self.restorers: dict[str, PhotoRestorer] = {}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from magn_cli.errors import UsageError
-from magn_cli.tasks import Task
+from magn_cli.tasks import TASKS, Task
+from magn_cli.tasks.auto import candidates
 
 Level: TypeAlias = float | Literal["auto", "unknown"]
 """A number in the task's units, ``auto`` (found in the photo) or ``unknown`` (not told to the network)."""
@@ -23,9 +24,8 @@ def check_level(task: Task | None, level: float | str) -> Level:
     if level == "auto":
         return "auto"
     if task is None:
-        raise UsageError(
-            f"--level {level} needs to know what it is a level of; add --task jpeg or --task denoise."
-        )
+        leveled = [f"--task {name}" for name in candidates() if TASKS[name].scale is not None]
+        raise UsageError(f"--level {level} needs to know what it is a level of; add {' or '.join(leveled)}.")
     if level == "unknown":
         return "unknown"
     if task.scale is None:
@@ -44,8 +44,8 @@ def check_strength(task: Task | None, strength: float) -> float:
     """
     if not 0 <= strength <= 1:
         raise UsageError(f"strength {strength:g} is out of range; give a number from 0 to 1.")
-    if strength < 1 and task is not None and task.mosaics:
-        raise UsageError(f"a mosaic is no picture yet, so {task.name} has no strength; omit it.")
+    if strength < 1 and task is not None and not task.blends:
+        raise UsageError(f"the input of {task.name} is no picture yet, so it has no strength; omit it.")
     return strength
 
 

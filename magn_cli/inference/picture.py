@@ -75,7 +75,7 @@ class PhotoRestorer:
         if strength == 0 and photo.mosaic is None:
             return RestoredPhoto(self.task.name, photo.pixels, self.scale, found, self.network)
         # The neighbours in a mosaic have other colours, so nothing can be filled there.
-        hidden = None if self.task.alignment == 2 else images.hidden(photo)
+        hidden = None if self.task.keeps_bayer_phase else images.hidden(photo)
         shown = photo if hidden is None else replace(photo, pixels=images.filled(photo.pixels, hidden))
         options = self.task.photo_options(shown, **self.options)
         stored = images.as_stored(shown.pixels, photo.turned)
@@ -138,7 +138,7 @@ class PhotoRestorer:
     ) -> Iterator[tuple[Span, NDArray[np.float32]]]:
         network_input = self.task.network_input(pixels, **options)
         above, beside = self.task.margin(**options)
-        bayer = self.task.alignment == 2
+        bayer = self.task.keeps_bayer_phase
         for rows, values in self.tiled.strips(network_input, level_input, keeps_bayer=bayer, progress=progress):
             own = Span(max(rows.start - above, 0), rows.stop - above)
             if len(own) > 0:

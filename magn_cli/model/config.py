@@ -9,7 +9,33 @@ from typing import Any, Literal
 GraphLevel = Literal["pixel", "patch"]
 
 
-_MIN = {"blocks_before": 0, "blocks_after": 0, "graph_blocks": 0, "graph_residuals": 0, "window_overlap": 0}
+RANGES = {
+    "features": (1, 1024),
+    "blocks_before": (0, 128),
+    "blocks_after": (0, 128),
+    "graph_blocks": (0, 32),
+    "heads": (1, 64),
+    "patch_size": (1, 31),
+    "patch_stride": (1, 31),
+    "patch_features": (1, 1024),
+    "stem": (1, 16),
+    "graph_stride": (1, 16),
+    "graph_residuals": (0, 128),
+    "graph_features": (1, 1024),
+    "window": (1, 1024),
+    "window_overlap": (0, 1023),
+}
+"""Least and most that each size may be. Far above any network that is useful, and far below what takes a machine
+down: these numbers come from files."""
+
+MAX_GRAPHS = 4
+"""Graphs that one graph convolution may sum."""
+
+MAX_NODES = 128
+"""Graph nodes on a side of the window: attention takes memory by the fourth power of this."""
+
+MAX_WEIGHTS = 100_000_000
+"""Of the whole network; the paper's has 5 million."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +105,19 @@ class MagnConfig:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value, least = getattr(self, field.name), _MIN.get(field.name, 1)
-            if type(value) is int and value < least:
-                raise ValueError(f"{field.name} must be at least {least}")
+            if field.name in RANGES:
+                value, (least, most) = getattr(self, field.name), RANGES[field.name]
+                if not least <= value <= most:
+                    raise ValueError(f"{field.name} must be from {least} to {most}, not {value}")
+        if not self.graphs or set(self.graphs) - {"pixel", "patch"}:
+            raise ValueError("graphs takes 'pixel' and 'patch'")
         problems = [
             (self.channels not in (1, 3), "channels must be 1 or 3"),
-            (not self.graphs or set(self.graphs) - {"pixel", "patch"}, "graphs takes 'pixel' and 'patch'"),
+            (len(self.graphs) > MAX_GRAPHS, f"graphs takes at most {MAX_GRAPHS} entries"),
+            (
+                self.window > MAX_NODES * self.multiple,
+                f"window must be at most {MAX_NODES * self.multiple}, which is {MAX_NODES} graph nodes a side",
+            ),
             (self.graph_features % self.heads != 0, "graph_features must be a multiple of heads"),
             (self.patch_size % 2 == 0, "patch_size must be odd"),
             (self.window % self.multiple != 0, f"window must be a multiple of {self.multiple}"),
@@ -101,6 +134,11 @@ class MagnConfig:
                 self.graph_stride == 1 and self.graph_residuals > 0,
                 "graph_residuals needs a graph_stride above 1",
             ),
+            (
+                self.weights > MAX_WEIGHTS,
+                f"a network of {self.weights / 1e6:.0f} million weights is too large, at most "
+                f"{MAX_WEIGHTS // 1_000_000} million are allowed",
+            ),
         ]
         for wrong, message in problems:
             if wrong:
@@ -110,6 +148,17 @@ class MagnConfig:
     def multiple(self) -> int:
         """Height and width of the network's input must be multiples of this."""
         return self.stem * self.graph_stride
+
+    @property
+    def weights(self) -> int:
+        """How many weights the convolutions and linear layers have, biases and slopes left aside."""
+        wide, width, patch = self.features, self.graph_features, self.patch_size**2
+        graphs = {"pixel": 5 * width**2, "patch": 27 * width**2 + 2 * width * patch * self.patch_features}
+        convolution = sum(graphs[kind] for kind in self.graphs) + 9 * width**2
+        ends = 18 * wide * self.channels * self.stem**2
+        grid = 2 * wide * width * self.graph_stride**2 if self.graph_stride > 1 else 0
+        residual = (self.blocks_before + self.blocks_after) * wide**2 + 2 * self.graph_residuals * width**2
+        return ends + grid + 18 * residual + 2 * self.graph_blocks * convolution
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON and TOML can hold."""
@@ -125,7 +174,8 @@ class MagnConfig:
                 raise ValueError(f"unknown network setting {name!r}")
             expected = list if name == "graphs" else type(getattr(default, name))
             if type(value) is not expected and not (name == "graphs" and isinstance(value, tuple)):
-                raise ValueError(f"network setting {name!r} must be a {expected.__name__}, not {value!r}")
+                kind = {bool: "true or false", int: "a whole number", list: "a list"}[expected]
+                raise ValueError(f"network setting {name!r} must be {kind}, not {value!r}")
         if "graphs" in values:
             values = {**values, "graphs": tuple(values["graphs"])}
         return cls(**values)

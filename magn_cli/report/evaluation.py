@@ -114,8 +114,7 @@ class Report:
 
 
 def _level(result: MethodResult, row: Row) -> str:
-    scale = result.task.scale
-    return "" if scale is None or row.level is None else f"{scale.name} {row.level:g}"
+    return result.task.level_words(row.level)
 
 
 def _levels(task: Task, results: Sequence[MethodResult]) -> str:

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from magn_cli.evaluation.plan import EvaluationJob, Method, Request
+from magn_cli.evaluation import Evaluation, Request
+from magn_cli.evaluation.plan import EvaluationJob, Method
 from magn_cli.version import __version__
 
 
-def settings(
-    command: str,
-    request: Request,
-    work: Sequence[EvaluationJob],
-    methods: Mapping[str, Sequence[Method]],
-) -> dict[str, str]:
-    """Return names and values.
-
-    Args:
-        command: as it was typed.
-        request: what was asked for.
-        work: what came of it.
-        methods: for each task, as they were run.
-    """
+def settings(command: str, evaluation: Evaluation) -> dict[str, str]:
+    """Return names and values, for a command as it was typed."""
+    request, work = evaluation.request, evaluation.jobs
     now = datetime.datetime.now().astimezone()
     found = {
         "command": command,
@@ -32,7 +22,7 @@ def settings(
         "degraded": _degraded(request, work),
         "protocol": request.protocol,
     }
-    for task, chosen in methods.items():
+    for task, chosen in evaluation.methods.items():
         for method in chosen:
             if method.network is not None:
                 found |= _network(task, method)
@@ -45,9 +35,11 @@ def settings(
 def _degraded(request: Request, work: Sequence[EvaluationJob]) -> str:
     if request.degraded is not None:
         return f"pictures of {request.degraded}"
-    tasks = {job.task.name for job in work}
-    more = [f"subsampling of colour {request.subsampling}"] if "jpeg" in tasks else []
-    return ", ".join(["on the fly", *([f"seed {request.seed}"] if "denoise" in tasks else []), *more])
+    words = ["on the fly"]
+    for task in dict.fromkeys(job.task for job in work):
+        words += [f"seed {request.seed}"] if task.random else []
+        words += [f"{name} {value}" for name, value in task.settings("degrade", request.options).items()]
+    return ", ".join(dict.fromkeys(words))
 
 
 def _network(task: str, method: Method) -> dict[str, str]:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 
-from magn_cli.errors import UsageError
-
-MAX_THREADS = 1024
-"""More than any processor has; a larger number is a slip of the keyboard."""
+from magn_cli.limits import MAX_THREADS, check_range
 
 
 def check_threads(threads: int | None) -> int | None:
     """Return ``threads``, or raise :class:`UsageError` where it is not in 1..1024; None is all cores."""
-    if threads is not None and not 1 <= threads <= MAX_THREADS:
-        raise UsageError(
-            f"--threads {threads} is out of range; give 1 to {MAX_THREADS} (this machine has {os.cpu_count()})."
-        )
+    if threads is not None:
+        advice = f"give a number from 1 to {MAX_THREADS} (this machine has {os.cpu_count()} cores)"
+        check_range("--threads", threads, 1, MAX_THREADS, advice=advice)
     return threads
 
 

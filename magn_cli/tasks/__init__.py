@@ -1,19 +1,45 @@
-"""The restoration tasks by name."""
+"""The restoration tasks: one file each, all that any command needs to know of it."""
 
-from magn_cli.errors import UsageError
-from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Task, as_rgb
+from magn_cli.tasks.base import (
+    Baseline,
+    Claim,
+    Need,
+    PaperTable,
+    Pixels,
+    Task,
+    TrainingPair,
+    ValidationCase,
+    as_rgb,
+)
 from magn_cli.tasks.demosaic import Demosaic
 from magn_cli.tasks.denoise import Denoise
 from magn_cli.tasks.jpeg import Jpeg
+from magn_cli.tasks.levels import FoundLevel, LevelScale, level_text
+from magn_cli.tasks.options import Option, PairOptions, Use
+from magn_cli.tasks.registry import TASKS, declared, get_task, register, register_installed
 
-TASKS: dict[str, Task] = {task.name: task for task in (Denoise(), Jpeg(), Demosaic())}
+for _task in (Denoise(), Jpeg(), Demosaic()):
+    register(_task)
+register_installed()
 
-
-def get_task(name: str) -> Task:
-    """Return a task by its name. Raises :class:`UsageError` where there is none."""
-    if name not in TASKS:
-        raise UsageError(f"there is no task {name!r}; use one of {', '.join(TASKS)}.")
-    return TASKS[name]
-
-
-__all__ = ["TASKS", "FoundLevel", "LevelScale", "PairOptions", "Pixels", "Task", "as_rgb", "get_task"]
+__all__ = [
+    "TASKS",
+    "Baseline",
+    "Claim",
+    "FoundLevel",
+    "LevelScale",
+    "Need",
+    "Option",
+    "PairOptions",
+    "PaperTable",
+    "Pixels",
+    "Task",
+    "TrainingPair",
+    "Use",
+    "ValidationCase",
+    "as_rgb",
+    "declared",
+    "get_task",
+    "level_text",
+    "register",
+]

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+from magn_cli.errors import ImageError, any_of
+from magn_cli.runtime.lazy import LazyModule
+from magn_cli.tasks.base import Baseline, Claim, Need, PaperTable, Pixels, Sample, Task
+from magn_cli.tasks.levels import FoundLevel
+from magn_cli.tasks.options import Option
 
-from magn_cli.errors import ImageError, UsageError
-from magn_cli.images import Photo
-from magn_cli.tasks.base import FoundLevel, Pixels, Sample, Task
+if TYPE_CHECKING:
+    import cv2
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from magn_cli import images
+else:
+    cv2, np, images = LazyModule("cv2"), LazyModule("numpy"), LazyModule("magn_cli.images")
 
 PATTERNS = ("grbg", "rggb", "gbrg", "bggr")
 DEFAULT_PATTERN = "grbg"
 """The paper's: G at (0, 0), R at (0, 1), B at (1, 0); what networks are trained on."""
 
+_WORDS = any_of(PATTERNS)
 _SHIFTS = {"grbg": (0, 0), "rggb": (0, 1), "bggr": (1, 0), "gbrg": (1, 1)}
 """Rows and columns by which a pattern has to be moved to become GRBG."""
+
+
+def _debayer(code: str) -> Baseline:
+    def run(mosaic: Pixels, level: float | None) -> Pixels:
+        # The three channels hold zeros where nothing was sampled.
+        cfa = images.from_float(mosaic.sum(-1), np.uint8)
+        return images.to_float(cv2.cvtColor(cfa, getattr(cv2, code)))
+
+    return run
 
 
 class Demosaic(Task):
@@ -27,13 +45,37 @@ class Demosaic(Task):
     """
 
     name: ClassVar[str] = "demosaic"
+    title: ClassVar[str] = "Demosaicing"
+    summary: ClassVar[str] = "turns Bayer mosaics into colour photographs"
+    paper: ClassVar[PaperTable | None] = PaperTable(
+        "IV", ("McMaster18", "Kodak24", "Urban100"), input_name="Mosaic"
+    )
+    degrade_options: ClassVar[tuple[Option, ...]] = (
+        Option("pattern", DEFAULT_PATTERN, f"Bayer pattern: {_WORDS}.", choices=PATTERNS),
+        Option("channels", 3, "3, with zeros where nothing was sampled, or 1 (a CFA picture).", choices=(1, 3)),
+    )
+    restore_options: ClassVar[tuple[Option, ...]] = (
+        Option(
+            "pattern",
+            None,
+            f"Bayer pattern: {_WORDS}; from the file if it says, else {DEFAULT_PATTERN}.",
+            choices=PATTERNS,
+        ),
+    )
     alignment: ClassVar[int] = 2
+    keeps_bayer_phase: ClassVar[bool] = True
+    mosaics: ClassVar[bool] = True
+    blends: ClassVar[bool] = False
+    needs_colour: ClassVar[bool] = True
+    # Both are of the paper's GRBG; OpenCV names a pattern by the second row and column.
+    baselines: ClassVar[Mapping[str, Baseline]] = {
+        "bilinear": _debayer("COLOR_BayerGB2RGB"),
+        "edge-aware": _debayer("COLOR_BayerGB2RGB_EA"),
+    }
+    joins_auto: ClassVar[bool] = True
     gray_share: ClassVar[float] = 0.05
     bf16: ClassVar[bool] = False
     """It takes 0.02 dB on McMaster18 (38.27 in place of 38.29): hardly any error is left for it to hide in."""
-
-    mosaics: ClassVar[bool] = True
-    options: ClassVar[frozenset[str]] = frozenset({"pattern"})
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
         """Sample ``(H, W, 3)``: to ``(H, W, 3)`` with zeros where a colour was not sampled, or with the
@@ -42,11 +84,15 @@ class Demosaic(Task):
         mosaic = rgb * _sampled(rgb.shape[:2], options.get("pattern", DEFAULT_PATTERN))
         return mosaic.sum(axis=-1) if options.get("channels", 3) == 1 else mosaic
 
-    def find_level(self, photo: Photo) -> FoundLevel:
+    def find_level(self, photo: images.Photo) -> FoundLevel:
         """There is no level to be found."""
         return FoundLevel(None, "no level needed")
 
-    def photo_options(self, photo: Photo, **options: Any) -> dict[str, Any]:
+    def claim(self, photo: images.Photo) -> Claim:
+        """Claim every mosaic."""
+        return Claim(Need.PRESENT, self.find_level(photo))
+
+    def photo_options(self, photo: images.Photo, **options: Any) -> dict[str, Any]:
         """Return the pattern that the file of a mosaic tells, if it does, in place of the default.
 
         Raises :class:`ImageError` where another one is given: levels and white balance went by the file's.
@@ -78,6 +124,11 @@ class Demosaic(Task):
         # A single row or column has nothing to be reflected but itself, in the wrong colour.
         return moved * _sampled(moved.shape[:2], DEFAULT_PATTERN)
 
+    def run_baseline(self, baseline: Baseline, degraded: Pixels, level: float | None, **options: Any) -> Pixels:
+        """Show a baseline what the network sees: every pattern as GRBG, one channel as three."""
+        above, beside = self.margin(**options)
+        return baseline(self.network_input(degraded, **options), level)[above:, beside:]
+
     def margin(self, **options: Any) -> tuple[int, int]:
         """Return by how much the pattern is moved to become GRBG."""
         return _SHIFTS[options.get("pattern", DEFAULT_PATTERN)]
@@ -92,16 +143,9 @@ class Demosaic(Task):
         return restored
 
 
-def check_pattern(pattern: str) -> str:
-    """Return ``pattern``, or raise :class:`UsageError` where it is none of ``PATTERNS``."""
-    if pattern not in PATTERNS:
-        raise UsageError(f"there is no Bayer pattern {pattern!r}; use one of {', '.join(PATTERNS)}.")
-    return pattern
-
-
 def _sampled(size: tuple[int, ...], pattern: str) -> np.ndarray:
     """Which colour is sampled where: ``(H, W, 3)`` of bool."""
-    colours = np.array(["rgb".index(c) for c in check_pattern(pattern)]).reshape(2, 2)
+    colours = np.array(["rgb".index(c) for c in pattern]).reshape(2, 2)
     height, width = size
     tiled = np.tile(colours, (-(-height // 2), -(-width // 2)))[:height, :width]
     return np.asarray(tiled[..., None] == np.arange(3))

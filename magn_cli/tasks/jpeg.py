@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from magn_cli.analysis import findings
-from magn_cli.analysis.jpeg_blocks import BLOCKS, NO_BLOCKS, SIDE
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.images import Photo, from_float, to_float
-from magn_cli.tasks.base import FoundLevel, LevelScale, PairOptions, Pixels, Sample, Task, as_rgb
+from magn_cli.runtime.lazy import LazyModule
+from magn_cli.tasks.base import Claim, Need, PaperTable, Pixels, Sample, Task, as_rgb
+from magn_cli.tasks.levels import FoundLevel, LevelScale
+from magn_cli.tasks.options import Option, PairOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from magn_cli import images
+    from magn_cli.analysis import findings, jpeg_blocks
+else:
+    np, images, Image = LazyModule("numpy"), LazyModule("magn_cli.images"), LazyModule("PIL.Image")
+    findings, jpeg_blocks = LazyModule("magn_cli.analysis.findings"), LazyModule("magn_cli.analysis.jpeg_blocks")
+
+SIDE = 8
+"""Of JPEG's blocks."""
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 DEFAULT_SUBSAMPLING = "4:2:0"
 """Pillow's and libjpeg's own, and what most files have."""
+
+EARLIER = 1.2
+"""Contrast of blocks that a JPEG file of a quality above 95 does not have from itself."""
+
+OTHER_CODECS = frozenset({"WEBP", "AVIF", "HEIF"})
+"""Formats that compress in blocks of their own, which networks have not seen."""
 
 MAX_SIDE = 65_500
 """Pixels a side; libjpeg stops a little below the 65,535 that the format could say."""
@@ -33,10 +49,45 @@ class Jpeg(Task):
     """
 
     name: ClassVar[str] = "jpeg"
+    title: ClassVar[str] = "JPEG artifact removal"
+    summary: ClassVar[str] = "removes JPEG artifacts from photographs"
     scale: ClassVar[LevelScale | None] = LevelScale("quality", 5, 95, offset=1.0, factor=-0.01)
+    whole_levels: ClassVar[bool] = True
+    paper: ClassVar[PaperTable | None] = PaperTable(
+        "III",
+        ("Classic5", "LIVE1"),
+        (10.0, 20.0, 30.0, 40.0),
+        gray="luma",
+        input_name="JPEG",
+        ssim="ssim_uniform",
+    )
+    degrade_options: ClassVar[tuple[Option, ...]] = (
+        Option(
+            "subsampling", DEFAULT_SUBSAMPLING, "Chroma subsampling: 4:4:4, 4:2:2 or 4:2:0.", choices=SUBSAMPLINGS
+        ),
+    )
+    pair_options: ClassVar[tuple[Option, ...]] = (
+        Option(
+            "subsampling",
+            (*["4:2:0"] * 5, *["4:4:4"] * 4, "4:2:2"),
+            "Chroma subsampling: drawn from this list, so what stands in it more often comes more often.",
+            choices=SUBSAMPLINGS,
+        ),
+        Option(
+            "twice",
+            0.0,
+            "Share of pairs that were a JPEG of another quality before, half of them on another 8x8 grid.",
+            low=0,
+            high=1,
+        ),
+    )
+    restore_options: ClassVar[tuple[Option, ...]] = (
+        Option("corner", (0, 0), "Row and column, 0 to 7, at which the 8x8 blocks begin.", listed=False),
+    )
     alignment: ClassVar[int] = SIDE
-    paper_levels: ClassVar[tuple[float | None, ...]] = (10, 20, 30, 40)
-    options: ClassVar[frozenset[str]] = frozenset({"corner"})
+    suffix: ClassVar[str] = ".jpg"
+    blocking: ClassVar[bool] = True
+    joins_auto: ClassVar[bool] = True
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
         """Compress and decode through libjpeg at quality ``level`` (rounded to a whole number).
@@ -53,7 +104,20 @@ class Jpeg(Task):
             clean = _compressed(np.pad(clean, cut, mode="edge"), quality, subsampling)[rows:, columns:]
         return _compressed(clean, level, subsampling)
 
-    def find_level(self, photo: Photo) -> FoundLevel:
+    def degraded_file(
+        self,
+        clean: Pixels,
+        level: float | None,
+        rng: np.random.Generator,
+        dtype: np.dtype[Any],
+        **options: Any,
+    ) -> bytes | images.Array:
+        """Return the bytes of the JPEG file that :meth:`degrade` decodes."""
+        if level is None:
+            raise UsageError("jpeg needs a quality; give --level with a number from 5 to 95.")
+        return encode(clean, level, options.get("subsampling", DEFAULT_SUBSAMPLING))
+
+    def find_level(self, photo: images.Photo) -> FoundLevel:
         """Quality from the file's quantization tables; unknown where the file is no JPEG.
 
         Then a picture in which no 8x8 blocks are seen is left as it is: it never was one, or was resized since.
@@ -73,13 +137,33 @@ class Jpeg(Task):
         """
         return min(1.0, max(0.0, (99 - level) / 4))
 
-    def photo_options(self, photo: Photo, **options: Any) -> dict[str, Any]:
+    def claim(self, photo: images.Photo) -> Claim:
+        """Claim JPEG files, and other files that show the blocks of one."""
+        grid = findings.grid(photo)
+        contrast = 1.0 if grid is None else grid.contrast
+        if photo.quantization is None:
+            if contrast >= jpeg_blocks.BLOCKS and photo.format not in OTHER_CODECS:
+                return Claim(Need.PRESENT, FoundLevel(None, "the file is not a JPEG but shows the blocks of one"))
+            return Claim(Need.NONE, FoundLevel(None, "no blocks of a JPEG"))
+        found = self.find_level(photo)
+        assert found.level is not None
+        strength = self.strength(found.level)
+        if strength < 1 and contrast >= EARLIER:
+            how = f"the file of quality {found.level:g} shows the blocks of an earlier JPEG"
+            return Claim(Need.PRESENT, FoundLevel(None, how))
+        if strength > 0:
+            return Claim(Need.PRESENT, found)
+        return Claim(Need.NONE, FoundLevel(None, f"JPEG of quality {found.level:g}"))
+
+    def photo_options(self, photo: images.Photo, **options: Any) -> dict[str, Any]:
         """Return the options, with the corner of the blocks where they are seen and not those of the file."""
         options = super().photo_options(photo, **options)
         if photo.quantization is not None and not _is_fine(photo):
             return options
         grid = findings.stored_grid(photo)
-        return options if grid is None or grid.contrast < BLOCKS else {"corner": grid.corner, **options}
+        return (
+            options if grid is None or grid.contrast < jpeg_blocks.BLOCKS else {"corner": grid.corner, **options}
+        )
 
     def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
         """Return ``(H, W, 3)``; by reflected rows and columns in front, blocks begin at multiples of 8."""
@@ -105,25 +189,27 @@ class Jpeg(Task):
 
     def training_options(self, rng: np.random.Generator, pairs: PairOptions) -> dict[str, Any]:
         """Draw the subsampling, and what the picture was compressed with before where it was."""
-        drawn: dict[str, Any] = {"subsampling": str(rng.choice(pairs.subsampling))}
-        if rng.random() < pairs.twice:
+        drawn: dict[str, Any] = {"subsampling": str(rng.choice(pairs.own["subsampling"]))}
+        if rng.random() < pairs.own["twice"]:
             shift = tuple(int(n) for n in rng.integers(0, 8, 2)) if rng.random() < 0.5 else (0, 0)
             drawn["before"] = (self.training_level(rng, PairOptions()), *shift)
         return drawn
 
 
-def _is_fine(photo: Photo) -> bool:
+def _is_fine(photo: images.Photo) -> bool:
     """Whether a JPEG file is of a quality that hardly leaves blocks of its own."""
     nearest = findings.quality(photo)
     assert Jpeg.scale is not None
     return nearest is not None and nearest[0] > Jpeg.scale.high
 
 
-def _unknown(photo: Photo) -> FoundLevel:
+def _unknown(photo: images.Photo) -> FoundLevel:
     how, grid = "the file is not a JPEG", findings.grid(photo)
     if grid is None:
         return FoundLevel(None, how)
-    strength = min(1.0, max(0.0, (grid.contrast - NO_BLOCKS) / (BLOCKS - NO_BLOCKS)))
+    strength = min(
+        1.0, max(0.0, (grid.contrast - jpeg_blocks.NO_BLOCKS) / (jpeg_blocks.BLOCKS - jpeg_blocks.NO_BLOCKS))
+    )
     if strength == 0:
         how += " and shows no blocks of one, so it is left as it is; --level unknown restores it all the same"
     elif strength < 1:
@@ -142,10 +228,8 @@ def encode(pixels: Pixels, quality: float, subsampling: str = DEFAULT_SUBSAMPLIN
         subsampling: of colour, one of ``SUBSAMPLINGS``; gray has none.
 
     Raises:
-        UsageError: an unknown subsampling.
         ImageError: the picture is larger than the format can hold.
     """
-    check_subsampling(subsampling)
     height, width = pixels.shape[:2]
     if max(height, width) > MAX_SIDE:
         raise ImageError(
@@ -154,16 +238,11 @@ def encode(pixels: Pixels, quality: float, subsampling: str = DEFAULT_SUBSAMPLIN
         )
     buffer = io.BytesIO()
     kind = {} if pixels.ndim == 2 else {"subsampling": subsampling}
-    Image.fromarray(from_float(pixels, np.dtype(np.uint8))).save(buffer, "JPEG", quality=round(quality), **kind)
+    Image.fromarray(images.from_float(pixels, np.dtype(np.uint8))).save(
+        buffer, "JPEG", quality=round(quality), **kind
+    )
     return buffer.getvalue()
 
 
 def _compressed(pixels: Pixels, quality: float, subsampling: str) -> Pixels:
-    return to_float(np.asarray(Image.open(io.BytesIO(encode(pixels, quality, subsampling)))))
-
-
-def check_subsampling(subsampling: str) -> str:
-    """Return ``subsampling``, or raise :class:`UsageError` where it is none of ``SUBSAMPLINGS``."""
-    if subsampling not in SUBSAMPLINGS:
-        raise UsageError(f"unknown chroma subsampling {subsampling!r}; use one of {', '.join(SUBSAMPLINGS)}.")
-    return subsampling
+    return images.to_float(np.asarray(Image.open(io.BytesIO(encode(pixels, quality, subsampling)))))

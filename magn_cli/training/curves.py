@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 def draw(log_file: Path, target: Path) -> bool:
     """Draw what a run's ``log.csv`` holds; return False where that cannot be, and log why."""
     if not plotting.is_available():
-        log.info("no %s: it needs pip install 'magn-cli[train]'", target.name)
+        log.info("%s is not drawn: run pip install 'magn-cli[train]' to get it", target.name)
         return False
     lines = record.read(log_file)
     if not any("psnr" in line for line in lines):

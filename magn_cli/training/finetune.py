@@ -49,7 +49,7 @@ def start_from(path: Path, model: Magn) -> Taken:
     }
     names = {name for name, _ in model.named_parameters()}
     if not fits.keys() & names:
-        raise TrainingError(f"nothing in {path} fits this network; give --init a checkpoint of the same preset.")
+        raise TrainingError(f"nothing in {path} fits this network: give --init a checkpoint of the same preset.")
     model.load_state_dict(fits, strict=False)
     made: dict[str, Any] = {
         key: about.training[key] for key in ("steps", "minutes", "init") if key in about.training

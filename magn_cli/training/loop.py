@@ -31,7 +31,7 @@ from magn_cli.training.health import Health, Vitals
 from magn_cli.training.optimizer import Optimizer
 from magn_cli.training.pace import Interval, Speed
 from magn_cli.training.patches import Order, Pairs
-from magn_cli.training.recipe import FREE_ON_RESUME, TrainingRecipe, differences
+from magn_cli.training.recipe import FREE_ON_RESUME, TrainingRecipe, differences, own
 from magn_cli.training.record import Progress, Record
 from magn_cli.training.schedule import learning_rate
 from magn_cli.training.state import load_state, save_state
@@ -87,8 +87,8 @@ class Trainer:
         self.options, self.task, self.config = options, get_task(self.recipe.task), self.recipe.config()
         if options.batch % (options.accumulate * self.engine.world):
             raise TrainingError(
-                f"batch {options.batch} does not divide among {self.engine.world} processes in "
-                f"{options.accumulate} parts; give another --batch."
+                f"batch {options.batch} cannot be split among {self.engine.world} processes in "
+                f"{options.accumulate} parts: make --batch a multiple of {options.accumulate * self.engine.world}."
             )
         self.dtype = choose_type(options.precision, self.engine.device)
         # What goes into files is what was used, so that a resume on another machine stays the same run.
@@ -98,6 +98,7 @@ class Trainer:
         plain = Magn(self.config)
         self._batches: Iterator[Any] | None = None
         self.origin: dict[str, Any] | None = None
+        self._cases: list[str] | None = None
         plain.to(self.engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = AveragedModel(plain, multi_avg_fn=_Average(options.ema), use_buffers=True).eval()
         self.model = cast(Magn, self.engine.prepare(plain))
@@ -125,7 +126,7 @@ class Trainer:
         return self.out / "state.pt"
 
     def start_from(self, path: Path) -> Taken:
-        """Take over what fits of a checkpoint; errors as of :func:`initial.start_from`."""
+        """Take over what fits of a checkpoint; errors as of :func:`finetune.start_from`."""
         taken = finetune.start_from(path, self.model)
         self._averaged().load_state_dict(self.model.state_dict())
         self.origin = taken.source
@@ -138,18 +139,19 @@ class Trainer:
         would make it another run.
         """
         state = load_state(self.state_path)
-        changed = differences(state["recipe"], self._recipe_values())
+        changed = differences(own(state["recipe"]), self._recipe_values())
         for key, then, now in changed:
             if key not in FREE_ON_RESUME:
                 raise TrainingError(
-                    f"the state in {self.out} was made with {key} {_shown(then)}, not {_shown(now)}; use that, or "
-                    "give another --out."
+                    f"the state in {self.out} was made with {key} {_shown(then)}, not {_shown(now)}: use the same "
+                    "value, or give another --out."
                 )
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         self.state, self.origin = TrainerState(**state["stand"]), state["origin"]
+        self._cases = state.get("validation", [])
         if state.get("command"):
             self.about = {**self.about, "command": state["command"], "resumed": self.about.get("command")}
         for name, generator in _generators(self.engine.device):
@@ -157,14 +159,12 @@ class Trainer:
                 generator.set_state(state["random"][name])
         if any(key in ("training.max_steps", "training.max_minutes") for key, _, _ in changed):
             self.state.length = None if self.options.max_minutes else self.options.max_steps
-        said = [
-            f"{key.rpartition('.')[2]} is {_shown(now)} now, it was {_shown(then)}" for key, then, now in changed
-        ]
+        said = [f"{key.rpartition('.')[2]} is now {_shown(now)}, was {_shown(then)}" for key, then, now in changed]
         before, now = state["fingerprints"], self.fingerprints
         if before[0] != now[0]:
-            said.append("the photographs are not the same as before, so this is not the run it would have been")
+            said.append("the training photographs have changed, so the result differs from an uninterrupted run")
         if before[1] != now[1]:
-            said.append("the photographs to validate on are not the same as before, so the best begins anew")
+            said.append("the validation photographs have changed, so the best checkpoint starts over")
             self.state.best_psnr = -math.inf
         return said
 
@@ -183,7 +183,10 @@ class Trainer:
         stays on disk.
         """
         validation = Validation(validate, self.task, self.recipe.pairs) if self.engine.first else None
-        record = Record(self.out, self.state.step, self.tensorboard) if self.engine.first else None
+        record = None
+        if validation is not None:
+            record = Record(self.out, self.state.step, self.tensorboard, validation.columns)
+            self._compare_cases(validation.cases)
         pairs = Pairs(train, self.task, self.config.window, self.recipe.pairs, self.options.seed)
         self._batches = iter(self._loader(pairs))
         self.model.train()
@@ -231,7 +234,7 @@ class Trainer:
             if logs and record:
                 quality = self._validate(validation) if validates else None
                 rate = learning_rate(self.options, self.state.step - 1, self.state.length)
-                progress = interval.close(self.state.step, rate, largest, quality)
+                progress = interval.close(self.state.step, rate, largest, quality, self.state.length)
                 record.add(progress)
                 report(progress)
                 self._keep_best(quality)
@@ -249,7 +252,7 @@ class Trainer:
             self.save()
         elif last:
             log.warning(
-                "the loss is %.1f times what it was, so the state before is kept and not this one",
+                "the loss is %.1f times its lowest value: the previous state is kept and this one discarded",
                 health.times_the_best,
             )
 
@@ -260,6 +263,7 @@ class Trainer:
             "fingerprints": list(self.fingerprints),
             "origin": self.origin,
             "command": self.about.get("command"),
+            "validation": self._cases,
             "stand": vars(self.state).copy(),
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -274,12 +278,19 @@ class Trainer:
     def _recipe_values(self) -> dict[str, Any]:
         return self.recipe.to_values(folders=False)
 
+    def _compare_cases(self, cases: list[str]) -> None:
+        """Let the best begin anew where it was chosen by other cases: its PSNR says nothing about these."""
+        if self._cases is not None and self._cases != cases:
+            log.info("validation has other cases than before, so the best checkpoint starts over")
+            self.state.best_psnr = -math.inf
+        self._cases = cases
+
     def _averaged(self) -> Magn:
         return cast(Magn, self.averaged.module)
 
     def _keep_best(self, quality: Quality | None) -> None:
-        if quality is not None and quality.psnr > self.state.best_psnr:
-            self.state.best_psnr = quality.psnr
+        if quality is not None and quality.overall > self.state.best_psnr:
+            self.state.best_psnr = quality.overall
             self._write(self.best_path)
 
     def _write(self, path: Path) -> None:
@@ -362,8 +373,8 @@ class Trainer:
     def _diverged(self, grown: str) -> str:
         what = f"training diverged at step {self.state.step}: {grown}; "
         if self.state_path.exists():
-            return what + "the state before is kept: go on from it with --resume and a smaller --learning-rate."
-        return what + "start with a smaller --learning-rate."
+            return what + "the last good state is kept: use --resume and a smaller --learning-rate."
+        return what + "start again with a smaller --learning-rate."
 
     def _measure_length(self, speed: Speed) -> None:
         """Turn ``max_minutes`` into steps, in all processes into the same number."""
@@ -374,7 +385,7 @@ class Trainer:
         if seconds is not None:
             left = max(0.0, self.options.max_minutes - minutes) * 60 * SHARE_OF_STEPS
             self.state.length = self.state.step + max(1, int(left / seconds))
-            log.info("%g minutes are %d steps", self.options.max_minutes, self.state.length)
+            log.info("%g minutes come to %d steps", self.options.max_minutes, self.state.length)
 
 
 def loss_of(kind: str, restored: Tensor, degraded: Tensor, clean: Tensor) -> Tensor:

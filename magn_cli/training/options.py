@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from magn_cli.errors import UsageError
+from magn_cli.limits import MAX_SEED, MAX_WORKERS, check_range
 
 Kind = Literal["muon", "adamw", "adam"]
 Loss = Literal["mse", "balanced"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["cosine", "steps", "constant"]
 
+MAX_STEPS = 100_000_000
+MAX_MINUTES = 525_600
+"""A year."""
+
+MAX_BATCH = 4096
+MAX_MILESTONES = 100
+
+RANGES: dict[str, tuple[float, float]] = {
+    "max_steps": (1, MAX_STEPS),
+    "max_minutes": (0, MAX_MINUTES),
+    "batch": (1, MAX_BATCH),
+    "accumulate": (1, MAX_BATCH),
+    "learning_rate": (0, 10),
+    "warmup": (0, MAX_STEPS),
+    "decay": (0, 1),
+    "gamma": (0, 1),
+    "clip": (0, 1000),
+    "ema": (0, 1),
+    "seed": (0, MAX_SEED),
+    "save_every": (1, MAX_STEPS),
+    "validate_every": (1, MAX_STEPS),
+    "workers": (-1, MAX_WORKERS),
+}
+"""Least and most of each number."""
+
 
 @dataclass(frozen=True)
 class TrainingOptions:
     """Settings of the loop. The defaults are ours for ``magn-s`` on a CPU; the paper's are in its section IV-A.
 
-    Raises :class:`UsageError` where one makes no sense.
+    Raises :class:`UsageError` for an unknown choice and for a number outside of :data:`RANGES`.
     """
 
     max_steps: int = 20_000
@@ -98,23 +123,21 @@ class TrainingOptions:
             ("schedule", get_args(Schedule)),
         ):
             if getattr(self, name) not in known:
-                raise UsageError(f"{name} {getattr(self, name)!r} is unknown; use {' or '.join(known)}.")
-        for name in ("seed", "max_minutes", "warmup", "clip"):
-            if not getattr(self, name) >= 0:
-                raise UsageError(f"{name} {getattr(self, name)} makes no sense; give 0 or more.")
-        for name in ("max_minutes", "learning_rate", "clip", "gamma"):
-            if not math.isfinite(getattr(self, name)):
-                raise UsageError(f"{name} {getattr(self, name)} makes no sense; give a finite number.")
-        for name in ("max_steps", "batch", "accumulate", "learning_rate", "gamma", "save_every", "validate_every"):
+                raise UsageError(f"unknown {name} {getattr(self, name)!r}: choose {', '.join(known)}.")
+        for name, (low, high) in RANGES.items():
+            check_range(name, getattr(self, name), low, high)
+        for name in ("learning_rate", "gamma"):
             if not getattr(self, name) > 0:
-                raise UsageError(f"{name} {getattr(self, name)!r} makes no sense; give a number above 0.")
-        for name in ("decay", "ema"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"{name} {getattr(self, name)} makes no sense; give a number from 0 to 1.")
-        if self.workers < -1:
-            raise UsageError(f"workers {self.workers} makes no sense; give a number, or -1 to leave it to magn.")
+                raise UsageError(f"{name} {getattr(self, name)} is out of range: give a number above 0.")
+        if len(self.milestones) > MAX_MILESTONES:
+            raise UsageError(f"{len(self.milestones)} milestones are too many: give at most {MAX_MILESTONES}.")
+        for milestone in self.milestones:
+            check_range("milestones", milestone, 0, 1, advice="give shares from 0 to 1")
         if self.batch % self.accumulate:
-            raise UsageError(f"batch {self.batch} does not divide into accumulate {self.accumulate} equal parts.")
+            raise UsageError(
+                f"batch {self.batch} cannot be split into accumulate {self.accumulate} equal parts: "
+                "make batch a multiple of accumulate."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

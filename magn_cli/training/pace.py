@@ -48,8 +48,15 @@ class Interval:
         self._patches += patches
         self._ended = time.monotonic()
 
-    def close(self, step: int, rate: float, largest: float, quality: Quality | None) -> Progress:
+    def close(
+        self, step: int, rate: float, largest: float, quality: Quality | None, length: int | None
+    ) -> Progress:
         """Return the line of the log for the steps since :meth:`open`."""
+        measured: dict[str, Any] = {}
+        if quality is not None:
+            measured = {
+                "psnr": quality.psnr, "ssim": quality.ssim, "gain": quality.gain, "figures": quality.figures
+            }  # fmt: skip
         seconds = self._ended - self._began
         return Progress(
             step=step,
@@ -60,7 +67,9 @@ class Interval:
             largest_score=largest,
             patches_a_second=self._patches / seconds,
             waiting=self._waited / seconds,
-            **(vars(quality) if quality else {}),
+            length=length,
+            seconds_left=None if length is None else (length - step) * seconds / len(self._losses),
+            **measured,
         )
 
 

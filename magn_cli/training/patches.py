@@ -47,8 +47,7 @@ class Pairs(Dataset[tuple[Tensor, Tensor, Tensor]]):
         level_input = UNKNOWN_LEVEL
         if self.task.scale is not None and pair.level is not None and rng.random() >= self.options.unknown:
             level_input = self.task.scale.to_network(pair.level)
-        known = {name: value for name, value in pair.options.items() if name in self.task.options}
-        network_input = self.task.network_input(pair.degraded[inner], **known)
+        network_input = self.task.network_input(pair.degraded[inner], **pair.options)
         return (
             _tensor(network_input),
             _tensor(as_rgb(pair.clean[inner])),

@@ -119,7 +119,7 @@ def pack(
     paths = [path for folder in folders for path in _pictures(folder, out)]
     where = ", ".join(map(str, folders))
     if not paths:
-        raise TrainingError(f"there is no picture in {where}; give --data a folder of photographs.")
+        raise TrainingError(f"no pictures in {where}; give --data a folder of photographs.")
     dated = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     key = _digest([FORMAT, smallest, avoid.fingerprint, dated])
     index_path, packed_path = (cache / f"photos-{key}.{end}" for end in ("json", "bin"))
@@ -150,14 +150,14 @@ def named(folders: Sequence[str]) -> Iterator[tuple[str, images.Array]]:
             try:
                 yield f"{path.parent.name}/{path.name}", images.read(path).pixels
             except ImageError as error:
-                log.warning("not compared with: %s", error)
+                log.warning("not compared with the training data: %s", error)
 
 
 def split(photos: Photos) -> tuple[Part, Part]:
     """Return photos to train on and photos to validate on; the same ones where there are very few."""
     everything = range(len(photos))
     if len(photos) < MIN_TO_SPLIT:
-        log.warning("with so few photographs, validation looks at the ones that are trained on")
+        log.warning("too few photographs to hold some out: validation uses those that are trained on")
         return photos.part(everything), photos.part(everything)
     held = everything[::HELD_OUT_EVERY]
     return photos.part([i for i in everything if i not in held]), photos.part(held)
@@ -165,7 +165,7 @@ def split(photos: Photos) -> tuple[Part, Part]:
 
 def _pictures(folder: Path, out: Path | None = None) -> list[Path]:
     if not folder.is_dir():
-        raise TrainingError(f"there is no folder {folder}; give a folder of photographs.")
+        raise TrainingError(f"folder not found: {folder}; give a folder of photographs.")
     if out is not None and folder.resolve().is_relative_to(out.resolve()):
         return []
     try:
@@ -209,7 +209,7 @@ def _decoded(path: Path, smallest: int, avoid: Hashes) -> Rgb:
     try:
         pixels = images.read(path).pixels
     except MemoryError as error:
-        raise ImageError(f"{path} is too large for the memory there is.") from error
+        raise ImageError(f"{path} does not fit into memory.") from error
     if min(pixels.shape[:2]) < smallest:
         raise ImageError(f"{path} is smaller than {smallest} pixels a side.")
     if pixels.dtype != np.uint8:

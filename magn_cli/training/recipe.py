@@ -15,13 +15,16 @@ import tomli_w
 from magn_cli.errors import TrainingError, UsageError
 from magn_cli.files import atomic
 from magn_cli.model import PRESETS, MagnConfig
-from magn_cli.tasks import PairOptions, Task, get_task
+from magn_cli.tasks import TASKS, PairOptions, Task, declared, get_task
 from magn_cli.training.options import TrainingOptions
 
 Values = dict[str, Any]
 """As in TOML: keys, and tables of keys."""
 
 FOLDERS = ("data", "validate", "exclude")
+
+MAX_PART_PIXELS = 1 << 26
+"""In the crops that are worked through at once, 67 megapixels: pictures alone of 1.6 GB."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +57,22 @@ class TrainingRecipe:
     def config(self) -> MagnConfig:
         """Return the network's description.
 
-        Unless told otherwise it has a level channel where the task has a level, and normalised scores: one set
-        of weights for all levels, and steady training. Raises :class:`UsageError` for settings that do not fit.
+        By default it has a level channel where the task has a level, and normalised scores: one set of weights
+        for all levels, and stable training. Raises :class:`UsageError` for settings that do not fit.
         """
         ours = {"level_channel": True, "normalized_scores": True, **self.network}
         ours["level_channel"] = ours["level_channel"] and get_task(self.task).scale is not None
         try:
             return MagnConfig.from_dict({**PRESETS[self.preset].to_dict(), **ours})
         except ValueError as error:
-            raise UsageError(f"the [network] settings do not fit: {error}.") from error
+            raise UsageError(f"invalid [network] settings: {error}.") from error
 
     def to_values(self, folders: bool = True) -> Values:
         """Return what :func:`resolve` takes, every setting spelled out; without ``folders`` only their names."""
         values = dataclasses.asdict(self)
         # A field of this dataclass may be a plain mapping, which asdict leaves as it is.
         values["network"] = dict(self.network)
+        values["pairs"] = self.pairs.to_values()
         if not folders:
             for name in FOLDERS:
                 values[name] = [Path(folder).resolve().name for folder in values[name]]
@@ -84,7 +88,7 @@ def read(path: Path) -> Values:
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}); give --config a TOML file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no valid TOML ({error}); see recipes/example.toml.") from error
+        raise UsageError(f"{path} is not valid TOML ({error}); see recipes/example.toml.") from error
 
 
 def write(path: Path, recipe: TrainingRecipe) -> None:
@@ -110,37 +114,49 @@ def check(values: Values, where: str) -> Values:
 
     ``where``: the file they come from, for the message.
     """
-    kinds = {"network": MagnConfig, "pairs": PairOptions, "training": TrainingOptions}
-    _check_table({key: v for key, v in values.items() if key not in kinds}, TrainingRecipe(), where, "")
-    for name, kind in kinds.items():
+    tables = {
+        "network": _fields(MagnConfig()),
+        "pairs": {**{name: option.default for name, (option, _) in declared("pairs").items()}, **_PAIRS},
+        "training": _fields(TrainingOptions()),
+    }
+    top = {key: v for key, v in values.items() if key not in tables}
+    _check_table(top, {**_fields(TrainingRecipe()), **tables}, where, "")
+    for name, known in tables.items():
         table = values.get(name, {})
         if not isinstance(table, dict):
-            raise UsageError(f"{where}: {name} must be a table, [{name}].")
-        _check_table(table, kind(), where, f"{name}.")
+            raise UsageError(f"{where}: {name} must be a table [{name}].")
+        _check_table(table, known, where, f"{name}.")
     return values
 
 
 def resolve(values: Values) -> TrainingRecipe:
     """Make a recipe of checked settings.
 
-    Raises :class:`UsageError` where one makes no sense, or where task, preset or data are missing or unknown.
+    Raises :class:`UsageError` where one is out of range, or where task, preset or data are missing or unknown.
     """
     if not values.get("task"):
-        raise UsageError("no task is given; use --task denoise, jpeg or demosaic.")
-    task = get_task(values["task"])
-    values = merge({"pairs": {"gray": task.gray_share}}, values)
+        raise UsageError(f"no task is given: use --task with {', '.join(TASKS)}.")
+    task, values = get_task(values["task"]), own(values)
     top = {key: _tuples(v) for key, v in values.items() if key not in ("network", "pairs", "training")}
-    pairs = PairOptions(**{key: _tuples(v) for key, v in values["pairs"].items()})
+    pairs = task.pairs(**{key: _tuples(v) for key, v in values.get("pairs", {}).items()})
     training = TrainingOptions(**{key: _tuples(v) for key, v in values.get("training", {}).items()})
     recipe = TrainingRecipe(**top, network=dict(values.get("network", {})), pairs=pairs, training=training)
     if recipe.preset not in PRESETS:
-        raise UsageError(f"there is no preset {recipe.preset!r}; use one of {', '.join(PRESETS)}.")
+        raise UsageError(f"unknown preset {recipe.preset!r}: choose {', '.join(PRESETS)}.")
     if not recipe.data:
-        raise UsageError("no photographs are given; use --data with a folder.")
+        raise UsageError("no photographs are given: use --data with a folder.")
     _try_pairs(task, pairs)
+    _check_memory(recipe)
     if recipe.config().window % task.alignment:
         raise UsageError(f"the [network] setting window must be a multiple of {task.alignment} for {task.name}.")
     return recipe
+
+
+def own(values: Values) -> Values:
+    """Return settings without those of ``[pairs]`` that are another task's: one file may serve several tasks."""
+    known = {option.name for option in get_task(values["task"]).pair_options} | _PAIRS.keys()
+    pairs = {name: value for name, value in values.get("pairs", {}).items() if name in known}
+    return {**values, "pairs": pairs}
 
 
 FREE_ON_RESUME = {
@@ -165,13 +181,19 @@ def differences(before: Values, now: Values) -> list[tuple[str, Any, Any]]:
     return found
 
 
-def _check_table(table: Values, defaults: Any, where: str, prefix: str) -> None:
-    known = {f.name: getattr(defaults, f.name) for f in dataclasses.fields(defaults)}
+_PAIRS = PairOptions().to_values()
+
+
+def _fields(defaults: Any) -> Values:
+    return {field.name: getattr(defaults, field.name) for field in dataclasses.fields(defaults)}
+
+
+def _check_table(table: Values, known: Values, where: str, prefix: str) -> None:
     for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
-            meant = f"perhaps {near[0]} is meant." if near else "see recipes/example.toml for all of them."
-            raise UsageError(f"{where}: there is no setting {prefix + key!r}; {meant}")
+            meant = f"the closest one is {near[0]}." if near else "see recipes/example.toml for all settings."
+            raise UsageError(f"{where}: unknown setting {prefix + key!r}: {meant}")
         if (expected := _expected(key, value, known[key])) is not None:
             raise UsageError(f"{where}: {prefix}{key} must be {expected}, not {value!r}.")
 
@@ -187,19 +209,25 @@ def _expected(name: str, value: Any, default: Any) -> str | None:
     if isinstance(default, tuple):
         kind = (int, float) if name in ("levels", "milestones") else (str,)
         fits = isinstance(value, list | tuple) and all(type(item) in kind for item in value)
-        return None if fits else f"a list of {'texts' if kind == (str,) else 'numbers'}"
-    return None if isinstance(value, str) else "a text"
+        return None if fits else f"a list of {'strings' if kind == (str,) else 'numbers'}"
+    return None if isinstance(value, str) else "a string"
+
+
+def _check_memory(recipe: TrainingRecipe) -> None:
+    """Refuse a step whose crops alone would fill the memory."""
+    batch, side = recipe.training.batch // recipe.training.accumulate, recipe.config().window
+    if batch * side**2 > MAX_PART_PIXELS:
+        raise UsageError(
+            f"batch {recipe.training.batch} with crops of {side} pixels a side is too large: at most "
+            f"{MAX_PART_PIXELS // side**2} such crops fit, so give a smaller batch or a larger accumulate."
+        )
 
 
 def _try_pairs(task: Task, pairs: PairOptions) -> None:
-    """Meet what the pair settings would raise before the first step, not in the middle of it."""
+    """Meet what the levels would raise before the first step, not in the middle of it."""
     import numpy as np
 
-    from magn_cli.tasks.jpeg import check_subsampling
-
     task.training_level(np.random.default_rng(0), pairs)
-    for subsampling in pairs.subsampling:
-        check_subsampling(subsampling)
 
 
 def _tuples(value: Any) -> Any:

@@ -27,9 +27,9 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 def load_state(path: Path) -> dict[str, Any]:
     """Read what :func:`save_state` wrote. Raises :class:`TrainingError` where it is missing or damaged."""
     if not path.is_file():
-        raise TrainingError(f"there is no training state {path}; start without --resume.")
+        raise TrainingError(f"no training state {path}: start without --resume.")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise TrainingError(f"the training state {path} is damaged; start again without --resume.") from error
+        raise TrainingError(f"the training state {path} is damaged: start again without --resume.") from error
     return state

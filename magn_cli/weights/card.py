@@ -6,14 +6,9 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from magn_cli.tasks import LevelScale
+from magn_cli.tasks import get_task
 from magn_cli.weights.metadata import Checkpoint
 
-WORDS = {
-    "denoise": "removes noise from photographs",
-    "jpeg": "removes JPEG artifacts from photographs",
-    "demosaic": "turns Bayer mosaics into colour photographs",
-}
 IDENTIFIERS = {"CC BY-SA 4.0": "cc-by-sa-4.0"}
 """The Hub's names of licences."""
 
@@ -27,8 +22,10 @@ def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: st
         figures: measured PSNR in dB by test set and level, such as ``{"Set12 sigma 25": 30.11}``.
         data: what it was trained on, a paragraph.
         limits: what it does badly, Markdown.
+
+    Raises :class:`UsageError` where its task is not known here.
     """
-    name = f"{about.preset}-{about.task}"
+    name, task = f"{about.preset}-{about.task}", get_task(about.task)
     header = ModelCardData(
         license=IDENTIFIERS.get(about.licence, "other"),
         license_name=None if about.licence in IDENTIFIERS else about.licence or "not stated",
@@ -44,7 +41,7 @@ def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: st
     options = recipe.get("training") or about.training.get("options", {})
     rows = {
         "network": _network(about),
-        "level": _level(about.scale),
+        **task.card_rows(about.scale, recipe.get("pairs", {})),
         "trained": trained(about.training),
         "optimizer": f"{options.get('optimizer', 'adamw')}, learning rate {options.get('learning_rate', 0):g}, "
         f"{options.get('batch', 0)} crops of {about.config.window}x{about.config.window} per step, "
@@ -62,7 +59,7 @@ def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: st
 # {name}
 
 MAGN, a multi-level attention-guided graph network, in the preset `{about.preset}`.
-It {WORDS.get(about.task, about.task)}.
+It {task.summary}.
 
 ```sh
 magn restore photo.png --task {about.task} --weights {file}
@@ -133,7 +130,3 @@ def _network(about: Checkpoint) -> str:
         f"{config.heads} heads, patches of {config.patch_size}x{config.patch_size} nodes), graphs on windows of "
         f"{config.window}x{config.window} pixels"
     )
-
-
-def _level(scale: LevelScale | None) -> str:
-    return "none" if scale is None else f"{scale.name} {scale.low:g}-{scale.high:g}, given or unknown"

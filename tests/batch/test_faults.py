@@ -174,7 +174,7 @@ def test_a_name_that_is_no_text(tmp_path):
     assert result.exit_code == 0, result.output
     assert (tmp_path / "out" / os.fsdecode(b"caf\xe9.png")).exists()
     result = magn("restore", photos, "--task", "jpeg", "--level", 40, "--out", tmp_path / "out", "--dry-run")
-    assert result.exit_code == 0 and "made before" in result.output
+    assert result.exit_code == 0 and "already done" in result.output
 
 
 def test_the_longest_names(tmp_path):
@@ -234,7 +234,7 @@ class TestDisks:
             subprocess.run(["mount", "-o", "remount,size=10m", disk], check=True)
             result = magn("restore", photos, "--task", "jpeg", "--level", 40, "--out", disk / "out")
             assert result.exit_code == 0, result.output
-            assert f"{len(made)} made before" in result.stderr
+            assert f"{len(made)} already done" in result.stderr
 
     def test_a_disk_that_is_read_only(self, photos, tmp_path):
         disk = tmp_path / "disk"
@@ -273,7 +273,10 @@ class TestNetwork:
         ("error", "words"),
         [
             (MemoryError(), "needs more memory"),
-            (ZeroDivisionError("odd"), "does not know: odd; set MAGN_DEBUG=1"),
+            (
+                ZeroDivisionError("odd"),
+                "unexpected error (ZeroDivisionError: odd); please report it with the traceback that MAGN_DEBUG=1",
+            ),
             (ImageError("the restored picture is not finite."), "20.png: the restored picture is not finite."),
         ],
     )

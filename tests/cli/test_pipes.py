@@ -94,7 +94,7 @@ def test_a_dry_run_says_all_and_does_nothing(mixed):
     result = magn(*line(mixed, "--dry-run"))
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert "made before" in lines[0] and "b.png ->" in lines[1] and "megapixels" in lines[1]
+    assert "already done" in lines[0] and "b.png ->" in lines[1] and " MP)" in lines[1]
     assert "2 to restore" in result.stderr and "nothing was written" in result.stderr
     assert (sorted(mixed.rglob("*")), {p: p.stat().st_mtime_ns for p in mixed.rglob("*")}) == before
     picture(mixed / "out/c.png")
@@ -105,7 +105,7 @@ def test_a_dry_run_says_all_and_does_nothing(mixed):
 def test_what_decides_a_result_decides_whether_it_is_kept(mixed):
     """The quality of JPEG files is nothing to PNG files; metadata that is left out is something to both."""
     result = magn(*line(mixed, "--dry-run", "--quality", 80))
-    assert result.exit_code == 0 and "1 made before" in result.stderr, result.output
+    assert result.exit_code == 0 and "1 already done" in result.stderr, result.output
     for words in (("--strip-metadata",), ("--strength", 0.5), ("--ensemble",), ("--precision", "fp32")):
         result = magn(*line(mixed, "--dry-run", *words))
         assert result.exit_code == 2 and "made with other settings" in result.stderr, words

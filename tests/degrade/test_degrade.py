@@ -96,6 +96,18 @@ class TestSets:
         photo = images.read(tmp_path / "out" / "jpeg-30" / "a.jpg")
         assert photo.quantization.subsampling == subsampling
 
+    @pytest.mark.parametrize("kind", ["white", "camera", "grain"])
+    def test_kinds_of_noise(self, clean, tmp_path, kind):
+        done(clean, "denoise", tmp_path / "out", "--level", 10, "--noise", kind)
+        assert manifest(tmp_path / "out")["options"]["noise"] == kind
+        noisy = images.read(tmp_path / "out" / "denoise-10" / "a.tif").pixels
+        noise = 255 * (noisy - images.to_float(scene()))
+        assert abs(np.sqrt(np.square(noise).mean()) - 10) < 1.5
+        before = contents(tmp_path / "out")
+        done(clean, "denoise", tmp_path / "again", "--level", 10, "--noise", kind)
+        assert contents(tmp_path / "again") == before
+        refused(magn(clean, "denoise", tmp_path / "out", "--level", 10, "--noise", "pink"), 2, "pink", "camera")
+
     def test_noise_is_float_and_not_clipped(self, clean, tmp_path):
         done(clean, "denoise", tmp_path / "out", "--level", "50,12.5")
         assert {p.name for p in (tmp_path / "out").iterdir()} == {"denoise-50", "denoise-12.5", "manifest.json"}

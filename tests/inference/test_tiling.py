@@ -88,7 +88,7 @@ def test_tile_and_batch_of_windows_never_show(config, size, task):
     task = get_task(task)
     level = None if task.scale is None else 30.0
     seen = task.network_input(task.degrade(clean, level, np.random.default_rng(1)))
-    model, bayer = lively(config), task.alignment == 2
+    model, bayer = lively(config), task.keeps_bayer_phase
     whole = TiledNetwork(model, tile=4096).restore(seen, 0.5, bayer)
     assert whole.shape == seen.shape
     assert np.abs(whole - seen).max() > 0.01

@@ -146,7 +146,7 @@ def test_config_travels_as_plain_values():
         assert MagnConfig.from_dict(config.to_dict()) == config
     with pytest.raises(ValueError, match="unknown network setting"):
         MagnConfig.from_dict({"depth": 3})
-    with pytest.raises(ValueError, match="must be a int"):
+    with pytest.raises(ValueError, match="must be a whole number"):
         MagnConfig.from_dict({"features": "64"})
     with pytest.raises(ValueError, match="multiple of heads"):
         MagnConfig(heads=5)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from magn_cli import images
 from magn_cli.errors import TrainingError
-from magn_cli.tasks import PairOptions, get_task
+from magn_cli.tasks import get_task
 from magn_cli.training import leakage, photos
 from magn_cli.training.patches import Order, Pairs
 from tests.support.paths import EXAMPLES
@@ -81,9 +81,9 @@ def test_nothing_of_the_cache_is_left_where_packing_fails(tmp_path, folder):
 
 
 def test_data_that_holds_nothing_usable(tmp_path):
-    with pytest.raises(TrainingError, match="there is no folder"):
+    with pytest.raises(TrainingError, match="folder not found"):
         photos.pack([tmp_path / "none"], tmp_path, 64, leakage.NONE)
-    with pytest.raises(TrainingError, match="there is no picture"):
+    with pytest.raises(TrainingError, match="no pictures in"):
         photos.pack([tmp_path], tmp_path / "cache", 64, leakage.NONE)
     saved(tmp_path / "tiny.png", np.zeros((5, 5, 3), np.uint8))
     with pytest.raises(TrainingError, match=r"can be used.*tiny\.png is smaller"):
@@ -162,7 +162,7 @@ def test_own_test_pictures_are_left_out_as_well(tmp_path, folder, otter):
 
 @pytest.mark.parametrize("task", ["jpeg", "denoise", "demosaic"])
 def test_pairs_belong_together(task, otter):
-    pairs = Pairs([otter], get_task(task), 48, PairOptions(), seed=5)
+    pairs = Pairs([otter], get_task(task), 48, get_task(task).pairs(gray=0.25, unknown=0.2), seed=5)
     told = []
     for degraded, clean, level in (pairs[i] for i in range(30)):
         assert degraded.shape == clean.shape == (3, 48, 48) and degraded.dtype == torch.float32
@@ -178,20 +178,21 @@ def test_pairs_belong_together(task, otter):
 
 
 def test_gray_pairs_are_gray_in_every_channel(otter):
-    pairs = Pairs([otter], get_task("denoise"), 48, PairOptions(gray=1.0), seed=5)
+    pairs = Pairs([otter], get_task("denoise"), 48, get_task("denoise").pairs(gray=1.0), seed=5)
     for degraded, clean, _ in (pairs[i] for i in range(3)):
         assert torch.equal(degraded[0], degraded[1]) and torch.equal(clean[0], clean[2])
 
 
 def test_levels_stay_in_the_range_asked_for(otter):
-    pairs = Pairs([otter], get_task("denoise"), 48, PairOptions(unknown=0, levels=(20, 30)), seed=5)
+    options = get_task("denoise").pairs(unknown=0, camera=0.0, levels=(20, 30))
+    pairs = Pairs([otter], get_task("denoise"), 48, options, seed=5)
     told = [pairs[i][2] * 75 for i in range(40)]
     assert 20 <= min(told) < 22 and 28 < max(told) <= 30
 
 
 def test_double_compression_is_worse_than_the_second_alone(otter):
     def error(twice):
-        options = PairOptions(twice=twice, levels=(80, 80), subsampling=("4:4:4",), gray=0)
+        options = get_task("jpeg").pairs(twice=twice, levels=(80, 80), subsampling=("4:4:4",), gray=0)
         pairs = Pairs([otter], get_task("jpeg"), 64, options, seed=2)
         return np.mean([float((pairs[i][0] - pairs[i][1]).square().mean()) for i in range(24)])
 

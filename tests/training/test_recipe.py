@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from magn_cli.errors import UsageError
 from magn_cli.model import PRESETS, Magn, MagnConfig
-from magn_cli.tasks import TASKS, PairOptions
+from magn_cli.tasks import TASKS, get_task
 from magn_cli.training import recipe
 from magn_cli.training.options import TrainingOptions
 from magn_cli.training.schedule import learning_rate
@@ -88,6 +88,19 @@ def test_later_files_and_options_win_key_by_key():
     assert first["training"]["batch"] == 4
 
 
+def test_pair_settings_of_other_tasks_are_left_aside():
+    """A file may serve several tasks; those of 0.1.0 hold the settings of all."""
+    values = {"gray": 0.1, "camera": 0.2, "twice": 0.3, "subsampling": ["4:4:4"]}
+    own = {
+        task: resolved(task=task, pairs=values).to_values()["pairs"] for task in ("jpeg", "denoise", "demosaic")
+    }
+    common = {"gray": 0.1, "unknown": 0.0, "levels": []}
+    assert own["jpeg"] == {**common, "twice": 0.3, "subsampling": ["4:4:4"]}
+    assert own["denoise"] == {**common, "camera": 0.2} and own["demosaic"] == common
+    with pytest.raises(UsageError, match="camera must be a number"):
+        recipe.check({"pairs": {"camera": "often"}}, "run.toml")
+
+
 def test_a_recipe_comes_back_from_its_file(tmp_path):
     made = recipe.resolve(
         {**MINIMUM, "network": {"graphs": ["patch"]}, "pairs": {"levels": [10, 40]}, "training": {"clip": 1}}
@@ -105,8 +118,8 @@ def test_no_folder_of_this_machine_goes_into_checkpoints(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[training]\nlearning_rat = 1", ["training.learning_rat", "perhaps learning_rate"]),
-        ("[trainig]\nbatch = 1", ["trainig", "perhaps training"]),
+        ("[training]\nlearning_rat = 1", ["training.learning_rat", "closest one is learning_rate"]),
+        ("[trainig]\nbatch = 1", ["trainig", "closest one is training"]),
         ("zzz = 1", ["zzz", "example.toml"]),
         ("[training]\nbatch = 'many'", ["training.batch", "whole number", "'many'"]),
         ("[training]\nbatch = 2.5", ["training.batch", "whole number"]),
@@ -119,12 +132,12 @@ def test_no_folder_of_this_machine_goes_into_checkpoints(tmp_path):
         ("[pairs]\nlevels = [5, 500]", ["quality 500"]),
         ("[pairs]\nlevels = [5]", ["levels"]),
         ("[pairs]\nlevels = ['a', 'b']", ["pairs.levels", "list of numbers"]),
-        ("data = [1]", ["data", "list of texts"]),
+        ("data = [1]", ["data", "list of strings"]),
         ("[training]\nmax_minutes = inf", ["max_minutes inf"]),
         ("[network]\nwindow = 100", ["window", "multiple of 8"]),
         ("[pairs]\nsubsampling = ['4:1:0']", ["4:1:0", "4:2:0"]),
         ("[network]\nheads = 3", ["heads"]),
-        ("[network]\nhead = 4", ["network.head", "perhaps heads"]),
+        ("[network]\nhead = 4", ["network.head", "closest one is heads"]),
         ("network = 3", ["[network]"]),
         ("data = 'photos'", ["data must be a list"]),
         ("preset = 'big'", ["big", "magn-s"]),
@@ -178,5 +191,5 @@ def test_the_beginning_does_not_depend_on_the_length_until_the_fall():
 def test_pair_settings_that_make_no_sense():
     for values in ({"gray": 2}, {"unknown": -1}, {"levels": (30, 20)}, {"subsampling": ()}):
         with pytest.raises(UsageError):
-            PairOptions(**values)
+            get_task("jpeg").pairs(**values)
     assert PRESETS["magn"] == MagnConfig()

@@ -125,7 +125,7 @@ def test_a_run_that_was_killed_loses_no_more_than_the_last_interval(tmp_path, ot
 def test_some_settings_may_change_on_resume_and_others_may_not(tmp_path, otter):
     run(made(tmp_path / "run"), otter, stop_at=3)
     again = made(tmp_path / "run", learning_rate=5e-4, max_steps=7)
-    assert again.resume() == ["learning_rate is 0.0005 now, it was 0.001", "max_steps is 7 now, it was 6"]
+    assert again.resume() == ["learning_rate is now 0.0005, was 0.001", "max_steps is now 7, was 6"]
     assert again.state.length == 7 and again.state.step == 3
     for name, value in (("batch", 2), ("seed", 5), ("loss", "mse")):
         with pytest.raises(TrainingError, match=f"made with training.{name}"):
@@ -322,6 +322,19 @@ def test_starting_from_another_checkpoint_takes_what_fits_and_says_so(tmp_path, 
     assert all(torch.equal(own[n], p) for n, p in other.model.named_parameters() if n in fits.left)
 
 
+def test_a_state_with_the_pair_settings_of_all_tasks_is_resumed(tmp_path, otter):
+    """As training wrote them when every task had all of them."""
+    first = made(tmp_path / "run")
+    state = run(first, otter)
+    state["recipe"]["pairs"]["camera"] = 0.5
+    torch.save(state, first.state_path)
+    assert made(tmp_path / "run").resume() == []
+    state["recipe"]["pairs"]["twice"] = 0.5
+    torch.save(state, first.state_path)
+    with pytest.raises(TrainingError, match="twice"):
+        made(tmp_path / "run").resume()
+
+
 def test_a_checkpoint_where_nothing_fits(tmp_path, otter):
     first = made(tmp_path / "first")
     run(first, otter)
@@ -372,9 +385,9 @@ def test_from_photos_to_a_restored_photo(tmp_path, photos, otter_jpeg, config):
 
     assert str(tmp_path).encode() not in (out / "state.pt").read_bytes()
 
-    refused(magn(*words), 2, "holds a run already", "--resume")
+    refused(magn(*words), 2, "already holds a run", "--resume")
     done = magn("train", "--out", out, "--resume", "--max-steps", 62)
-    assert done.exit_code == 0 and "max_steps is 62 now, it was 60" in done.stderr
+    assert done.exit_code == 0 and "max_steps is now 62, was 60" in done.stderr
     assert load_state(out / "state.pt")["stand"]["step"] == 62
     with safe_open(out / "magn-s-jpeg.safetensors", "pt") as file:
         told = json.loads(file.metadata()["training"])
@@ -470,7 +483,12 @@ def test_a_signal_to_all_processes_keeps_the_state(tmp_path, photos, name, confi
             os.killpg(process.pid, name)
             break
     rest = process.communicate(timeout=60)[1]
-    assert process.returncode == 130 and "--resume goes on" in rest and "Traceback" not in rest
+    assert (
+        process.returncode == 130
+        and "to continue, run: magn train" in rest
+        and "--resume" in rest
+        and "Traceback" not in rest
+    )
     assert load_state(out / "state.pt")["stand"]["step"] >= 50
 
 

@@ -13,9 +13,8 @@ from magn_cli.errors import UsageError
 from magn_cli.report import plotting
 
 if TYPE_CHECKING:
-    from magn_cli.evaluation.plan import EvaluationJob, Method
+    from magn_cli.evaluation import Evaluation, MeasuredPicture
     from magn_cli.evaluation.report import MethodResult
-    from magn_cli.images import Array
 
 
 def command() -> str:
@@ -27,31 +26,31 @@ class EvaluationPage:
     """The page of ``magn eval``: use as a context around the measuring."""
 
     def __init__(self, path: Path, limit: float, link_images: bool, overwrite: bool) -> None:
-        """Take what was asked for. Raises :class:`UsageError` where it makes no sense or something is there."""
+        """Take what was asked for. Raises :class:`UsageError` where the page or its folder cannot be written."""
         self._path, self._limit, self._link = path, limit, link_images
         if not link_images:
             return
         if path == console.STANDARD_OUTPUT:
-            raise UsageError("--link-images needs a page with a name; give --html a file.")
+            raise UsageError("--link-images needs a page in a file: give --html a file name.")
         from magn_cli.report.embedding import files_folder
 
         folder = files_folder(path)
         if folder.exists() and (not overwrite or not folder.is_dir()):
-            raise UsageError(f"{folder} exists; give another name, or --overwrite to put pictures there.")
+            raise UsageError(f"{folder} already exists: give --html another name, or use --overwrite.")
 
-    def prepare(self, jobs: list[EvaluationJob], methods: dict[str, list[Method]]) -> None:
-        """Make ready for what will be measured. Raises :class:`UsageError` where plots cannot be drawn."""
+    def prepare(self, evaluation: Evaluation) -> None:
+        """Get ready for what will be measured. Raises :class:`UsageError` where plots cannot be drawn."""
         levels: dict[str, set[float | None]] = {}
-        for job in jobs:
+        for job in evaluation.jobs:
             levels.setdefault(job.dataset, set()).add(job.level)
         if any(len(found) > 1 for found in levels.values()) and not plotting.is_available():
             raise UsageError(
-                "a page about several levels has plots, which need matplotlib; run pip install 'magn-cli[report]'."
+                "a page for several levels has plots, which need matplotlib: run pip install 'magn-cli[report]'."
             )
         from magn_cli.report.evaluation import Report
         from magn_cli.report.gallery import Gallery
 
-        networks = [m.name for chosen in methods.values() for m in chosen if m.network is not None]
+        networks = [m.name for chosen in evaluation.methods.values() for m in chosen if m.network is not None]
         self._gallery = Gallery(self._path if self._link else None)
         self._report = Report(self._gallery, networks[0] if networks else None)
 
@@ -63,9 +62,10 @@ class EvaluationPage:
     ) -> None:
         self._gallery.close()
 
-    def add(self, results: list[MethodResult], shown: dict[str, Array], clean: Array) -> None:
-        """Take one picture as every method left it, see :meth:`Report.add`."""
-        self._report.add(results, shown, clean)
+    def add(self, picture: MeasuredPicture) -> None:
+        """Take one picture as every method left it."""
+        if picture.reference is not None and picture.pixels:
+            self._report.add(picture.results, picture.pixels, picture.reference)
 
     def write(self, results: list[MethodResult], settings: dict[str, str]) -> None:
         """Write the page. Raises :class:`ImageError`."""

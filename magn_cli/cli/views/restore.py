@@ -33,7 +33,7 @@ class RestoreView:
 
         Args:
             plan: of the run.
-            quiet: only errors.
+            quiet: errors only.
             as_json: write lines for programs.
             compared: is given each picture that is done.
         """
@@ -96,7 +96,7 @@ class RestoreView:
         code = 1 if self.failures or self.lacks_comparison else 0
         if self.compared is not None and self.kept and not self.quiet:
             console.say(
-                f"{self.kept} made before are not in the comparison; --overwrite makes and compares them again."
+                f"{self.kept} restored earlier are not in the comparison: use --overwrite to include them."
             )
         self._sum_up(untried, code)
         if self.plan.total == 1 and self.done + len(self.failures) == 1:
@@ -110,7 +110,7 @@ class RestoreView:
         if not self.quiet:
             from magn_cli.batch import in_words
 
-            before = f", {self.kept} made before with the same settings" if self.kept else ""
+            before = f", {self.kept} already done with the same settings" if self.kept else ""
             console.say(f"{self.done} restored{before}, in {in_words(time.monotonic() - self.began)}.")
         return code
 
@@ -118,14 +118,14 @@ class RestoreView:
         """Say how far the run came; return the exit code."""
         self._sum_up(self.plan.total - self.done - self.kept - len(self.failures), 130)
         if self.plan.total == 1:
-            console.complain("interrupted; nothing half done was kept.")
+            console.complain("interrupted; no partial output was kept.")
         else:
             console.complain(
-                f"interrupted after {self._nth()} of {self.plan.total} pictures, each of them whole; "
+                f"interrupted after {self._nth()} of {self.plan.total} pictures, all of them complete; "
                 + (
-                    "the same command begins again."
+                    "run the same command to start over."
                     if self.plan.overwrite
-                    else "the same command goes on with the rest."
+                    else "run the same command again to resume."
                 )
             )
         return 130
@@ -138,8 +138,8 @@ class RestoreView:
             self(Failed(source, error))
         rows: list[tuple[str, Job, dict[str, Any], str]] = []
         for job, size in self.sizes.items():
-            rows.append(("planned", job, {"megapixels": round(size, 3)}, f"{size:.1f} megapixels"))
-        rows += [("kept", job, {}, "made before with the same settings") for job in self.plan.kept]
+            rows.append(("planned", job, {"megapixels": round(size, 3)}, f"{size:.1f} MP"))
+        rows += [("kept", job, {}, "already done with the same settings") for job in self.plan.kept]
         rows += [("refused", r.job, {"reason": r.reason}, f"refused: it {r.reason}") for r in self.plan.refusals]
         for name, job, fields, says in sorted(rows, key=lambda row: row[1].source):
             self.emit(name, source=job.source, result=job.target, **fields)
@@ -148,8 +148,8 @@ class RestoreView:
                 console.results.print(console.visible(line), markup=False)
         if not self.quiet:
             console.say(
-                f"{len(self.plan.jobs)} to restore ({sum(self.plan.megapixels):.1f} megapixels), "
-                f"{len(self.plan.kept)} made before, {len(self.plan.refusals)} refused; nothing was written."
+                f"{len(self.plan.jobs)} to restore ({sum(self.plan.megapixels):.1f} MP), "
+                f"{len(self.plan.kept)} already done, {len(self.plan.refusals)} refused; nothing was written."
             )
         self.plan.check()
         return 1 if self.failures else 0
@@ -245,8 +245,5 @@ def sentence(done: Done) -> str:
     if restored.task is None:
         return f"{restored.describe_level()}, in {done.job.target}"
     level = "" if restored.scale is None else f" {restored.describe_level()}"
-    speed = f"{done.megapixels / done.seconds:.2f} a second" if done.seconds else "at once"
-    return (
-        f"{restored.task}{level}, {done.megapixels:.1f} megapixels in {done.seconds:.1f} s ({speed}), "
-        f"in {done.job.target}"
-    )
+    speed = f" ({done.megapixels / done.seconds:.2f} MP/s)" if done.seconds else ""
+    return f"{restored.task}{level}, {done.megapixels:.1f} MP in {done.seconds:.1f} s{speed}, in {done.job.target}"
