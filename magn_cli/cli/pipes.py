@@ -52,7 +52,7 @@ def as_files(sources: list[Path], out: Path | None, suffix: str | None) -> Itera
             source = folder / "standard input"
             _save_input(source)
         elif not source.is_file():
-            raise UsageError(f"{source} is not a file: only a single picture can go through a pipe.")
+            raise UsageError(f"{source} is not a picture file: only a single picture can go through a pipe.")
         if writes_output:
             target = folder / f"standard output.{suffix or 'png'}"
         yield Files([source], target, f"{folder}{os.sep}", writes_output)

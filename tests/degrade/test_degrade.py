@@ -216,7 +216,7 @@ class TestRunAgain:
         done(clean, "jpeg", out, "--level", 10)
         (out / "jpeg-10" / "sub" / "a.jpg").unlink()
         Image.fromarray(scene()[::-1]).save(clean / "a.png")
-        assert "2 made, 1 there" in done(clean, "jpeg", out, "--level", 10).stderr
+        assert "2 made, 1 already there" in done(clean, "jpeg", out, "--level", 10).stderr
         done(clean, "jpeg", tmp_path / "fresh", "--level", 10)
         assert contents(out) == contents(tmp_path / "fresh")
 
@@ -227,7 +227,7 @@ class TestRunAgain:
         before = contents(out)
         (out / "manifest.json").unlink()
         (out / "denoise-10" / "a.tif").unlink()
-        assert "1 made, 2 there already" in done(clean, "denoise", out, "--level", 10).stderr
+        assert "1 made, 2 already there" in done(clean, "denoise", out, "--level", 10).stderr
         assert contents(out) == before
 
     def test_an_interrupted_run_lists_what_it_made(self, clean, tmp_path, monkeypatch):
