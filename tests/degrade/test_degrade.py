@@ -200,7 +200,7 @@ class TestRunAgain:
         done(clean, "jpeg", out, "--level", "10,20")
         before, times = contents(out), {p: p.stat().st_mtime_ns for p in out.rglob("*.jpg")}
         result = done(clean, "jpeg", out, "--level", "20,10")
-        assert "6 there already" in result.stderr
+        assert "6 already there" in result.stderr
         assert contents(out) == before
         assert {p: p.stat().st_mtime_ns for p in out.rglob("*.jpg")} == times
 
