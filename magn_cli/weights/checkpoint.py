@@ -81,7 +81,7 @@ def load_checkpoint(path: Path) -> tuple[Magn, Checkpoint]:
         with torch.device("meta"):
             described = Magn(about.config)
     except RuntimeError as error:
-        raise WeightsError(f"{path} describes a network that cannot be ({error}); get the file again.") from error
+        raise WeightsError(f"{path} describes an invalid network ({error}); get the file again.") from error
     # Compared before it is made: metadata may describe one that no memory holds.
     _check(path, described, tensors)
     model = Magn(about.config)
@@ -102,13 +102,20 @@ def _about(path: Path, metadata: dict[str, str]) -> Checkpoint:
         return Checkpoint(
             task=metadata["task"],
             preset=metadata["preset"],
-            config=MagnConfig.from_dict(json.loads(metadata["config"])),
+            config=_config(path, json.loads(metadata["config"])),
             scale=LevelScale.from_dict(scale) if scale else None,
             training=training,
             licence=metadata["licence"],
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"the metadata of {path} cannot be read ({error}); get the file again.") from error
+
+
+def _config(path: Path, values: dict[str, Any]) -> MagnConfig:
+    try:
+        return MagnConfig.from_dict(values)
+    except ValueError as error:
+        raise WeightsError(f"{path} describes an invalid network ({error}); get the file again.") from error
 
 
 def _check(path: Path, model: Magn, tensors: dict[str, Tensor]) -> None:
