@@ -248,7 +248,7 @@ def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:
     if given.count(Path("-")) > 1:
         raise UsageError("only one report can go to standard output: give the others a file name.")
     if len(set(given)) < len(given):
-        raise UsageError("two reports cannot go to the same file: give each its own name.")
+        raise UsageError("two reports cannot go to one file: give each its own name.")
     for path in given:
         console.check_report(path, overwrite)
 

@@ -53,7 +53,7 @@ def ends(sources: list[Path], out: Path | None, suffix: str | None) -> Ends:
         held[_INPUT] = _read_input()
         source = _INPUT
     elif not source.is_file():
-        raise UsageError(f"{source} is not a file: only a single picture can go through a pipe.")
+        raise UsageError(f"{source} is not a picture file: only a single picture can go through a pipe.")
     return Ends([source], output or out, WithMemory(held), output)
 
 

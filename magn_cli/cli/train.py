@@ -167,7 +167,8 @@ def train(
       torchrun --nproc-per-node 4 -m magn_cli train --config run.toml -o run/
     """
     # Processes beside the first one stay silent.
-    quiet = quiet or os.environ.get("RANK", "0") != "0"
+    first = os.environ.get("RANK", "0") == "0"
+    quiet = quiet or not first
     console.show_log(verbose, quiet)
     logging.getLogger("magn_cli.training").setLevel(logging.ERROR if quiet else logging.INFO)
     training = {
@@ -192,7 +193,7 @@ def train(
         {}, *(recipes.check(recipes.read(file), str(file)) for file in config or []), _given(given)
     )
     keep_freed_memory(1 << 30)
-    with stopping.Asked() as asked, TrainingView(quiet, log_json) as view:
+    with stopping.Asked() as asked, TrainingView(quiet, log_json and first) as view:
         result = run(
             values,
             out=out,

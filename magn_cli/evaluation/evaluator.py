@@ -99,7 +99,7 @@ def evaluate(request: Request) -> Evaluation:
     """Measure restored pictures against clean ones.
 
     Everything is planned and checked, and the networks are loaded, before this returns; pictures are measured
-    while you iterate over the result. A picture that cannot be read or compared is told in its ``failures``, and
+    while you iterate over the result. A picture that cannot be read or compared says so in its ``failures``, and
     the next ones are measured.
 
     Args:

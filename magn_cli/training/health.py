@@ -1,4 +1,4 @@
-"""Whether a run still learns: a loss that runs away is told before it has spoilt the state."""
+"""Whether a run still learns: a loss that runs away is noticed before it has spoilt the state."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def pack(
 
 
 def named(folders: Sequence[str]) -> Iterator[tuple[str, images.Array]]:
-    """Yield name and pixels of all pictures of some folders; what cannot be read is told and left out."""
+    """Yield name and pixels of all pictures of some folders; what cannot be read is logged and skipped."""
     for folder in folders:
         for path in _pictures(Path(folder)):
             try:

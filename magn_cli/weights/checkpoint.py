@@ -64,7 +64,7 @@ def load_checkpoint(path: Path) -> tuple[Magn, Checkpoint]:
         with torch.device("meta"):
             model = Magn(about.config)
     except RuntimeError as error:
-        raise WeightsError(f"{path} describes a network that cannot be ({error}); get the file again.") from error
+        raise WeightsError(f"{path} describes an invalid network ({error}); get the file again.") from error
     # Compared before there is memory for it: metadata may describe one that no memory holds.
     _check(path, model, tensors)
     model.to_empty(device="cpu")

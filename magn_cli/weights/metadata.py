@@ -62,10 +62,17 @@ def parse(path: Path, metadata: dict[str, str]) -> Checkpoint:
         return Checkpoint(
             task=metadata["task"],
             preset=metadata["preset"],
-            config=MagnConfig.from_dict(json.loads(metadata["config"])),
+            config=_config(path, json.loads(metadata["config"])),
             scale=LevelScale.from_dict(scale) if scale else None,
             training=training,
             licence=metadata["licence"],
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"the metadata of {path} cannot be read ({error}); get the file again.") from error
+
+
+def _config(path: Path, values: dict[str, Any]) -> MagnConfig:
+    try:
+        return MagnConfig.from_dict(values)
+    except ValueError as error:
+        raise WeightsError(f"{path} describes an invalid network ({error}); get the file again.") from error

@@ -74,14 +74,16 @@ def test_the_panels_are_those_of_the_conventions():
 
 
 def test_shared_options_have_one_text():
+    shared = {
+        "weights", "ensemble", "overwrite", "device", "threads", "tile", "json", "log_json", "html_limit", "quiet",
+        "verbose",
+    }  # fmt: skip
     texts = {}
-    for words, parameters in commands().items():
+    for parameters in commands().values():
         for option in parameters:
-            # Where a default decides, restore and train say more of these.
-            if option.name not in ("task", "level", "out", "pattern", "preset", "precision", "seed", "workers"):
+            if option.name in shared:
                 texts.setdefault(option.name, set()).add(option.help)
-            assert words
-    assert {name: found for name, found in texts.items() if len(found) > 1 and name != "compile_"} == {}
+    assert texts.keys() == shared and all(len(found) == 1 for found in texts.values()), texts
 
 
 @pytest.mark.parametrize(

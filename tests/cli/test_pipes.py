@@ -25,7 +25,8 @@ def piped(data, *words):
 
 def test_from_pipe_to_pipe(otter_jpeg, tmp_path):
     code, out, err = piped(otter_jpeg.read_bytes(), "-")
-    assert code == 0 and err.startswith("standard input: ") and "quality 20" in err and os.sep not in err
+    assert code == 0 and err.startswith("standard input: ") and "quality 20" in err
+    assert os.sep not in err.replace("MP/s", "")
     assert magn("restore", otter_jpeg, "--task", "jpeg", "--threads", 1).exit_code == 0
     with Image.open(io.BytesIO(out)) as one, Image.open(tmp_path / "otter_restored.png") as other:
         assert one.format == "PNG" and one.info["icc_profile"] == other.info["icc_profile"]
@@ -50,9 +51,9 @@ def test_what_comes_is_no_picture(data, words):
 
 
 def test_a_pipe_stands_alone(otter_jpeg, tmp_path):
-    refused(magn("restore", "-", otter_jpeg, "--task", "jpeg"), 2, "no others")
-    refused(magn("restore", otter_jpeg, otter_jpeg, "--task", "jpeg", "--out", "-"), 2, "no others")
-    refused(magn("restore", tmp_path, "--task", "jpeg", "--out", "-"), 2, "no picture file")
+    refused(magn("restore", "-", otter_jpeg, "--task", "jpeg"), 2, "no other sources")
+    refused(magn("restore", otter_jpeg, otter_jpeg, "--task", "jpeg", "--out", "-"), 2, "no other sources")
+    refused(magn("restore", tmp_path, "--task", "jpeg", "--out", "-"), 2, "not a picture file")
     refused(magn("restore", otter_jpeg, "--task", "jpeg", "--out", "-", "--log-json"), 2, "--log-json")
 
 

@@ -212,7 +212,7 @@ class TestRunAgain:
         done(clean, "jpeg", out, "--level", "10,20")
         before, times = contents(out), {p: p.stat().st_mtime_ns for p in out.rglob("*.jpg")}
         result = done(clean, "jpeg", out, "--level", "20,10")
-        assert "6 there already" in result.stderr
+        assert "6 already there" in result.stderr
         assert contents(out) == before
         assert {p: p.stat().st_mtime_ns for p in out.rglob("*.jpg")} == times
 
@@ -228,7 +228,7 @@ class TestRunAgain:
         done(clean, "jpeg", out, "--level", 10)
         (out / "jpeg-10" / "sub" / "a.jpg").unlink()
         Image.fromarray(scene()[::-1]).save(clean / "a.png")
-        assert "2 made, 1 there" in done(clean, "jpeg", out, "--level", 10).stderr
+        assert "2 made, 1 already there" in done(clean, "jpeg", out, "--level", 10).stderr
         done(clean, "jpeg", tmp_path / "fresh", "--level", 10)
         assert contents(out) == contents(tmp_path / "fresh")
 
@@ -239,7 +239,7 @@ class TestRunAgain:
         before = contents(out)
         (out / "manifest.json").unlink()
         (out / "denoise-10" / "a.tif").unlink()
-        assert "1 made, 2 there already" in done(clean, "denoise", out, "--level", 10).stderr
+        assert "1 made, 2 already there" in done(clean, "denoise", out, "--level", 10).stderr
         assert contents(out) == before
 
     def test_an_interrupted_run_lists_what_it_made(self, clean, tmp_path, monkeypatch):

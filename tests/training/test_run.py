@@ -1,16 +1,20 @@
 """Training from Python: from settings and a folder of photographs to a checkpoint that can be resumed."""
 
 import doctest
+import json
 import logging
+import subprocess
 import sys
 
 import pytest
+import tomli_w
 from PIL import Image
 
 from magn_cli.errors import TrainingError, UsageError
 from magn_cli.training import run, train
 from magn_cli.training.record import read
 from magn_cli.weights.checkpoint import load_checkpoint
+from tests.support.commands import magn
 
 NETWORK = {
     "features": 16, "graph_features": 16, "blocks_before": 1, "blocks_after": 1, "graph_blocks": 1, "heads": 2,
@@ -62,6 +66,18 @@ def test_a_run_is_stopped_and_resumed(photos, tmp_path, caplog):
     assert last["step"] == 6 and "length" not in last
 
 
+def test_a_program_can_follow_a_run_line_by_line(photos, tmp_path):
+    config = tmp_path / "run.toml"
+    config.write_text(tomli_w.dumps({"network": NETWORK, "training": {"batch": 2, "max_steps": 2}}))
+    words = ("train", "-t", "jpeg", "--data", photos, "-o", tmp_path / "out", "--config", config, "--log-json")
+    done = magn(*words)
+    assert done.exit_code == 0, done.output
+    start, progress, summary = (json.loads(line) for line in done.stdout.splitlines())
+    assert (start["event"], progress["event"], summary["event"]) == ("start", "progress", "summary")
+    assert progress["step"] == progress["length"] == 2 and progress["psnr"] > 10 and progress["schema"] == 1
+    assert summary["step"] == 2 and not summary["stopped"] and summary["checkpoint"].endswith("jpeg.safetensors")
+
+
 def test_what_is_wrong_is_said_before_anything_is_written(photos, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(UsageError, match=r"unknown setting 'training\.stepz'"):
@@ -76,8 +92,6 @@ def test_what_is_wrong_is_said_before_anything_is_written(photos, tmp_path):
 
 
 def test_the_package_does_not_import_torch_by_itself():
-    import subprocess
-
     code = "import sys, magn_cli.training; from magn_cli.training import options; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
     assert run.train is train

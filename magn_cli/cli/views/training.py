@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -86,8 +87,10 @@ class TrainingView:
         console.say(f"{result.step} steps in {result.minutes:.1f} min, checkpoint in {result.checkpoint}")
 
     def _emit(self, event: str, **fields: Any) -> None:
-        if self._as_json and not (self._quiet and event == "progress"):
-            document = {"schema": SCHEMA, "event": event, "time": round(time.time(), 3), **fields}
+        if self._as_json:
+            # JSON knows no infinity, the PSNR of a perfect result.
+            plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in fields.items()}
+            document = {"schema": SCHEMA, "event": event, "time": round(time.time(), 3), **plain}
             console.results.print(json.dumps(document), markup=False)
 
     def _end_bar(self) -> None:
