@@ -14,7 +14,7 @@ from magn_cli import batch, images
 from magn_cli.batch import files, journal
 from magn_cli.batch.journal import Journal, JournalEntry, Origin
 from magn_cli.errors import ImageError
-from magn_cli.inference.picture import Restored
+from magn_cli.inference.restored_photo import RestoredPhoto
 from magn_cli.tasks import FoundLevel
 from tests.support.folders import JOURNAL, LOCK, Inverse, content, picture, restore, tree
 
@@ -206,7 +206,7 @@ class Nothing:
 
     def restore(self, photo, level="auto", progress=lambda done: None):
         self.meanwhile()
-        return Restored(None, photo.pixels, None, FoundLevel(None, "nothing to restore"))
+        return RestoredPhoto(None, photo.pixels, None, FoundLevel(None, "nothing to restore"))
 
 
 @posix

@@ -6,7 +6,7 @@ import torch
 
 from magn_cli.evaluation.metrics import psnr
 from magn_cli.model import Magn, MagnConfig
-from magn_cli.tasks import PairOptions, get_task
+from magn_cli.tasks import get_task
 from magn_cli.training.record import Progress, Record, read
 from magn_cli.training.validation import Validation
 
@@ -33,7 +33,7 @@ def level_adder():
 
 
 def test_the_change_is_that_of_the_level_told(otter):
-    validation = Validation([otter[:64, :64]], get_task("denoise"), PairOptions())
+    validation = Validation([otter[:64, :64]], get_task("denoise"), get_task("denoise").pairs())
     assert validation.columns == [*CAMERAS, *CHANGES]
     quality = validation.measure(level_adder(), CPU, torch.float32)
     for level in (5, 15, 25, 50, 75):
@@ -43,14 +43,14 @@ def test_the_change_is_that_of_the_level_told(otter):
 
 def test_a_new_network_returns_its_input_so_all_figures_are_those_of_the_degraded_pictures(otter):
     clean = otter[:96, :96]
-    quality = Validation([clean], get_task("denoise"), PairOptions()).measure(network(), CPU, torch.float32)
+    quality = Validation([clean], get_task("denoise"), get_task("denoise").pairs()).measure(network(), CPU, torch.float32)
     assert not set(CHANGES) & quality.figures.keys()  # without a level channel nothing is told
     for sigma in (5, 10, 20):
         expected = -20 * np.log10(sigma / 255)
         assert quality.figures[f"psnr_camera_{sigma}"] == pytest.approx(expected, abs=0.7)
     cases = [quality.figures[name] for name in CAMERAS[:3]]
     assert quality.overall == quality.figures["psnr_mean"] == pytest.approx((3 * quality.psnr + sum(cases)) / 6)
-    again = Validation([clean], get_task("denoise"), PairOptions()).measure(network(), CPU, torch.float32)
+    again = Validation([clean], get_task("denoise"), get_task("denoise").pairs()).measure(network(), CPU, torch.float32)
     assert again == quality
 
 
@@ -58,21 +58,21 @@ def test_the_white_noise_mean_is_what_it_was_before_there_were_other_cases(otter
     task, clean = get_task("denoise"), otter[:64, :64].astype(np.float32) / 255
     rng = np.random.default_rng(0)
     noisy = [task.degrade(clean, level, rng) for level in (15, 25, 50)]
-    quality = Validation([otter[:64, :64]], task, PairOptions()).measure(network(), CPU, torch.float32)
+    quality = Validation([otter[:64, :64]], task, task.pairs()).measure(network(), CPU, torch.float32)
     assert quality.psnr == pytest.approx(np.mean([psnr(n.clip(0, 1), clean) for n in noisy]), abs=1e-4)
 
 
 @pytest.mark.parametrize(
     ("task", "pairs", "columns"),
     [
-        ("jpeg", PairOptions(), []),
-        ("demosaic", PairOptions(), []),
-        ("denoise", PairOptions(camera=0), CHANGES),
-        ("denoise", PairOptions(levels=(8, 30)), ["psnr_camera_10", "psnr_camera_20", "psnr_mean", *CHANGES]),
+        ("jpeg", {}, []),
+        ("demosaic", {}, []),
+        ("denoise", {"camera": 0.0}, CHANGES),
+        ("denoise", {"levels": (8, 30)}, ["psnr_camera_10", "psnr_camera_20", "psnr_mean", *CHANGES]),
     ],
 )
 def test_a_task_and_its_pairs_decide_what_is_measured(otter, task, pairs, columns):
-    validation = Validation([otter[:64, :64]], get_task(task), pairs)
+    validation = Validation([otter[:64, :64]], get_task(task), get_task(task).pairs(**pairs))
     assert validation.columns == columns
     quality = validation.measure(network(), CPU, torch.float32)
     assert quality.figures.keys() == set(columns) - set(CHANGES)
