@@ -1,4 +1,4 @@
-"""The paper's test sets by name, their protocols, and every cell printed for them in Tables II to IV."""
+"""Test sets by name: the paper's with every cell of Tables II to IV, and sets of real pairs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from magn_cli.errors import UsageError, any_of
-from magn_cli.tasks import TASKS
+from magn_cli.tasks import TASKS, PairSet
 
 OURS = "MAGN"
 
@@ -19,22 +19,33 @@ class Cell:
 
     method: str
     psnr: float
-    ssim: float
+    ssim: float | None
+    """None: not printed."""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.psnr:.2f}" + ("" if self.ssim is None else f" / {self.ssim:.4f}")
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One set in one table."""
+    """One set in one table, or a set of real pairs."""
 
     table: str
+    """Empty for a set of real pairs."""
+
     dataset: str
     task: str
     levels: tuple[float | None, ...]
     gray: str | None
     """How gray is made of a colour picture of this set, one of ``degrade.GRAYS``; None: it stays colour."""
 
+    pairs: PairSet | None = None
+    """How real pairs are named; None: pictures are degraded on the fly."""
+
     def cells(self, level: float | None) -> list[Cell]:
-        """Return what the paper prints for a level, in its order."""
+        """Return what is printed for a level: by the paper, in its order, or by others for real pairs."""
+        if self.pairs is not None:
+            return [Cell(printed.method, printed.psnr, None) for printed in self.pairs.published]
         return [cell for key, cell in _cells() if key == (self.table, self.dataset, level)]
 
     def cell(self, method: str, level: float | None) -> Cell | None:
@@ -53,14 +64,18 @@ BENCHMARKS = tuple(
     for task in TASKS.values()
     if task.paper is not None
     for dataset in task.paper.sets
+) + tuple(
+    Benchmark("", pairs.name, task.name, (None,), None, pairs)
+    for task in TASKS.values()
+    for pairs in task.pair_sets
 )
 
 
 def table(name: str) -> list[Benchmark]:
     """Return the sets of a table of the paper, such as ``III``. Raises :class:`UsageError` for another name."""
-    found = [b for b in BENCHMARKS if b.table == name.upper()]
+    found = [b for b in BENCHMARKS if b.table and b.table == name.upper()]
     if not found:
-        known = any_of(dict.fromkeys(b.table for b in BENCHMARKS))
+        known = any_of(dict.fromkeys(b.table for b in BENCHMARKS if b.table))
         raise UsageError(f"unknown table {name!r}: choose {known}.")
     return found
 

@@ -55,11 +55,11 @@ class Evaluation(Iterator[MeasuredPicture]):
         self.request = request
         self.jobs, self.missing = plan.jobs(request)
         try:
-            self.methods = plan.methods(self.jobs, request.baselines, request.network, request.blind)
+            self.methods = plan.methods(self.jobs, request, request.network)
         except NoSuchWeightsError as error:
             # What can be measured without the network is worth having.
             self.lacking = error
-            self.methods = plan.methods(self.jobs, request.baselines, None, request.blind)
+            self.methods = plan.methods(self.jobs, request, None)
         self._results: list[MethodResult] = []
         self._pictures = self._measured()
 
@@ -143,7 +143,7 @@ def _measured(
         references[:] = [reference]
 
     try:
-        found = measure(pair, job.task, (m.run for m in methods), job.protocol, watch)
+        found = measure(pair, job.task, (m.measured for m in methods), job.protocol, watch)
         for result, row in zip(results, found, strict=True):
             if isinstance(row, Row):
                 result.rows.append(row)

@@ -14,7 +14,7 @@ from magn_cli.degrade.planning import find
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation.run import LoadedPair, Pair
 from magn_cli.files import collision_key, first_collision
-from magn_cli.tasks import Task, get_task
+from magn_cli.tasks import PairSet, Task, get_task
 
 Float = NDArray[np.float32]
 
@@ -80,6 +80,27 @@ def of_folders(clean: Path, degraded: Path, task: Task, level: float | None) -> 
     return pairs
 
 
+def real(folder: Path, names: PairSet, task: Task, level: float | None) -> list[Pair]:
+    """Return the pairs of a set of real pictures, both in one folder and told apart by how their names end.
+
+    Without a level, each file's is found in it. A picture that has no partner fails when it is loaded. Raises
+    :class:`ImageError` where the folder holds no degraded picture.
+    """
+    found = {PurePosixPath(s.name).with_suffix("").as_posix(): s.path for s in find(folder)}
+    degraded = sorted(name for name in found if name.endswith(names.degraded))
+    if not degraded:
+        raise ImageError(f"{folder} holds no pictures named *{names.degraded}: put the set {names.name} there.")
+    finds = task if level is None and task.scale is not None else None
+    pairs = []
+    for name in degraded:
+        partner = name.removesuffix(names.degraded) + names.clean
+        if partner in found:
+            pairs.append(Pair(name, _two_files(found[partner], found[name], None, level, finds)))
+        else:
+            pairs.append(Pair(name, _failing(f"{found[name]} has no partner {partner}: add the missing file.")))
+    return pairs
+
+
 def _failing(message: str) -> Callable[[], LoadedPair]:
     def load() -> LoadedPair:
         raise ImageError(message)
@@ -98,7 +119,9 @@ def _two_files(
         if reference.shape[:2] != bad.shape[:2]:
             sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (reference, bad))
             raise ImageError(f"{clean} and {degraded} differ in size ({sizes}): pair pictures of the same size.")
-        return LoadedPair(bad, reference, level if finds is None else finds.find_level(photo).level)
+        if finds is None:
+            return LoadedPair(bad, reference, level)
+        return LoadedPair(bad, reference, finds.find_level(photo).level, photo)
 
     return load
 

@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magn_cli import images
 from magn_cli.degrade import DegradeRecipe, check_levels
 from magn_cli.degrade import manifest as manifests
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import baselines, pairs
 from magn_cli.evaluation.benchmarks import Benchmark, benchmark, table
 from magn_cli.evaluation.request import NetworkSettings, Request
-from magn_cli.evaluation.run import Float, Pair, Protocol
+from magn_cli.evaluation.run import Float, LoadedPair, Pair, Protocol
 from magn_cli.tasks import TASKS, Task, get_task
 from magn_cli.weights import hub
 
 if TYPE_CHECKING:
     from magn_cli.inference.picture import PhotoRestorer
+    from magn_cli.inference.restored_photo import PhotoNetwork
     from magn_cli.weights.resolve import ResolvedWeights
+
+
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,15 @@ class Method:
     weights: ResolvedWeights | None = None
     """What :attr:`network` was loaded from."""
 
+    photos: PhotoNetwork | None = None
+    """What restores whole files, as ``magn restore`` does; None: pixels are all it takes."""
+
+    def measured(self, pair: LoadedPair) -> Float:
+        """Return what becomes of a degraded picture; a file whose level is to be found is restored as a file."""
+        if self.photos is None or pair.photo is None:
+            return self.run(pair.degraded, pair.level)
+        return images.to_float(self.photos.restore(pair.photo).pixels)
+
 
 def jobs(request: Request) -> tuple[list[EvaluationJob], list[str]]:
     """Return the work, and which of a table's sets are not there.
@@ -72,7 +86,11 @@ def jobs(request: Request) -> tuple[list[EvaluationJob], list[str]]:
         raise UsageError("the folder of test sets is unknown: give --data, or set MAGN_DATA.")
     if not request.data.is_dir():
         raise ImageError(f"folder not found: {request.data}; point --data to the folder that holds the test sets.")
-    wanted = table(request.table) if request.table else [benchmark(request.dataset or "", request.task)]
+    wanted = (
+        table(request.table)
+        if request.table
+        else [benchmark(request.dataset or "", None if request.task == AUTO else request.task)]
+    )
     there = {b: folder for b in wanted if (folder := _folder(request.data, b.dataset))}
     if not there:
         names = ", ".join(b.dataset for b in wanted)
@@ -82,7 +100,7 @@ def jobs(request: Request) -> tuple[list[EvaluationJob], list[str]]:
 
 
 def methods(
-    work: Sequence[EvaluationJob], names: Sequence[str], network: NetworkSettings | None, blind: bool
+    work: Sequence[EvaluationJob], request: Request, network: NetworkSettings | None
 ) -> dict[str, list[Method]]:
     """Return the methods for each task in ``work``: always the input, then baselines, then the network.
 
@@ -95,10 +113,10 @@ def methods(
             continue
         chosen = [
             Method(name, "-", baselines.method(name, job.task, **job.options))
-            for name in dict.fromkeys([baselines.INPUT, *names])
+            for name in dict.fromkeys([baselines.INPUT, *request.baselines])
         ]
         if network is not None:
-            chosen.append(_network(job, network, blind))
+            chosen.append(_auto(network) if request.task == AUTO else _network(job, network, request.blind))
         found[job.task.name] = chosen
     return found
 
@@ -125,13 +143,41 @@ def _network(job: EvaluationJob, settings: NetworkSettings, blind: bool) -> Meth
     def run(degraded: Float, level: float | None) -> Float:
         return restorer.restore_values(degraded, None if blind else level)
 
-    return Method(name, level_input, run, restorer, loader.weights[job.task.name])
+    photos = None if blind else restorer
+    return Method(name, level_input, run, restorer, loader.weights[job.task.name], photos)
+
+
+def _auto(settings: NetworkSettings) -> Method:
+    """Return what chooses a task for each photo, as ``magn restore --task auto`` does."""
+    from magn_cli.api.loading import Loader
+
+    loader = Loader(
+        AUTO,
+        preset=settings.preset,
+        device=settings.device,
+        precision=settings.precision,
+        threads=settings.threads,
+        tile=settings.tile,
+        ensemble=settings.ensemble,
+    )
+
+    def run(degraded: Float, level: float | None) -> Float:
+        raise ImageError("--task auto needs the degraded files: name a set of real pairs with --set.")
+
+    return Method(f"{settings.preset}, auto", "-", run, photos=loader.load())
 
 
 def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[EvaluationJob]:
-    if request.task not in (None, found.task):
+    chooses = request.task == AUTO and found.pairs is not None
+    if request.task not in (None, found.task) and not chooses:
         raise UsageError(f"{found.dataset} is a test set for {found.task}: omit --task.")
     task = get_task(found.task)
+    if found.pairs is not None:
+        _only_auto(request)
+        return [
+            EvaluationJob(found.dataset, task, v, pairs.real(folder, found.pairs, task, v), "modern", {}, found)
+            for v in ([None] if request.levels is None else check_levels(task, request.levels))
+        ]
     levels = found.levels if request.levels is None else check_levels(task, request.levels)
     recipe = DegradeRecipe(found.task, request.seed, found.gray, request.options)
     known = _for_restoring(task, recipe.options)
@@ -141,6 +187,13 @@ def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[Eval
         )
         for level in levels
     ]
+
+
+def _only_auto(request: Request) -> None:
+    if request.task == AUTO and (request.levels is not None or request.blind):
+        raise UsageError("--task auto finds levels itself: omit --level and --blind.")
+    if request.task == AUTO and request.network is not None and request.network.weights is not None:
+        raise UsageError("a checkpoint is for one task: name it with --task, or omit --weights.")
 
 
 def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:

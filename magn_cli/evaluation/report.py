@@ -43,7 +43,7 @@ class MethodResult:
 
     def printed(self) -> dict[str, Cell | None]:
         """What the paper prints for this set and level: input, best other method, MAGN."""
-        if self.benchmark is None or self.protocol != "paper":
+        if self.benchmark is None or (self.protocol != "paper" and self.benchmark.pairs is None):
             return {"input": None, "best_other": None, "magn": None}
         return {
             "input": self.benchmark.cell(self.task.paper.input_name if self.task.paper else "", self.level),
@@ -70,8 +70,8 @@ def cells(result: MethodResult) -> list[str]:
         f"{whole.psnr:.2f}",
         f"{result.ssim:.4f}",
         "" if whole.psnr_b is None else f"{whole.psnr_b:.2f}",
-        "" if paper is None else f"{paper.method} {paper.psnr:.2f} / {paper.ssim:.4f}",
-        "" if other is None or result.method == "input" else f"{other.method} {other.psnr:.2f} / {other.ssim:.4f}",
+        "" if paper is None else str(paper),
+        "" if other is None or result.method == "input" else str(other),
         "" if paper is None else f"{round(whole.psnr, 2) - paper.psnr:+.2f}",
         "" if math.isnan(speed) else f"{speed:.2f}",
     ]

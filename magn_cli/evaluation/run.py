@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import metrics
-from magn_cli.tasks import Baseline, Task
+from magn_cli.tasks import Task
 
 Float = NDArray[np.float32]
 Protocol = Literal["paper", "modern"]
@@ -28,6 +28,9 @@ class LoadedPair:
     reference: Float
     level: float | None
     """None: the task has none, or nobody knows it."""
+
+    photo: images.Photo | None = None
+    """The degraded file, where methods are to find the level in it as ``magn restore`` does."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,14 @@ class Row:
     megapixels: float
 
 
+Measured: TypeAlias = Callable[[LoadedPair], Float]
+"""Takes a pair and returns what becomes of its degraded picture, of the same shape."""
+
+
 def measure(
     pair: Pair,
     task: Task,
-    methods: Iterable[Baseline],
+    methods: Iterable[Measured],
     protocol: Protocol,
     watch: Callable[[Float, Float], None] = lambda restored, reference: None,
 ) -> Iterator[Row | ImageError]:
@@ -77,7 +84,7 @@ def measure(
     for method in methods:
         try:
             began = time.perf_counter()
-            restored = method(loaded.degraded, loaded.level)
+            restored = method(loaded)
             seconds = time.perf_counter() - began
             finished = _finished(restored, task, protocol)
             row = _row(pair.name, task, finished, loaded, seconds)

@@ -79,9 +79,9 @@ def means(results: Sequence[MethodResult], heading: str, network: str | None) ->
 def _printed(result: MethodResult) -> list[str]:
     cell, other = result.against(), result.printed()["best_other"]
     return [
-        f"{cell.method} {cell.psnr:.2f} / {cell.ssim:.4f}" if cell else "",
+        str(cell) if cell else "",
         formatting.number(round(result.mean.psnr, 2) - cell.psnr, "+.2f") if cell else "",
-        f"{other.method} {other.psnr:.2f} / {other.ssim:.4f}" if other and result.method != INPUT else "",
+        str(other) if other and result.method != INPUT else "",
     ]
 
 

@@ -59,6 +59,32 @@ class PaperTable:
     ssim: Literal["ssim_uniform", "ssim_gaussian"] = "ssim_gaussian"
 
 
+@dataclass(frozen=True)
+class Published:
+    """A figure that somebody else has published for a test set."""
+
+    method: str
+    psnr: float
+    """dB."""
+
+    source: str
+    """Where it is printed."""
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """A test set of real pictures, each with a clean picture of the same scene beside it."""
+
+    name: str
+    """Name of its folder."""
+
+    degraded: str
+    """How the name of a degraded picture ends, before the suffix; a clean one has ``clean`` in its place."""
+
+    clean: str
+    published: tuple[Published, ...] = ()
+
+
 class Need(IntEnum):
     """How much a photo needs a task."""
 
@@ -138,6 +164,9 @@ class Task(ABC):
 
     paper: ClassVar[PaperTable | None] = None
     """None: the paper has no table for it."""
+
+    pair_sets: ClassVar[tuple[PairSet, ...]] = ()
+    """Test sets of real pictures for ``magn eval --set``, measured in 8 bit."""
 
     # Its own options.
 

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from magn_cli.errors import UsageError
 from magn_cli.runtime.lazy import LazyModule
-from magn_cli.tasks.base import Baseline, Claim, Need, PaperTable, Pixels, Task, TrainingPair, ValidationCase
+from magn_cli.tasks.base import (
+    Baseline,
+    Claim,
+    Need,
+    PairSet,
+    PaperTable,
+    Pixels,
+    Published,
+    Task,
+    TrainingPair,
+    ValidationCase,
+)
 from magn_cli.tasks.levels import FoundLevel, LevelScale
 from magn_cli.tasks.options import Option, PairOptions
 
@@ -72,6 +83,15 @@ class Denoise(Task):
     scale: ClassVar[LevelScale | None] = LevelScale("sigma", 0, 75, offset=0.0, factor=1 / 75)
     paper: ClassVar[PaperTable | None] = PaperTable(
         "II", ("Set12", "BSD68", "Urban100"), (15.0, 25.0, 50.0), gray="gray", rounded=False
+    )
+    pair_sets: ClassVar[tuple[PairSet, ...]] = (
+        # Xu et al., "Real-world Noisy Image Denoising: A New Benchmark", 2018.
+        PairSet(
+            "PolyU",
+            degraded="_real",
+            clean="_mean",
+            published=(Published("noise translation", 38.67, "README of dhryougit/learning-to-translate-noise"),),
+        ),
     )
     control_levels: ClassVar[tuple[float, ...]] = (5, 15, 25, 50, 75)
     control_degraded_at: ClassVar[float] = 25

@@ -50,7 +50,7 @@ def test_a_table_says_which_sets_are_missing(data, tmp_path):
 
 def test_every_cell_of_the_paper_is_known():
     for one in BENCHMARKS:
-        for level in one.levels:
+        for level in one.levels if one.table else ():
             assert one.cell("MAGN", level) is not None and one.best_other(level).method == "DAGL"
     assert benchmark("kodak24").cell("Mosaic", None).psnr == 8.56
     assert benchmark("BSD68").cell("MAGN", 25.0).ssim == 0.8409

@@ -43,14 +43,15 @@ def test_the_change_is_that_of_the_level_told(otter):
 
 def test_a_new_network_returns_its_input_so_all_figures_are_those_of_the_degraded_pictures(otter):
     clean = otter[:96, :96]
-    quality = Validation([clean], get_task("denoise"), get_task("denoise").pairs()).measure(network(), CPU, torch.float32)
+    task = get_task("denoise")
+    quality = Validation([clean], task, task.pairs()).measure(network(), CPU, torch.float32)
     assert not set(CHANGES) & quality.figures.keys()  # without a level channel nothing is told
     for sigma in (5, 10, 20):
         expected = -20 * np.log10(sigma / 255)
         assert quality.figures[f"psnr_camera_{sigma}"] == pytest.approx(expected, abs=0.7)
     cases = [quality.figures[name] for name in CAMERAS[:3]]
     assert quality.overall == quality.figures["psnr_mean"] == pytest.approx((3 * quality.psnr + sum(cases)) / 6)
-    again = Validation([clean], get_task("denoise"), get_task("denoise").pairs()).measure(network(), CPU, torch.float32)
+    again = Validation([clean], task, task.pairs()).measure(network(), CPU, torch.float32)
     assert again == quality
 
 
