@@ -381,7 +381,7 @@ class TestMistakes:
     @pytest.mark.parametrize("below", ["", "sub", "new/set"])
     def test_a_set_within_the_clean_pictures(self, clean, below):
         before = contents(clean)
-        refused(magn(clean, "jpeg", clean / below, "--level", 10), 2, "lies in")
+        refused(magn(clean, "jpeg", clean / below, "--level", 10), 2, "is inside")
         assert contents(clean) == before
 
     @pytest.mark.parametrize("name", ["jpeg-10", "jpeg-10/a.jpg"])
@@ -389,7 +389,7 @@ class TestMistakes:
         done(clean, "jpeg", tmp_path / "out", "--level", 10)
         before = contents(tmp_path / "out")
         result = magn(tmp_path / "out" / name, "jpeg", tmp_path / "out", "--level", 10, "--overwrite")
-        refused(result, 2, "lies in")
+        refused(result, 2, "is inside")
         assert contents(tmp_path / "out") == before
 
     def test_out_is_a_file(self, clean, tmp_path):

@@ -85,7 +85,7 @@ def test_degrade(place, otter):
     manifest = json.loads((place / "set" / "manifest.json").read_text())
     assert manifest["task"] == "brighten" and manifest["options"]["keep"] == 0.2
     for words, sentence in (
-        (("--level", 60.5), "not a whole number"),
+        (("--level", 60.5), "needs a whole number"),
         (("--level", 60, "--keep", 2), "keep 2.0 is out of range"),
         (("--level", 60, "--pattern", "rggb"), "--pattern rggb is only for demosaic"),
     ):
