@@ -175,7 +175,7 @@ class Jpeg(Task):
         )
 
     def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
-        """Return ``(H, W, 3)``, with reflected rows and columns in front so that blocks begin at multiples of 8."""
+        """Return ``(H, W, 3)``, padded in front by reflection so that blocks start at multiples of 8."""
         rows, columns = self.margin(**options)
         if rows == columns == 0:
             return as_rgb(pixels)

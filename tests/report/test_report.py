@@ -143,7 +143,7 @@ class TestFitting:
         assert sum(len(source) for one in shown for source in one.sources) <= room
         assert "quality" in sentence
         if len(shown) < 4:
-            assert f"{4 - len(shown)} of 4 pictures found no room" in sentence
+            assert f"{4 - len(shown)} of 4 pictures did not fit" in sentence
             assert [s.picture.number for s in shown] == list(range(5 - len(shown), 5))  # the lowest ranks
         for one in shown:
             assert {opened(s).size for s in one.sources} == {(one.view.width, one.view.height)}
