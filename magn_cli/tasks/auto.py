@@ -45,5 +45,5 @@ def choose(photo: Photo) -> Choice:
     return Choice(name, claims[name].found)
 
 
-def _nothing(seen: str) -> Choice:
-    return Choice(None, FoundLevel(None, f"nothing to restore ({seen}), left as it is", 0.0))
+def _nothing(reason: str) -> Choice:
+    return Choice(None, FoundLevel(None, f"nothing to restore ({reason}), left as it is", 0.0))
