@@ -56,7 +56,7 @@ class Origin:
     sha256: str
 
     def is_still(self, path: Path, store: files.Store = files.LOCAL) -> bool:
-        """Return whether a file has this content. Reads it only if its modification time differs. Raises OSError."""
+        """Return whether a file has this content; reads it only if its modification time differs."""
         status = store.status(path)
         if status is None or status.kind != "file" or status.bytes != self.bytes:
             return False
