@@ -53,7 +53,7 @@ def scene() -> np.ndarray:
 
 @pytest.fixture
 def clean(tmp_path) -> Path:
-    """Three colour pictures, one of them in a sub-folder and one gray; and files that are none."""
+    """Two colour pictures, one of them in a sub-folder, a gray one, and files that are no pictures."""
     folder = tmp_path / "clean"
     (folder / "sub").mkdir(parents=True)
     (folder / ".hidden").mkdir()
@@ -233,7 +233,7 @@ class TestRunAgain:
         assert contents(out) == contents(tmp_path / "fresh")
 
     def test_a_run_that_was_killed_is_taken_up_again(self, clean, tmp_path):
-        """Results are there and no manifest tells of them."""
+        """The results exist, but no manifest lists them."""
         out = tmp_path / "out"
         done(clean, "denoise", out, "--level", 10)
         before = contents(out)

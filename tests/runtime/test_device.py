@@ -1,4 +1,4 @@
-"""Which precision is chosen, and that it does no harm."""
+"""The choice of precision, and its effect on results."""
 
 from pathlib import Path
 

@@ -103,7 +103,7 @@ def test_drawings_are_no_photographs(side):
 
 
 def test_what_is_chosen_is_better_than_what_is_not(otter, tmp_path):
-    """On a noisy JPEG, where both could be meant."""
+    """For a noisy JPEG, which both tasks could claim."""
     for sigma, quality in ((20, 92), (8, 50)):
         photo = as_jpeg(tmp_path, noisy(otter, sigma), quality)
         errors = {

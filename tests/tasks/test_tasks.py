@@ -31,7 +31,7 @@ RNG = np.random.default_rng(0)
 
 
 class Identity:
-    """In place of a network: gives back what it sees."""
+    """A fake network that returns its input."""
 
     def strips(self, seen, level=None, keeps_bayer=False, progress=None):
         for start in range(0, len(seen), 50):

@@ -1,4 +1,4 @@
-"""A task is one file: every command does what it says, by nothing but an entry point of an installed package."""
+"""A task is one file: with only an entry point in an installed package, all commands support it."""
 
 import json
 import os
@@ -40,7 +40,7 @@ batch = 2
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, otter):
-    """A folder with photos, and a package that brings the task."""
+    """A folder with photos, and an installed package with the task."""
     place = tmp_path_factory.mktemp("toy")
     (place / "photos").mkdir()
     for name, photo in (("a", otter), ("b", otter[::-1]), ("c", otter[:, ::-1])):

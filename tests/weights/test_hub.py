@@ -28,7 +28,7 @@ def home(tmp_path):
 
 
 class User:
-    """Somebody with a home of their own, in front of a hub."""
+    """A user with a separate home folder and access to a hub."""
 
     def __init__(self, hub, home):
         self.hub, self.home = hub, home

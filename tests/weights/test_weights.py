@@ -1,4 +1,4 @@
-"""The registry, where files are looked for, and that no wrong file is used."""
+"""The registry, the search for files, and checks against wrong files."""
 
 import json
 import os
