@@ -8,7 +8,6 @@ import pytest
 MODULES = (
     "magn_cli.errors",
     "magn_cli.limits",
-    "magn_cli.analysis.learned_noise",
     "magn_cli.analysis.noise",
     "magn_cli.inference.tiled_network",
     "magn_cli.model.magn",

@@ -208,7 +208,7 @@ def test_every_pattern_reaches_the_network_as_grbg(otter, pattern, channels):
 
 
 def test_a_photo_is_no_mosaic(otter):
-    with pytest.raises(ImageError, match="no GRBG mosaic"):
+    with pytest.raises(ImageError, match="not a GRBG mosaic"):
         get_task("demosaic").network_input(as_float(otter))
 
 
