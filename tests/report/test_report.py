@@ -148,7 +148,7 @@ class TestFitting:
         for one in shown:
             assert {opened(s).size for s in one.sources} == {(one.view.width, one.view.height)}
             if one.is_cut:
-                assert "cut to" in sentence
+                assert "cropped to" in sentence
 
     def test_a_cut_picture_still_has_its_region_in_it(self, gallery):
         shown, _ = embedded(gallery.pictures, 50_000)
