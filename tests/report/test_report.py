@@ -403,7 +403,7 @@ def test_photos_of_one_name_do_not_share_a_comparison(tmp_path, otter):
         (tmp_path / folder).mkdir()
         Image.fromarray(otter[:48, :64]).save(tmp_path / folder / "x.jpg", quality=30)
     both = [tmp_path / folder / "x.jpg" for folder in ("a", "b")]
-    refused(magn("restore", *both, "--compare", tmp_path / "seen"), 2, "one name", ".html")
+    refused(magn("restore", *both, "--compare", tmp_path / "seen"), 2, "the same name", ".html")
     assert not (tmp_path / "a" / "x_restored.png").exists()
     assert magn("restore", *both, "--compare", tmp_path / "page.html").exit_code == 0
     refused(magn("restore", both[0], "--compare", "-"), 2, "--compare")
