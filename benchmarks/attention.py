@@ -1,11 +1,11 @@
-"""Mean-masked attention beside plain attention and the direct form, over the number of nodes.
+"""Compare mean-masked attention with plain attention and with the direct form, over the number of nodes.
 
     python benchmarks/attention.py
 
-Graphs of 4 heads of 16 channels, on the same tensors in one run; ``400x8`` is 400 nodes, 8 graphs at once. Plain
-attention is ``torch.nn.functional.scaled_dot_product_attention`` without a mask; the direct form writes eq. 5-8
-down, with every N x N matrix, and is left out where these would not fit. Extra memory: what a process of its own
-holds at most beyond what it held before.
+Graphs have 4 heads of 16 channels; all forms use the same tensors in one run. ``400x8`` means 400 nodes and 8
+graphs at once. Plain attention is ``torch.nn.functional.scaled_dot_product_attention`` without a mask. The direct
+form computes eq. 5-8 with all N x N matrices, and is omitted if these would not fit. Extra memory is the increase
+of the peak memory in a separate process.
 """
 
 import json
@@ -29,7 +29,7 @@ def tensors(nodes: int, graphs: int, device: torch.device, dtype: torch.dtype) -
 
 
 def parsed(size: str) -> tuple[int, int]:
-    """Nodes and graphs."""
+    """Return the numbers of nodes and graphs."""
     nodes, _, graphs = size.partition("x")
     return int(nodes), int(graphs or 1)
 
@@ -43,12 +43,12 @@ Form = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def once(form: Form, inputs: list[torch.Tensor]) -> Callable[[], object]:
-    """Forward."""
+    """Run the forward pass."""
     return lambda: form(*inputs)
 
 
 def both_ways(form: Form, inputs: list[torch.Tensor]) -> Callable[[], object]:
-    """Forward and backward."""
+    """Run the forward and backward passes."""
 
     def run() -> None:
         leaves = [t.detach().requires_grad_() for t in inputs]
@@ -71,7 +71,7 @@ def main() -> None:
         return alone(sys.argv[-1])
     parser = measuring.options(__doc__)
     parser.add_argument("--nodes", nargs="*", default=["400", "400x8", "1024", "4096", "16384"])
-    parser.add_argument("--dtype", default="float32", help="of the values: float32 or bfloat16")
+    parser.add_argument("--dtype", default="float32", help="type of the values: float32 or bfloat16")
     given = parser.parse_args()
     device, rows = measuring.prepare(given), []
     for size in given.nodes:

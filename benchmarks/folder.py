@@ -1,11 +1,11 @@
-"""The throughput of a whole folder beside that of the network alone.
+"""Compare the throughput of a whole folder with that of the network alone.
 
     python benchmarks/folder.py --count 100 --megapixels 1
 
-The same photos, as JPEG files of quality 40: decoded in memory and given to the network one after the other; and
-by ``magn restore`` from one folder to another in a process of its own, Python's start, reading, PNG encoding and
-the journal included. Both in turns, so that a slow minute of the machine hits both. Where other programs take part
-of the processor, the seconds of the processor tell more than those of the clock: all threads, the start included.
+Both use the same photos, JPEG files of quality 40. For the network alone, they are decoded in memory and restored
+one after the other. For the folder, ``magn restore`` runs in a separate process, including Python's start,
+reading, PNG encoding and the journal. Both run in turns, so that a slow minute of the machine affects both. If
+other programs use the processor, CPU time (all threads, including the start) is more reliable than wall time.
 """
 
 import os
@@ -24,7 +24,7 @@ from magn_cli import images, load
 
 
 def network_alone(photos: list[images.Photo], words: dict[str, Any]) -> tuple[float, float]:
-    """Seconds of the clock and of the processor of the network over all photos, after one to warm up."""
+    """Return wall and CPU time of the network in seconds for all photos, after one to warm up."""
     network = load("jpeg", **words)
     network.restore(photos[0])
     began, used = time.perf_counter(), time.process_time()
@@ -34,7 +34,7 @@ def network_alone(photos: list[images.Photo], words: dict[str, Any]) -> tuple[fl
 
 
 def whole_command(folder: Path, out: Path, words: list[str]) -> tuple[float, float]:
-    """Seconds of the clock and of the processor of the command, from its start to its end."""
+    """Return wall and CPU time of the command in seconds, from its start to its end."""
     line = [sys.executable, "-m", "magn_cli", "restore", str(folder), "--task", "jpeg", "--out", str(out), *words]
     began, before = time.perf_counter(), os.times()
     subprocess.run([*line, "--quiet"], check=True)
@@ -45,8 +45,8 @@ def whole_command(folder: Path, out: Path, words: list[str]) -> tuple[float, flo
 
 def main() -> None:
     parser = measuring.options(__doc__)
-    parser.add_argument("--count", type=int, default=100, help="pictures in the folder")
-    parser.add_argument("--megapixels", type=float, default=1, help="of each picture")
+    parser.add_argument("--count", type=int, default=100, help="number of pictures in the folder")
+    parser.add_argument("--megapixels", type=float, default=1, help="size of each picture")
     parser.add_argument("--precision", default="auto")
     parser.set_defaults(repeat=1)
     given = parser.parse_args()

@@ -1,9 +1,9 @@
-"""How well levels are found in pictures, as tables: sigma, JPEG quality, and what was a JPEG once.
+"""Measure how well levels are found in pictures: sigma, JPEG quality, and earlier JPEG compression.
 
     python benchmarks/levels.py testsets/Kodak24 testsets/McMaster18 testsets/BSD68
 
-Noise is added in floats, or rounded and clipped to 8 bit as in a file; for "JPEG 95" and "JPEG 90" the noisy
-picture is then saved by Pillow with 4:2:0, in which its noise is no longer white and partly gone.
+Noise is added in floats, or rounded and clipped to 8 bit as in a file. For "JPEG 95" and "JPEG 90", Pillow then
+saves the noisy picture with 4:2:0, after which its noise is no longer white and partly gone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ QUALITIES = (97, 95, 90, 85, 80, 60, 30, 10)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="+", type=Path, help="folders of clean pictures")
-    parser.add_argument("--every", type=int, default=1, help="take one picture in so many")
+    parser.add_argument("--every", type=int, default=1, help="use every N-th picture")
     given = parser.parse_args()
     for folder in given.sets:
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in images.INPUT_SUFFIXES)[:: given.every]
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def sigma_table(clean: list[images.Array]) -> None:
-    """Estimated sigma: lowest, median, highest."""
+    """Print the lowest, median and highest estimate of sigma."""
     kinds: dict[str, Callable[[images.Array], Photo]] = {
         "floats": photo_of,
         "8 bit": lambda noisy: photo_of(from_float(noisy, np.uint8)),
@@ -58,7 +58,7 @@ def sigma_table(clean: list[images.Array]) -> None:
 
 
 def quality_table(clean: list[images.Array]) -> None:
-    """How many qualities are read exactly from files, and how many pictures show that they were JPEG files."""
+    """Print how many qualities are read exactly from files, and how many pictures show blocks of a JPEG."""
     print("| quality | read from the file | blocks: surely | hardly | not seen |\n|---|---|---|---|---|")
     for quality in (None, *QUALITIES):
         photos = [photo_of(p) if quality is None else as_jpeg(to_float(p), quality) for p in clean]
@@ -71,7 +71,7 @@ def quality_table(clean: list[images.Array]) -> None:
 
 
 def as_jpeg(pixels: images.Array, quality: int) -> Photo:
-    """What is read from the file that Pillow makes."""
+    """Return the quality that is read from a file written by Pillow."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.jpg"
         path.write_bytes(encode(pixels, quality))

@@ -1,4 +1,4 @@
-"""What the benchmarks share: timing in turns, memory of a process of its own, a table and JSON."""
+"""Common functions of the benchmarks: timing in turns, peak memory in a separate process, tables and JSON."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from magn_cli.runtime.precision import compute_exactly, has_bf16
 
 
 def options(description: str | None) -> argparse.ArgumentParser:
-    """Options that every benchmark has."""
+    """Create a parser with the options of all benchmarks."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
-    parser.add_argument("--threads", type=int, help="of the CPU; all cores if not given")
-    parser.add_argument("--repeat", type=int, default=5, help="rounds; the median is printed")
-    parser.add_argument("--json", type=Path, help="write the rows there, too")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument("--repeat", type=int, default=5, help="number of rounds, of which the median is printed")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
     return parser
 
 
@@ -42,7 +42,7 @@ def prepare(given: argparse.Namespace) -> torch.device:
 
 
 def median_seconds(runs: dict[str, Callable[[], object]], repeat: int, device: torch.device) -> dict[str, float]:
-    """Median time of each, measured in turns, so that a slow minute of the machine hits all of them."""
+    """Return the median time of each function, measured in turns so that slow minutes affect all of them."""
     for run in runs.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
@@ -64,8 +64,8 @@ def _wait(device: torch.device) -> None:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held so far."""
-    # Linux hands the figure of getrusage on from parent to child; this one is the child's own.
+    """Return the peak memory of this process in bytes."""
+    # On Linux, a child inherits the figure of getrusage from its parent, but not this one.
     status = Path("/proc/self/status")
     if status.exists():
         lines = status.read_text().splitlines()
@@ -75,7 +75,7 @@ def peak_bytes() -> int:
 
 
 def in_own_process(script: str, *words: str) -> dict[str, Any]:
-    """Run a benchmark's ``--alone`` part in a fresh process, whose peak memory is its own."""
+    """Run the ``--alone`` part of a benchmark in a new process to measure its peak memory."""
     done = subprocess.run([sys.executable, script, "--alone", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
@@ -105,7 +105,7 @@ def _processor() -> str:
 def show(
     given: argparse.Namespace, device: torch.device, columns: Sequence[str], rows: list[dict[str, Any]]
 ) -> None:
-    """Print a Markdown table and write JSON where asked."""
+    """Print a Markdown table, and write JSON if requested."""
     about = machine(device)
     print(", ".join(f"{name} {value}" for name, value in about.items()) + "\n")
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")

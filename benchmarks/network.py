@@ -1,13 +1,13 @@
-"""Microseconds a pixel of both presets beside networks of other shapes, on the same tensors in one run.
+"""Compare both presets with other networks: microseconds per pixel, on the same tensors in one run.
 
     python benchmarks/network.py --size 512
 
-DnCNN (Zhang et al. 2017): 17 layers of 64 channels. FFDNet (Zhang et al. 2018): 15 layers of 64 channels at half
-resolution. Both untrained, their batch norms folded away. ``magn-s`` and ``magn`` run as ``magn restore`` runs
-them, windows, overlap and borders included; "one window" is the bare network on one graph window.
+DnCNN (Zhang et al. 2017) has 17 layers of 64 channels, FFDNet (Zhang et al. 2018) 15 layers of 64 channels at half
+resolution. Both are untrained, with merged batch norms. ``magn-s`` and ``magn`` run as in ``magn restore``,
+including windows, overlap and padding. "One window" is the bare network on one graph window.
 
-``--against DIR`` adds DAGL (Mou et al. 2021), untrained, from a checkout of its official repository, on a window
-of the same size; "direct" is our network with its attention written down as it is printed.
+``--against DIR`` adds untrained DAGL (Mou et al. 2021) from a checkout of its official repository, on a window of
+the same size. "Direct" is our network with the reference implementation of attention.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def dagl(checkout: Path) -> nn.Module:
 
 
 def bare(model: nn.Module, tensor: torch.Tensor, dtype: torch.dtype) -> Callable[[], None]:
-    """The network alone."""
+    """Run the bare network."""
     model = model.to(tensor.device, memory_format=torch.channels_last).eval()
 
     def run() -> None:
@@ -62,7 +62,7 @@ def bare(model: nn.Module, tensor: torch.Tensor, dtype: torch.dtype) -> Callable
 
 
 def directly(run: Callable[[], None]) -> Callable[[], None]:
-    """The same with the attention of the reference."""
+    """Run the bare network with the reference implementation of attention."""
 
     def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         return mean_masked_attention_reference(query, key, value.to(query.dtype)).to(value.dtype)

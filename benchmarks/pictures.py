@@ -1,10 +1,10 @@
-"""Time and peak memory of `magn restore` over the size of the picture, reading and writing included.
+"""Measure time and peak memory of `magn restore` over the size of the picture, including reading and writing.
 
     python benchmarks/pictures.py --megapixels 1 4 16
 
-Each picture is a photo of ``examples/`` repeated, saved as JPEG of quality 40; every run is a process of its own,
-as on the command line, and its time includes Python's start and loading the weights. The exponent is that of the
-fit ``seconds = a * pixels ** b`` to the time without the start, which is taken from a tiny picture.
+Each picture repeats a photo of ``examples/`` and is saved as JPEG of quality 40. Every run is a separate process,
+and its time includes Python's start and loading the weights. The exponent b comes from fitting ``seconds = a *
+pixels ** b`` to the time without the start, which a tiny picture measures.
 """
 
 import itertools
@@ -20,13 +20,13 @@ import numpy as np
 from PIL import Image
 
 TINY = 0.01
-"""Megapixels of the picture whose time is that of the start."""
+"""Megapixels of the tiny picture that measures the time to start."""
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "otter.png"
 
 
 def picture(megapixels: float, folder: Path) -> Path:
-    """Write a photo of so many pixels, 4:3."""
+    """Write a 4:3 photo with a given number of pixels."""
     tile = np.asarray(Image.open(EXAMPLE).convert("RGB"))
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
     width = round(megapixels * 1e6 / height)
@@ -48,7 +48,7 @@ def alone(words: list[str]) -> None:
 
 
 def measure(source: Path, words: list[str], repeat: int) -> tuple[float, float]:
-    """Median seconds and peak bytes of the command on a picture."""
+    """Return the median seconds and peak bytes of the command on a picture."""
     seconds, peaks = [], []
     for _ in range(repeat):
         command = ["restore", str(source), "--task", "jpeg", "--out", str(source.with_suffix(".png")), *words]

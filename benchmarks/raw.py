@@ -1,10 +1,10 @@
-"""What a mosaic should look like to the network: PSNR of finished photos made of simulated raw files, as a table.
+"""Compare ways to present a mosaic to the network: PSNR of photos developed from simulated raw files, as a table.
 
     python benchmarks/raw.py --photos FOLDER
 
-Photos at half their size, so that each pixel has seen its three colours, become raw data: linear, in the colours
-of a camera, sampled (RGGB), with shot and read noise, 14 bits. What is compared with the photo is the finished
-picture in sRGB: LibRaw's own for its methods, and for all others by the same white balance, matrix and curve.
+Photos at half their size, so that each pixel has all three colours, are converted to raw data: linear, in the
+colours of a camera, sampled (RGGB), with shot and read noise, in 14 bits. The developed picture in sRGB is
+compared with the photo. LibRaw develops its own methods; all others use the same white balance, matrix and curve.
 """
 
 import argparse
@@ -33,14 +33,14 @@ LIBRAW = ("LINEAR", "PPG", "AHD", "DCB")
 
 
 def half(path: Path) -> np.ndarray:
-    """A photo at half its size: ``(H, W, 3)``, 0..1."""
+    """Return a photo at half its size: ``(H, W, 3)``, 0..1."""
     height, width = (length // 4 * 4 for length in read(path).pixels.shape[:2])
     pixels = to_float(read(path).pixels[:height, :width])
     return pixels.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3))
 
 
 def by_network(network: PhotoRestorer, samples: np.ndarray, sensor: Sensor, name: str) -> np.ndarray:
-    """The finished picture where the network sees the mosaic balanced or not, on the curve or linear."""
+    """Return the developed picture for a mosaic with or without white balance, with the curve or linear."""
     gains, black = np.array(sensor.gains), np.reshape(sensor.black, (2, 2))
     balanced, curved = "balanced" in name, "curve" in name
     seen = encoded(samples, sensor.pattern, black, sensor.white, gains if balanced else np.ones(3))
@@ -84,9 +84,11 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=24, help="so many photos, evenly from the folder")
-    parser.add_argument("--noise", type=float, nargs="+", default=[0, 2, 20], help="read noise, of 16,383 steps")
-    parser.add_argument("--weights", type=Path, help="a checkpoint; the bundled one if not given")
+    parser.add_argument("--count", type=int, default=24, help="number of photos, evenly spread over the folder")
+    parser.add_argument(
+        "--noise", type=float, nargs="+", default=[0, 2, 20], help="read noise, in steps of 16,383"
+    )
+    parser.add_argument("--weights", type=Path, help="checkpoint (default: the bundled one)")
     given = parser.parse_args()
     paths = sorted(p for p in given.photos.iterdir() if p.suffix.lower() in INPUT_SUFFIXES)
     paths = paths[:: max(1, len(paths) // given.count)][: given.count]

@@ -1,9 +1,9 @@
-"""Write docs/results.md: Tables II to IV with the paper's columns and ours, and colour sets, all from `magn eval`.
+"""Write docs/results.md from `magn eval`: Tables II to IV with the paper's columns and ours, and colour sets.
 
     python benchmarks/results.py --data testsets/ --out docs/results.md
 
-What is measured already lies in --cache as the JSON of `magn eval` and is not measured again while the weights are
-the same. A cell that was not measured says why.
+Results are cached in --cache as the JSON of `magn eval`, and measured again only if the weights change. Cells
+without a result say why.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ INTRODUCTION = """
 Written by `python benchmarks/results.py --data testsets/` with magn {version}; `magn eval` measured everything.
 PSNR in dB and SSIM are means over the set, by the paper's protocol for its tables (not rounded for denoising,
 8 bit for the others; SSIM with the uniform window in Table III, else Gaussian). Rows marked "(paper)" are figures
-from the paper. Speed is that of the network alone, windows and borders included: {processor},
+from the paper. Speed is that of the network alone, including windows and padding: {processor},
 {threads} threads, native bf16 {native_bf16}, torch {torch}, Python {python}.
 """
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A checkpoint that results are written for."""
+    """A checkpoint to measure."""
 
     preset: str
     path: Path
@@ -63,14 +63,14 @@ class Weights:
 
 
 class Measurements:
-    """Calls `magn eval` and keeps what it says."""
+    """Runs `magn eval` and caches its reports."""
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.given = given
         given.cache.mkdir(parents=True, exist_ok=True)
 
     def of(self, name: str, weights: Weights, blind: bool, *words: object) -> list[dict[str, Any]]:
-        """Entries of the JSON report for one set and task."""
+        """Return the entries of the JSON report for one set and task."""
         report = self.given.cache / f"{name}-{weights.key}-{'blind' if blind else 'told'}.json"
         if not report.exists():
             print(f"measuring {name} with {weights.preset}{', level unknown' if blind else ''}", file=sys.stderr)
@@ -92,7 +92,7 @@ def speed(entries: list[dict[str, Any]]) -> str:
 
 
 def available(task: str) -> Iterator[Weights | tuple[str, str]]:
-    """Checkpoints of a task by preset, or the preset and why there is none."""
+    """Return the checkpoints of a task by preset, with the reason for each missing one."""
     for preset in PRESETS:
         try:
             path = locate(task, preset)
@@ -102,7 +102,7 @@ def available(task: str) -> Iterator[Weights | tuple[str, str]]:
 
 
 def table_of(benchmark: benchmarks.Benchmark, measured: Measurements, data: Path) -> Iterator[str]:
-    """One set of the paper: methods by levels."""
+    """Yield the table of one set of the paper: methods by levels."""
     task, levels = benchmark.task, benchmark.levels
     yield f"\n### {benchmark.dataset}\n"
     heads = [get_task(task).level_words(level) or "PSNR / SSIM" for level in levels]
@@ -130,7 +130,7 @@ def colour_table(task: str, dataset: str, measured: Measurements, data: Path) ->
 def rows_of(
     name: str, task: str, levels: tuple[float | None, ...], measured: Measurements, words: tuple[object, ...]
 ) -> Iterator[str]:
-    """The input, and each preset with the level given and unknown."""
+    """Yield the input, and each preset with given and unknown level."""
     shown_input = False
     for weights in available(task):
         if isinstance(weights, tuple):

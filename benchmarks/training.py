@@ -1,10 +1,10 @@
-"""Patches a second of `magn train` beside the bare forward and backward pass of the same network, in one run.
+"""Compare patches per second of `magn train` with the bare forward and backward pass of the same network.
 
     python benchmarks/training.py --data photos/
     python benchmarks/training.py --data photos/ --preset magn --batch 32 --device cuda
 
-The loop reads pictures, degrades crops, steps the optimizer, keeps the running mean and its log. Both are measured
-in turns.
+The loop also reads pictures, degrades crops, steps the optimizer, and keeps the running mean and its log. Both are
+measured in turns in one run.
 """
 
 import tempfile
@@ -23,9 +23,10 @@ from magn_cli.training.loop import Trainer, loss_of
 
 @dataclass
 class Turns:
-    """Stops the loop every so many steps and measures the bare passes in between.
+    """Interrupts the loop at intervals to measure the bare passes.
 
-    Only the second half of a turn counts: pairs that workers prepared meanwhile are used up by then.
+    Only the second half of a turn counts, when the pairs that workers prepared during the interruption are used
+    up.
     """
 
     trainer: Trainer
@@ -36,7 +37,7 @@ class Turns:
     began: float = 0.0
 
     def __call__(self) -> bool:
-        """Called by the loop before each step."""
+        """Handle a step; the loop calls this before each one."""
         done = self.trainer.state.step
         if done and done % self.steps == 0:
             if self.began:
@@ -71,7 +72,7 @@ def main() -> None:
     parser.add_argument("--preset", default="magn-s")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--steps", type=int, help="of a turn; 40 on a CPU, 400 elsewhere")
+    parser.add_argument("--steps", type=int, help="steps in a turn (default: 40 on a CPU, 400 elsewhere)")
     given = parser.parse_args()
     device = measuring.prepare(given)
     keep_freed_memory(1 << 30)  # as magn train does

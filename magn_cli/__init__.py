@@ -1,7 +1,7 @@
 """Restore photographs with MAGN, a multi-level attention-guided graph network.
 
-``magn_cli.restore(picture)`` restores one picture; ``magn_cli.load("jpeg")`` gives a :class:`Restorer` that
-keeps the network for many. Nothing heavy is imported before it is used, torch last of all.
+``magn_cli.restore(picture)`` restores one picture. ``magn_cli.load("jpeg")`` returns a :class:`Restorer`, which
+keeps the network loaded for many pictures. Heavy modules such as torch are imported when they are first needed.
 """
 
 from importlib import import_module

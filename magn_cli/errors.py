@@ -1,51 +1,51 @@
-"""What a user can cause: each error is one sentence saying what is wrong, with which file, what to do.
+"""Errors that users can cause. Each is one sentence: what is wrong, with which file, and what to do.
 
-``exit_code`` is what the command line returns for it.
+``exit_code`` is the exit code of the command line.
 """
 
 from collections.abc import Iterable
 
 
 class MagnError(Exception):
-    """Base of every error that is shown to the user as one sentence."""
+    """Base class of all errors that are shown to the user, each as one sentence."""
 
     exit_code = 1
 
 
 class UsageError(MagnError):
-    """The request itself is wrong: an unknown task, a level out of range, an output that exists."""
+    """The request itself is wrong, such as an unknown task, a level out of range, or an existing output."""
 
     exit_code = 2
 
 
 class ImageError(MagnError):
-    """A picture cannot be read, is not what its name says, or cannot be written."""
+    """A picture cannot be read or written."""
 
 
 class WeightsError(MagnError):
-    """A checkpoint is missing, damaged, of the wrong kind, or cannot be downloaded."""
+    """A checkpoint is missing, damaged or unsuitable, or cannot be downloaded."""
 
     exit_code = 3
 
 
 class NoSuchWeightsError(WeightsError):
-    """The registry knows no checkpoint for a task and preset (yet)."""
+    """The registry has no checkpoint for a task and preset."""
 
 
 class NotHereError(WeightsError):
-    """A checkpoint is on the Hub but not on this machine."""
+    """A checkpoint is on the Hub but has not been downloaded."""
 
 
 class DamagedError(WeightsError):
-    """A checkpoint is not the file that the registry means."""
+    """A checkpoint does not match the size or hash in the registry."""
 
 
 class TrainingError(MagnError):
-    """Training cannot start or go on: no usable data, a diverged loss, a state of another run."""
+    """Training cannot start or continue, such as without usable data, or after the loss diverged."""
 
 
 def unexpected(error: Exception) -> str:
-    """Return the sentence for an error that is not the user's.
+    """Return the sentence for an unexpected error, which is a bug in magn.
 
     >>> unexpected(KeyError("deblur"))
     "unexpected error (KeyError: 'deblur'); please report it with the traceback that MAGN_DEBUG=1 shows."
@@ -55,6 +55,6 @@ def unexpected(error: Exception) -> str:
 
 
 def any_of(choices: Iterable[object]) -> str:
-    """Return choices as in a sentence: ``a, b or c``."""
+    """Join choices as in a sentence: ``a, b or c``."""
     *most, last = map(str, choices)
     return f"{', '.join(most)} or {last}" if most else last

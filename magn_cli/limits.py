@@ -1,4 +1,4 @@
-"""Ranges of numbers that a user or a file can give, checked before anything is allocated or started."""
+"""Limits for numbers that come from users and files, checked before anything is allocated or started."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import math
 from magn_cli.errors import UsageError
 
 MAX_WORKERS = 64
-"""Processes or threads that prepare data."""
+"""Maximum number of processes or threads that prepare data."""
 
 MAX_THREADS = 1024
-"""Of the CPU, for computing."""
+"""Maximum number of CPU threads for computing."""
 
 MAX_TILE = 65_536
-"""Pixels a side that are worked on at once."""
+"""Maximum side of a tile, in pixels."""
 
 MAX_SEED = 2**63 - 1
-"""What both NumPy and torch take."""
+"""Largest seed that both NumPy and torch accept."""
 
 
 def check_range(name: str, value: float, low: float, high: float, *, advice: str = "") -> None:
-    """Raise :class:`UsageError` where ``value`` is not finite or outside ``low..high``, both included.
+    """Raise :class:`UsageError` unless ``value`` is finite and within ``low..high``, ends included.
 
     Args:
-        name: of the setting, as the user writes it.
-        value: what was given.
-        low: the least that is allowed.
-        high: the most that is allowed.
+        name: the setting's name, as the user writes it.
+        value: the value to check.
+        low: lowest allowed value.
+        high: highest allowed value.
         advice: replaces "give a number from low to high" in the message.
 
     >>> check_range("--workers", 100_000, 1, MAX_WORKERS)

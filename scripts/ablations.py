@@ -1,10 +1,10 @@
-"""Tables V and VI: train the network without this or that, measure each, print both beside the paper's cells.
+"""Train and measure the networks of Tables V and VI, and print the results beside the paper's figures.
 
     python scripts/ablations.py --data DIV2K --sets testsets --out ablations/
     python scripts/ablations.py --data photos --sets testsets --out short/ --base magn-s --steps 100
 
-Demosaicing, as in the paper. Every network sees the same crops in the same order. Runs that are there already
-are resumed or kept, so the command may be stopped and given again.
+The task is demosaicing, as in the paper. All networks see the same crops in the same order. Existing runs are
+resumed or kept, so you can stop the command and run it again.
 """
 
 import argparse
@@ -27,10 +27,10 @@ PAPER = Path(benchmarks.__file__).with_name("paper.csv")
 class Variant:
     table: str
     method: str
-    """As the paper calls it."""
+    """Name in the paper."""
 
     file: str | None
-    """In recipes/ablations; None: the network of the other tables."""
+    """Recipe in recipes/ablations; None for the network of the other tables."""
 
 
 VARIANTS = (
@@ -47,7 +47,7 @@ def magn(*words: object) -> None:
 
 
 def run(variant: Variant, given: argparse.Namespace, known: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Train and measure, unless a variant of the same network has been already."""
+    """Train and measure a network, unless this was done for another variant with the same network."""
     files = [ROOT / "recipes" / f"{given.base}.toml"]
     if variant.file:
         files.append(ROOT / "recipes" / "ablations" / f"{variant.file}.toml")
@@ -60,7 +60,7 @@ def run(variant: Variant, given: argparse.Namespace, known: dict[str, dict[str, 
 def trained(name: str, files: list[Path], given: argparse.Namespace) -> dict[str, float]:
     out = given.out / name
     words: list[object] = ["train", "--task", "demosaic", "--out", out, "--cache", given.out / "cache"]
-    # Given on a resume as well: a run of another base, batch or length is then refused or brought up to it.
+    # Also passed on resume, so that a run with another base, batch or length is refused or extended.
     words += [f"--data={given.data}", *(f"--config={file}" for file in files)]
     words += ["--resume"] if (out / "state.pt").exists() else []
     steps = [f"--max-steps={given.steps or resolved(files).training.max_steps}"]
@@ -88,10 +88,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs to train on")
     parser.add_argument("--sets", type=Path, required=True, help="folder that holds the test sets")
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs")
-    parser.add_argument("--base", default="paper", help="recipe that is varied: paper, magn or magn-s")
-    parser.add_argument("--set", action="append", help="test set; repeatable; McMaster18 and Kodak24 if not given")
-    parser.add_argument("--steps", type=int, help="fewer steps than the recipe has")
-    parser.add_argument("--batch", type=int, help="another batch than the recipe has")
+    parser.add_argument("--base", default="paper", help="base recipe: paper, magn or magn-s")
+    parser.add_argument("--set", action="append", help="test set; repeatable (default: McMaster18, Kodak24)")
+    parser.add_argument("--steps", type=int, help="number of steps (default: from the recipe)")
+    parser.add_argument("--batch", type=int, help="batch size (default: from the recipe)")
     given = parser.parse_args()
     given.set = given.set or ["McMaster18", "Kodak24"]
     with PAPER.open(encoding="utf-8") as file:

@@ -19,7 +19,7 @@ GAP = 8
 
 
 def restored(photo: Path) -> Image.Image:
-    """What ``magn restore`` makes of a file when it is given no options."""
+    """Restore a file like ``magn restore`` without options."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "restored.png"
         subprocess.run([sys.executable, "-m", "magn_cli", "restore", photo, "--out", result], check=True)

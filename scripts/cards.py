@@ -1,9 +1,9 @@
-"""Write the model cards of the checkpoints in weights.toml, each with a picture of what it does badly.
+"""Write the model cards of the checkpoints in weights.toml, each with a picture of a weakness.
 
     python scripts/cards.py
 
-``docs/cards/<preset>-<task>/limits.md`` is written by hand; ``README.md`` and ``limits.png`` beside it are written
-from the checkpoint, the registry and an example photo.
+``docs/cards/<preset>-<task>/limits.md`` is written by hand. The script writes ``README.md`` and ``limits.png``
+beside it from the checkpoint, the registry and an example photo.
 """
 
 from pathlib import Path
@@ -25,12 +25,12 @@ DATA = """Trained on 376 photographs (103 megapixels), reduced to at most half t
 quality 97 with 4:4:4; 364 for training, 12 for validation. Their sources and licences are listed at the end of
 `docs/weights.md` in magn's repository. No picture of a test set is among them."""
 SHOWN = {"denoise": ("otter.png", 50), "jpeg": ("otter.png", 10), "demosaic": ("skyline.png", None)}
-"""The photo that the picture is made of, and its level."""
+"""Photo and level for the picture."""
 SIDE, ZOOM = 128, 2
 
 
 def worst(task: str, preset: str) -> Image.Image:
-    """Clean, degraded, restored: the square in which the restored picture differs most, beside each other."""
+    """Return the square with the largest error, side by side: clean, degraded, restored."""
     name, level = SHOWN[task]
     clean = read(ROOT / "examples" / name).pixels.astype(np.float32) / 255
     degraded = get_task(task).degrade(clean, level, np.random.default_rng(0))

@@ -1,9 +1,10 @@
-"""What ``magn restore --task jpeg`` gains on the example photos: RGB PSNR before and after, as a table.
+"""Print what ``magn restore --task jpeg`` gains on the example photos: RGB PSNR before and after, as a table.
 
     python scripts/examples.py
 
-Each clean original is saved by Pillow as JPEG with 4:2:0 at each quality, and the file goes through the same
-steps as on the command line: reading, level from the quantization tables, restoring, rounding to 8 bit.
+Pillow saves each clean original as JPEG with 4:2:0 at each quality. The file then goes through the same steps as
+on
+the command line: reading, level from the quantization tables, restoring, rounding to 8 bit.
 """
 
 import argparse
@@ -20,15 +21,15 @@ QUALITIES = (10, 20, 40, 80, 95, 98, 100)
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB over R, G, B together."""
+    """Return the peak signal-to-noise ratio in dB over R, G and B together."""
     return float(-10 * np.log10(np.square((a.astype(np.float64) - b) / 255).mean()))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, default=Path(__file__).parents[1] / "examples")
-    parser.add_argument("--weights", type=Path, help="a checkpoint; the bundled one if not given")
-    parser.add_argument("--keep", type=Path, help="folder for the pictures, to look at them")
+    parser.add_argument("--weights", type=Path, help="checkpoint (default: the bundled one)")
+    parser.add_argument("--keep", type=Path, help="folder to write the pictures to")
     given = parser.parse_args()
     restorer = magn_cli.load("jpeg", weights=given.weights)
     print(f"| quality | {' | '.join(p.stem for p in sorted(given.photos.glob('*.png')))} | mean gain |")

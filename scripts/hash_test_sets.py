@@ -1,8 +1,8 @@
-"""Hash the pictures of test sets, so that `magn train` finds them among training photographs.
+"""Hash the pictures of test sets, so that `magn train` recognizes them among training photographs.
 
 python scripts/hash_test_sets.py DIR [DIR ...]
 
-Each DIR is a set and gives it its name. The result is magn_cli/training/test_sets.npz.
+Each DIR is a set and gives it its name. The script writes magn_cli/training/test_sets.npz.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Write the registry entry of a bundled checkpoint: size, sha256 and metadata are read from the file.
+"""Print the registry entry of a bundled checkpoint, with size, sha256 and metadata from the file.
 
 python scripts/register.py magn_cli/weights/bundled/magn-s-jpeg.safetensors >> weights.toml
 """

@@ -1,4 +1,4 @@
-"""What ``mkdocs build`` does beside building: roles of docstrings, such as ``:class:``, are not shown."""
+"""Hooks for ``mkdocs build``: remove the roles of docstrings, such as ``:class:``."""
 
 import re
 from typing import Any
@@ -7,5 +7,5 @@ ROLE = re.compile(r":(?:func|class|meth|attr|data|mod|exc):(?=<code>|<a |<autore
 
 
 def on_page_content(html: str, **about: Any) -> str:
-    """Return a page without the roles."""
+    """Return a page without roles."""
     return ROLE.sub("", html)

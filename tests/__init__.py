@@ -1,1 +1,1 @@
-"""The tests, in the rooms of the package; what several of them use is in ``support``."""
+"""The tests mirror the folders of the package; ``support`` has shared code."""

@@ -1,4 +1,4 @@
-"""Pictures and data that several tests use."""
+"""Fixtures that several tests use."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def signals_arrive():
 
 @pytest.fixture(autouse=True, scope="session")
 def nobody(tmp_path_factory):
-    """What the person who runs the tests has registered shall not matter."""
+    """Ignore the registry of the user who runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAGN_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
         yield

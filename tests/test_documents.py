@@ -1,4 +1,4 @@
-"""What the documents name exists: files behind links, and modules."""
+"""Links and module names in the documents refer to existing files."""
 
 import re
 

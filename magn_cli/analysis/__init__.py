@@ -1,1 +1,1 @@
-"""What is seen in a picture: its noise, the blocks of JPEG, quantization tables."""
+"""Analysis of pictures: noise, JPEG blocks, JPEG quality."""

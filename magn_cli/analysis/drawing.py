@@ -1,4 +1,4 @@
-"""Whether a picture is a drawing or text and no photograph."""
+"""Tells drawings and text from photographs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from magn_cli.analysis.noise import as_gray
 from magn_cli.images import Array
 
 CROP_SIDE = 512
-"""Pixels a side, in the middle, by which drawings are known."""
+"""Side in pixels of the middle part that decides."""
 
 
 def is_drawing(pixels: Array) -> bool:
-    """Whether 8-bit ``(H, W)`` or ``(H, W, 3)`` has too few colours for a photograph.
+    """Return whether a picture has too few colours for a photograph.
 
-    In the middle 512 x 512 pixels: no more than 256 (fewer in small pictures), or one for 256 pixels; in gray, one
-    that most pixels have.
+    It counts them in the middle 512 x 512 pixels. A colour drawing has at most 256 colours (fewer in small
+    pictures) or one for every 256 pixels. In a gray drawing, one value covers more than half of the pixels.
+
+    Args:
+        pixels: ``(H, W)`` or ``(H, W, 3)``. Only uint8 can be a drawing.
     """
     if pixels.dtype != np.uint8:
         return False

@@ -1,4 +1,4 @@
-"""What is seen in a photo, each thing looked for once: choosing a task, its level and its options share it."""
+"""Findings about a photo. Each is computed once and shared by the choice of task, level and options."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 def visible(photo: Photo) -> Photo:
-    """Return what of a photo can be seen, see :func:`magn_cli.images.visible`; the same object each time."""
+    """Return the visible part of a photo, see :func:`magn_cli.images.visible`; always the same object."""
 
     def changed() -> Photo | None:
-        # A photo that knew itself would outlive its last user.
+        # A photo that refers to itself would be freed late.
         part = images.visible(photo)
         return None if part is photo else part
 
@@ -27,26 +27,26 @@ def visible(photo: Photo) -> Photo:
 
 
 def sigma(photo: Photo) -> float:
-    """Estimate the noise, see :func:`estimate_sigma`; a JPEG file tells whether its chroma was halved."""
+    """Estimate the noise, see :func:`estimate_sigma`. For JPEG files, the subsampling is known."""
     tables = photo.quantization
     halved = tables is not None and tables.subsampling not in ("4:4:4", "4:0:0")
     return _once(photo, "sigma", lambda: estimate_sigma(photo.pixels, halved, partial(grid, photo)))
 
 
 def grid(photo: Photo) -> Grid | None:
-    """Look for JPEG's 8x8 grid, see :func:`find_grid`, in the photo the right way up."""
+    """Find JPEG's 8x8 grid in the photo the right way up, see :func:`find_grid`."""
     return _once(photo, "grid", lambda: find_grid(photo.pixels))
 
 
 def stored_grid(photo: Photo) -> Grid | None:
-    """Look for the same grid in the photo as its file stores it, before it was turned."""
+    """Find JPEG's 8x8 grid in the photo as stored in its file, before it was rotated."""
     if photo.turned == 1:
         return grid(photo)
     return _once(photo, "stored grid", lambda: find_grid(images.as_stored(photo.pixels, photo.turned)))
 
 
 def quality(photo: Photo) -> tuple[int, bool] | None:
-    """Return the JPEG quality nearest to the file's tables, and whether it is exact; None: it is no JPEG file."""
+    """Return the JPEG quality nearest to the file's tables, and whether it is exact; None if it is no JPEG."""
     tables = photo.quantization
     if tables is None:
         return None

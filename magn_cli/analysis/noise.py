@@ -1,4 +1,4 @@
-"""How strong the noise of a picture is."""
+"""Estimates the strength of white noise in a picture."""
 
 from __future__ import annotations
 
@@ -13,63 +13,73 @@ from magn_cli.images import Array, to_float
 Float = NDArray[np.float32]
 
 BLOCK = 8
-"""Side of a block of wavelet detail; 16 pixels of the picture."""
+"""Side of a block of wavelet detail, which is 16 pixels of the picture."""
 
 QUIET = 0.1, 0.875
 QUIETEST = 0.01, 0.796
-"""A share of the blocks, and below what that share of them lies for pure noise of sigma 1: the root of that
-quantile of chi-squared with 64 degrees of freedom, over 64."""
+"""A share of the blocks, and the standard deviation that this share of them stays below for pure noise of sigma 1:
+the root of that quantile of chi-squared with 64 degrees of freedom, divided by 64."""
 
 UNEVEN = 0.65
-"""Share of the one estimate by detail below which the other, by the quietest blocks, is believed.
+"""Ratio between the estimate from the quietest hundredth of the blocks and that from the quietest tenth. Below
+this ratio, the lower estimate is used.
 
-Noise is everywhere, texture rarely: with noise, photographs saved as JPEG 4:2:0 have 0.78 to 0.92, and most whose
-texture is taken for noise less than 0.45.
+Noise is everywhere, texture rarely is: noisy photographs saved as JPEG 4:2:0 have 0.78 to 0.92, and most
+photographs whose texture is mistaken for noise have less than 0.45.
 """
 
 MIN_BLOCKS = 16
-"""Blocks below which their quietest tenth means nothing."""
+"""Minimum number of blocks for which the quietest tenth is meaningful."""
 
 ROWS = 512
-"""Rows looked at together; a multiple of two blocks' height."""
+"""Rows that are processed together; a multiple of twice the block's side."""
 
 PATCH = 8
 MAX_PATCHES = 60_000
-"""Side of the patches, and how many are looked at; their covariance has 192 x 192 entries."""
+"""Side and maximum number of patches; the covariance of colour patches has 192 x 192 entries."""
 
 NOT_WHITE = 0.2
-"""Share of the one estimate below which the other's noise, where it is real, is not white."""
+"""Ratio of the two estimates below which real noise is not white."""
 
 HALVED_CHROMA = 0.2
-"""Ratio of fine to coarse detail in chroma below which it was once stored at half the size.
+"""Ratio of fine to coarse detail in chroma. Below it, chroma was once stored at half the size.
 
-126 training photographs, which never were, have 0.21 and more. With noise of sigma 10 or 25, then JPEG 4:2:0 of
+126 training photographs with full chroma have 0.21 and more. With noise of sigma 10 or 25, then JPEG 4:2:0 of
 quality 95, nine in ten have less.
 """
 
 TEXTURE = 10
-"""Sigma that texture alone is not taken for: of those photographs, by detail, none."""
+"""Sigma that texture alone never reaches: by detail, none of those photographs is estimated above it."""
 
 MAX_SIDE = 2048
-"""Pixels a side in which chroma is looked at, in the middle of larger pictures."""
+"""Largest side of the part whose chroma is analysed, in the middle of the picture, in pixels."""
 
 CLIPPED = 30
-"""Sigma above which clipping at black and white touches most patches."""
+"""Sigma above which clipping at black and white affects most patches."""
 
 
 def estimate_sigma(
     pixels: Array, halved_chroma: bool = False, grid: Callable[[], Grid | None] | None = None
 ) -> float:
-    """Estimate the standard deviation of white noise, in units of 255; 0 for a picture below 2x2 pixels.
+    """Estimate the standard deviation of white noise.
 
-    The lower of two estimates, since either takes some texture for noise: by wavelet detail
-    (:func:`sigma_of_detail`) and by patches (:func:`sigma_of_patches`). Patches see no noise where chroma was
-    stored at half the size, as in most JPEG files; where this is known, or shows, the quietest blocks decide.
+    Returns the lower of two estimates, because each mistakes some texture for noise: one from wavelet detail
+    (:func:`sigma_of_detail`) and one from patches (:func:`sigma_of_patches`). Patches show no noise if chroma was
+    stored at half the size, as in most JPEG files. If this is known or visible, the quietest blocks decide.
 
     Args:
         pixels: ``(H, W)`` or ``(H, W, 3)``; uint8, uint16, or floats 0..1.
-        halved_chroma: whether it is known.
-        grid: gives the 8x8 grid of these pixels; None: it is looked for, where it is needed.
+        halved_chroma: True if chroma is known to have been stored at half the size.
+        grid: returns the 8x8 grid of these pixels; None to find it here if it is needed.
+
+    Returns:
+        Sigma in units of 255; 0 for a picture below 2x2 pixels.
+
+    Example:
+        >>> import numpy as np
+        >>> flat = np.full((160, 160), 0.5) + np.random.default_rng(0).normal(0, 10 / 255, (160, 160))
+        >>> 9.5 < estimate_sigma(flat.astype(np.float32)) < 10.5
+        True
     """
     pixels = as_gray(pixels)
     sigma, least = sigma_of_detail(pixels)
@@ -87,10 +97,10 @@ def estimate_sigma(
 
 
 def as_gray(pixels: Array) -> Array:
-    """Return ``(H, W)`` where all channels of ``(H, W, 3)`` are the same, else what is given."""
+    """Return ``(H, W)`` if all channels of ``(H, W, 3)`` are equal, else the pixels unchanged."""
     if pixels.ndim == 2:
         return pixels
-    # A few pixels tell a picture in colour.
+    # A few pixels are enough to recognize most colour pictures.
     for some in (pixels[::37, ::37], pixels):
         if (some != some[..., :1]).any():
             return pixels
@@ -98,13 +108,14 @@ def as_gray(pixels: Array) -> Array:
 
 
 def sigma_of_detail(pixels: Array) -> tuple[float, float]:
-    """Estimate sigma by the diagonal detail of a Haar wavelet; arguments as :func:`estimate_sigma`.
+    """Estimate sigma from the diagonal detail of a Haar wavelet; pixels as for :func:`estimate_sigma`.
 
-    Donoho and Johnstone (Biometrika 1994), in the quietest blocks, since texture is detail as well; small
-    pictures: the median of its absolute value. Median over channels. Blocks in which clipping at black and white
-    has taken noise away are left out where there are others.
+    This follows Donoho and Johnstone (Biometrika 1994), but in the quietest blocks, because texture is detail as
+    well. Small pictures use the median of the absolute detail. The result is the median over channels. Blocks in
+    which clipping at black and white removed noise are ignored if there are others.
 
-    Returns the estimate by the quietest tenth of the blocks, and the one by the quietest hundredth.
+    Returns:
+        Two estimates in units of 255: from the quietest tenth of the blocks, and from the quietest hundredth.
     """
     size = [side // 2 for side in pixels.shape[:2]]
     if not size[0] * size[1]:
@@ -128,9 +139,9 @@ def sigma_of_detail(pixels: Array) -> tuple[float, float]:
 
 
 def _sigma_of_blocks(power: Array, light: Array, share: float, std: float) -> float:
-    """Sigma, on the scale 0..1, by the blocks of one channel: mean squared detail, and mean."""
+    """Return sigma on the scale 0..1 from the blocks of one channel: their mean squared detail and their mean."""
     margin, sigma = 0.06, 0.0
-    # What noise there is decides how near to black and white it is clipped.
+    # The stronger the noise, the farther from black and white it is clipped.
     for _ in range(3):
         usable = (light > margin) & (light < 1 - margin)
         if usable.sum() < MIN_BLOCKS:
@@ -141,18 +152,22 @@ def _sigma_of_blocks(power: Array, light: Array, share: float, std: float) -> fl
 
 
 def sigma_of_patches(pixels: Array, about: float) -> float:
-    """Estimate sigma by the flat directions among 8x8 patches of all channels.
+    """Estimate sigma from the flat directions in the space of 8x8 patches over all channels.
 
-    Chen, Zhu and Heng (ICCV 2015): texture fills few directions of that space, noise all of them alike.
+    This is the method of Chen, Zhu and Heng (ICCV 2015): texture fills few directions of that space, noise fills
+    all of them equally.
 
     Args:
-        pixels: ``(H, W)`` or ``(H, W, 3)``, of 32 pixels a side at least.
-        about: a first estimate, by which patches are left out that clipping has touched.
+        pixels: ``(H, W)`` or ``(H, W, 3)``, at least 32 pixels a side.
+        about: first estimate in units of 255, used to exclude patches that are affected by clipping.
+
+    Returns:
+        Sigma in units of 255.
     """
     channelled = pixels[..., None] if pixels.ndim == 2 else pixels
     height, width, channels = channelled.shape
     step = int(np.ceil(((height - PATCH + 1) * (width - PATCH + 1) / MAX_PATCHES) ** 0.5))
-    # An odd step meets all phases of an 8x8 grid.
+    # An odd step covers all phases of an 8x8 grid.
     step += step % 2 == 0
     windows = np.lib.stride_tricks.sliding_window_view(channelled, (PATCH, PATCH), (0, 1))[::step, ::step]
     patches = to_float(windows.reshape(-1, channels * PATCH * PATCH)).astype(np.float64)
@@ -185,7 +200,7 @@ def _shows_halved_chroma(pixels: Array, find: Callable[[], Grid | None] | None) 
 
 
 def _halved(pixels: Array) -> tuple[Float, Float]:
-    """Diagonal detail, and every second pixel: ``(H / 2, W / 2, C)`` both."""
+    """Return the diagonal detail and every second pixel, both ``(H / 2, W / 2, C)``."""
     rows, columns = (side // 2 * 2 for side in pixels.shape[:2])
     even = to_float(pixels[:rows, :columns]).reshape(rows, columns, -1)
     detail = even[::2, ::2] - even[1::2, ::2] - even[::2, 1::2] + even[1::2, 1::2]
@@ -193,7 +208,7 @@ def _halved(pixels: Array) -> tuple[Float, Float]:
 
 
 def _block_means(values: Float) -> Float:
-    """``(H, W, C)`` to the means of its whole blocks."""
+    """Return the means of the complete blocks of ``(H, W, C)``."""
     rows, columns = (side // BLOCK for side in values.shape[:2])
     cut = values[: rows * BLOCK, : columns * BLOCK]
     return cut.reshape(rows, BLOCK, columns, BLOCK, -1).mean((1, 3))

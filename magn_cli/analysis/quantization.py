@@ -1,4 +1,4 @@
-"""JPEG quality from quantization tables."""
+"""Determines JPEG quality from quantization tables."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from numpy.typing import NDArray
 
 
 def nearest_quality(luma: NDArray[np.int_], chroma: NDArray[np.int_] | None = None) -> tuple[int, bool]:
-    """Return the libjpeg quality (1-100) whose tables are nearest, and whether they are the same.
+    """Return the libjpeg quality (1-100) with the nearest tables, and whether they are equal.
+
+    The distance compares the logarithms of the steps, so a table of another encoder gets a quality of similar
+    coarseness.
 
     Args:
-        luma, chroma: 8x8 tables in natural order. The distance is that of the logarithms of the steps, so
-            that a table of another encoder gets the quality of about the same coarseness.
+        luma: 8x8 table in natural order.
+        chroma: the same for chroma; None if the file is gray.
     """
     tables = [(luma, _LUMA), (chroma, _CHROMA)] if chroma is not None else [(luma, _LUMA)]
     distances = [

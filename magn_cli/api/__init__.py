@@ -1,1 +1,1 @@
-"""What a Python program uses, all of it in ``magn_cli`` itself."""
+"""The Python interface, exported by ``magn_cli`` itself."""

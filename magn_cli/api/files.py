@@ -1,4 +1,4 @@
-"""Reading and writing the pictures that are restored."""
+"""Reads and writes picture files."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ def read(path: str | PathLike[str], *, max_pixels: int | None = None) -> NDArray
     """Read a picture file: JPEG, PNG, TIFF, WebP, BMP, PNM, AVIF, or HEIF with ``magn-cli[heif]``.
 
     Args:
-        path: the file, which is known by its content and not by its name.
-        max_pixels: refuse a larger picture; None: above 500 million pixels.
+        path: the file. Its content determines the format, not its name.
+        max_pixels: largest number of pixels to accept; None for 500 million.
 
     Returns:
         ``(H, W)`` gray or ``(H, W, 3)`` RGB, the right way up: uint8 (0..255), uint16 (0..65535) or float32
-        (0..1 nominal), whatever the file holds. Transparency and metadata stay behind; :func:`write` fetches them
-        from the file again.
+        (nominally 0..1), depending on the file. Transparency and metadata are not included; :func:`write` can copy
+        them from the file.
 
     Raises:
-        ImageError: the file is missing, damaged, too large or no picture, or is a camera's raw file, which
-            ``magn_cli.restore(path, "demosaic")`` takes.
+        ImageError: the file is missing, damaged, too large or not a picture, or is a camera's raw file. Restore
+        raw
+            files with ``magn_cli.restore(path, "demosaic")``.
+        UsageError: ``max_pixels`` is out of range.
 
     Example:
         >>> import magn_cli
@@ -53,21 +55,22 @@ def write(
     quality: int = 95,
     overwrite: bool = False,
 ) -> None:
-    """Write a picture to a file, whole or not at all.
+    """Write a picture to a file atomically.
 
-    The file gets a temporary name first and its own when it is complete.
+    The file has a temporary name until it is complete.
 
     Args:
-        path: ends in ``.png``, ``.jpg``, ``.jpeg``, ``.webp``, ``.tif`` or ``.tiff``, which decides the format.
+        path: the file, whose suffix determines the format: ``.png``, ``.jpg``, ``.jpeg``, ``.webp``, ``.tif`` or
+            ``.tiff``.
         picture: an array ``(H, W)`` or ``(H, W, 3)``, a Pillow image, or a tensor ``(C, H, W)`` with 1 or 3
-            channels; uint8, uint16, or floats 0..1. Samples deeper than the format holds are rounded.
-        like: the file that the picture was made of; its transparency (of the same size), colour profile, EXIF,
-            XMP and resolution go into the new file.
-        quality: of a JPEG file, 1..100.
-        overwrite: replace a file that exists.
+            channels; uint8, uint16, or floats 0..1. Samples are rounded to the depth of the format.
+        like: the file that the picture was made from. Its transparency (which must have the same size), colour
+            profile, EXIF, XMP and resolution are copied to the new file.
+        quality: JPEG quality, 1..100.
+        overwrite: replace an existing file.
 
     Raises:
-        UsageError: the file exists, its format cannot be written, or an argument is not as above.
+        UsageError: the file exists, its format cannot be written, or an argument is invalid.
         ImageError: ``like`` cannot be read, or the file cannot be written.
 
     Example:
@@ -78,7 +81,7 @@ def write(
     if not 1 <= quality <= 100:
         raise UsageError(f"quality {quality} is out of range; give a number from 1 to 100.")
     if isinstance(picture, str | PathLike):
-        raise UsageError(f"{picture!s} is a path, not a picture; read it first with magn_cli.read.")
+        raise UsageError(f"{picture!s} is a path, not a picture; read it with magn_cli.read first.")
     photos = open_picture(picture, mosaics=False).photos
     if len(photos) != 1:
         raise UsageError(f"a file holds one picture, not a batch of {len(photos)}; write them one by one.")
@@ -88,8 +91,8 @@ def write(
         source = images.read(Path(like), mosaics=True)
         if source.alpha is not None and source.alpha.shape != size:
             raise UsageError(
-                f"{like!s} has {source.alpha.shape[1]} x {source.alpha.shape[0]} pixels, the picture "
-                f"{size[1]} x {size[0]}; give as 'like' the file that it was made of."
+                f"{like!s} has {source.alpha.shape[1]} x {source.alpha.shape[0]} pixels, but the picture has "
+                f"{size[1]} x {size[0]}; pass the file that it was made from as 'like'."
             )
         photo = source if photo.alpha is None else replace(source, alpha=photo.alpha)
     options = images.WriteOptions(quality)

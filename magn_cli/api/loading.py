@@ -1,4 +1,4 @@
-"""From settings to networks: everything is checked and found first, torch is imported last."""
+"""Loads networks. Settings are checked and weights are found before torch is imported."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
-from magn_cli.errors import UsageError
+from magn_cli.errors import UsageError, any_of
 from magn_cli.inference.auto import AutoRestorer
 from magn_cli.inference.options import check_strength, check_tile
 from magn_cli.inference.restored_photo import PhotoNetwork
@@ -28,7 +28,7 @@ Pattern = Literal["grbg", "rggb", "gbrg", "bggr"]
 
 
 class LoadOptions(TypedDict, total=False):
-    """The settings of :func:`magn_cli.load`, which says what they mean."""
+    """The settings of :func:`magn_cli.load`, which describes them."""
 
     preset: str
     weights: str | PathLike[str] | None
@@ -44,9 +44,9 @@ class LoadOptions(TypedDict, total=False):
 
 
 class Loader:
-    """Settings that have been checked, with their weights resolved, once; making one needs no torch.
+    """Checked settings and resolved weights, from which networks can be loaded. Creating one needs no torch.
 
-    ``weights`` holds what was resolved, by task: one entry, or for ``auto`` one for each task to choose from.
+    ``weights`` holds the resolved weights by task: one entry, or for ``auto`` one for each task to choose from.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class Loader:
         if chosen is not None:
             self.options = chosen.settings("restore", self.options, complete=False)
         for name in () if chosen else self.options:
-            raise UsageError(f"{name!r} is a setting of one task; name the task.")
+            raise UsageError(f"the setting {name!r} belongs to a single task; choose the task, too.")
         if weights is not None and chosen is None:
-            raise UsageError("a checkpoint is for one task; name it with --task, or omit --weights.")
+            raise UsageError("a checkpoint serves a single task; choose it with --task, or omit --weights.")
         if weights is None and preset not in (known := dict.fromkeys([*PRESETS, *(e.preset for e in entries())])):
-            raise UsageError(f"there is no preset {preset!r}; use one of {', '.join(known)}.")
+            raise UsageError(f"unknown preset {preset!r}: choose {any_of(known)}.")
         self.strength = check_strength(chosen, strength)
         self.device, self.precision = check_device(device), check_precision(precision)
         self.threads, self.tile = check_threads(threads), check_tile(tile)
@@ -85,10 +85,11 @@ class Loader:
         self.weights: dict[str, ResolvedWeights] = {name: resolve(name, preset, weights) for name in names}
 
     def load(self) -> PhotoNetwork:
-        """Load the network of the task; those of ``auto`` are loaded when a photo first needs one.
+        """Load the network of the task. For ``auto``, networks are loaded when a photo first needs them.
 
-        Raises :class:`UsageError` where the device is not there, :class:`WeightsError` where a checkpoint does not
-        hold the network that it describes.
+        Raises:
+            UsageError: this machine has no such device.
+            WeightsError: a checkpoint is damaged.
         """
         if self.task != AUTO:
             return self.load_task(self.task)
@@ -110,11 +111,11 @@ class Loader:
             compute_exactly()
         model, about = load_checkpoint(weights.path)
         tiled = TiledNetwork(model, device, dtype, self.tile, compiled=self.compile)
-        # Where the input is no picture yet, no share of the change could be applied to it.
+        # The whole change is needed if the input is not a picture yet.
         strength = self.strength if task.blends else 1.0
         return PhotoRestorer(task, about.scale, tiled, strength, self.ensemble, weights.name, **self.options)
 
 
 def load_photo_restorer(task: str, **settings: Unpack[LoadOptions]) -> PhotoRestorer:
-    """Load the network of one task for photos and floats of this package; errors as for :func:`magn_cli.load`."""
+    """Load the network of one task for use within the package; errors as for :func:`magn_cli.load`."""
     return Loader(task, **settings).load_task(task)

@@ -1,4 +1,4 @@
-"""The kinds of pictures that programs hold: what each becomes, and how a result becomes that kind again."""
+"""Conversion of paths, arrays, images and tensors to photos, and of results back to the same kind."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 Picture: TypeAlias = "str | PathLike[str] | NDArray[Any] | Image.Image | Tensor"
 
 MAX_FLOAT = 16.0
-"""Floats above it are on another scale than 0..1."""
+"""Floats above this limit are not on the scale 0..1."""
 
 _CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA"}
-"""Modes of Pillow that no restored photograph can have, and what they become."""
+"""Pillow modes that cannot hold a restored photograph, and the modes they are converted to."""
 
 
 @dataclass(frozen=True)
 class OpenedPicture:
-    """A picture as photos: one, or those of a batch."""
+    """A picture as photos: one, or one for each picture of a batch."""
 
     photos: Sequence[Photo]
     close: Callable[[Sequence[Array]], Any]
-    """Gives the kind back, from pixels ``(H, W)`` or ``(H, W, 3)`` of each photo's type."""
+    """Converts results, ``(H, W)`` or ``(H, W, 3)`` of each photo's type, to the kind of the input."""
 
 
 def open_picture(picture: Picture, mosaics: bool) -> OpenedPicture:
-    """Look at a picture of any kind.
+    """Convert a picture of any kind to photos.
 
     Args:
         picture: see :meth:`magn_cli.Restorer.__call__`.
-        mosaics: whether a file may hold the mosaic of a sensor.
+        mosaics: accept files with sensor mosaics.
 
     Raises:
         ImageError: a file or an image cannot be read.
-        UsageError: it is of no known kind, shape, type or range.
+        UsageError: the kind, shape, type or range is not supported.
     """
     if isinstance(picture, str | PathLike):
         return OpenedPicture([images.read(Path(picture), mosaics=mosaics)], lambda done: done[0])
@@ -59,15 +59,16 @@ def open_picture(picture: Picture, mosaics: bool) -> OpenedPicture:
     if torch is not None and isinstance(picture, torch.Tensor):
         return _open_tensor(picture)
     raise UsageError(
-        f"a picture is a path, a numpy array, a Pillow image or a torch tensor, not {type(picture).__name__}."
+        f"unsupported picture of type {type(picture).__name__}: "
+        "give a path, a numpy array, a Pillow image or a torch tensor."
     )
 
 
 def _open_array(array: NDArray[Any]) -> OpenedPicture:
     if array.ndim == 3 and array.shape[2] in (2, 4):
         raise UsageError(
-            f"an array must be (H, W) or (H, W, 3), not {array.shape}; keep the alpha channel aside, "
-            "or give a Pillow image, whose alpha is kept."
+            f"an array must be (H, W) or (H, W, 3), not {array.shape}; remove the alpha channel, "
+            "or give a Pillow image, which keeps it."
         )
     photo = _checked(images.photo_of(array))
 
@@ -91,7 +92,7 @@ def _open_image(image: Image.Image) -> OpenedPicture:
         else:
             raise UsageError(f"a Pillow image of mode {mode} cannot be restored; convert it to L, RGB or RGBA.")
     except (OSError, ValueError, SyntaxError) as error:
-        raise ImageError(f"the Pillow image cannot be decoded ({error}); get an intact copy of it.") from error
+        raise ImageError(f"the Pillow image cannot be decoded ({error}); use an intact copy.") from error
     alpha = None
     if mode in ("LA", "RGBA"):
         samples, alpha = samples[..., :-1], samples[..., -1]
@@ -132,5 +133,5 @@ def _open_tensor(tensor: Tensor) -> OpenedPicture:
 def _checked(photo: Photo) -> Photo:
     if photo.pixels.dtype.kind == "f" and np.abs(photo.pixels).max() > MAX_FLOAT:
         low, high = photo.pixels.min(), photo.pixels.max()
-        raise UsageError(f"floats must be on the scale 0..1, not {low:g}..{high:g}; divide them by full white.")
+        raise UsageError(f"floats must be on the scale 0..1, not {low:g}..{high:g}; divide them by white.")
     return photo

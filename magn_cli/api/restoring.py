@@ -1,4 +1,4 @@
-"""The Python interface: a picture of any kind in, the same kind restored out."""
+"""Restores pictures in Python: ``load``, ``restore`` and the classes that they return."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Sample = TypeVar("Sample", bound=np.generic)
 
 @dataclass(frozen=True)
 class Restored(Generic[P]):
-    """A restored picture, and what was done to it.
+    """A restored picture with its task and level.
 
     Example:
         >>> import magn_cli
@@ -38,20 +38,20 @@ class Restored(Generic[P]):
     """
 
     pixels: P
-    """The picture, of the kind that was given."""
+    """The restored picture, of the same kind as the input."""
 
     task: str | None
-    """What was done; None: nothing, since nothing needed to be."""
+    """Name of the task; None if nothing had to be done."""
 
     level: float | None
-    """What the network was told, in the task's units; None: no level, or unknown."""
+    """Level that the network used, in the task's units; None if unknown, or without levels."""
 
     reason: str
     """Where the level comes from, or why nothing was done, in words."""
 
 
 class Restorer:
-    """Restores pictures with a network that stays loaded; made by :func:`load`.
+    """Restores pictures with a network that stays loaded. :func:`load` creates it.
 
     Example:
         >>> import magn_cli
@@ -63,7 +63,12 @@ class Restorer:
     """
 
     def __init__(self, photos: PhotoNetwork, task: str) -> None:
-        """Use :func:`load`. ``photos``: restores what files hold; ``task``: its name, or ``auto``."""
+        """Use :func:`load` instead.
+
+        Args:
+            photos: restores photos.
+            task: name of the task, or ``auto``.
+        """
         self.photos, self.task = photos, task
 
     def __repr__(self) -> str:
@@ -78,27 +83,30 @@ class Restorer:
     @overload
     def __call__(self, picture: Tensor, *, level: Level = "auto") -> Tensor: ...
     def __call__(self, picture: Picture, *, level: Level = "auto") -> Any:
-        """Restore a picture and return the same kind, shape and type; nothing that was given is changed.
+        """Restore a picture and return the same kind, shape and type. The input is not changed.
 
         Args:
             picture: one of
 
-                - a path: gives an array ``(H, W)`` gray or ``(H, W, 3)`` RGB of the file's depth, the right way
-                  up (uint16 for a camera's raw file).
+                - a path. The result is an array ``(H, W)`` gray or ``(H, W, 3)`` RGB of the file's depth, the
+                right
+                  way up (uint16 for a camera's raw file).
                 - a numpy array ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``; uint8, uint16, or floats 0..1.
-                - a Pillow image of mode L, LA, RGB, RGBA, I;16 or I;16B, with its ``info``. Modes 1, P and PA give
-                  L, RGB or RGBA. Alpha is kept as it is, and fully transparent pixels are.
-                - a torch tensor ``(C, H, W)`` or ``(B, C, H, W)`` of 1 or 3 channels, on any device; uint8,
-                  uint16, or floats 0..1. The pictures of a batch are restored one by one; gradients stop here.
+                - a Pillow image of mode L, LA, RGB, RGBA, I;16 or I;16B. The result keeps its ``info``, its alpha
+                  and its fully transparent pixels. Modes 1, P and PA become L, RGB or RGBA.
+                - a torch tensor ``(C, H, W)`` or ``(B, C, H, W)`` with 1 or 3 channels, on any device; uint8,
+                  uint16, or floats 0..1. Pictures of a batch are restored one by one, without gradients.
 
-                For ``demosaic``, a Bayer mosaic of one channel gives three.
-            level: a number in the task's units (sigma 0..75, JPEG quality 5..95); ``auto``: found in the picture;
-                ``unknown``: not told to the network. Only a file's path, not its pixels, tells the exact quality
-                of a JPEG.
+                ``demosaic`` returns three channels for a Bayer mosaic with one channel.
+            level: a number in the task's units (sigma 0..75, JPEG quality 5..95), ``auto`` to find it in the
+                picture, or ``unknown`` to restore without it. The exact quality of a JPEG can only be read from
+                its file, not from pixels.
 
         Raises:
-            ImageError: the file cannot be read, or holds what the task cannot be done to.
-            UsageError: another kind, shape, type or range; a level out of range, or without a task.
+            ImageError: the file cannot be read, or the task cannot be applied to it.
+            UsageError: the kind, shape, type or range of the picture is not supported; the level is out of range,
+            or
+                given without a task.
         """
         return self.restore(picture, level=level).pixels
 
@@ -113,9 +121,10 @@ class Restorer:
     @overload
     def restore(self, picture: Picture, *, level: Level = "auto") -> Restored[Any]: ...
     def restore(self, picture: Picture, *, level: Level = "auto") -> Restored[Any]:
-        """Restore a picture, and say what was done; arguments and errors as for calling it.
+        """Restore a picture and return the result with its task, level and reason.
 
-        Of a batch, ``task`` and ``level`` are what all pictures share, else None, and ``reason`` numbers them.
+        Arguments and errors are as for calling the restorer. For a batch, ``task`` and ``level`` are None unless
+        all pictures share them, and ``reason`` lists the pictures by number.
         """
         wanted = check_level(None if self.task == AUTO else get_task(self.task), level)
         return _restored(self.photos, open_picture(picture, self.photos.mosaics), wanted)
@@ -136,29 +145,32 @@ def load(
     pattern: Pattern | None = None,
     options: Mapping[str, object] | None = None,
 ) -> Restorer:
-    """Load a network once, to restore many pictures with.
+    """Load a network to restore many pictures with.
 
     Args:
-        task: one of ``magn_cli.TASKS`` (``denoise``, ``jpeg``, ``demosaic``); ``auto``: what each picture is seen
-            to need, if anything. Networks of ``auto`` are loaded when a picture first needs them.
-        preset: which of the registry's checkpoints; ignored with ``weights``.
-        weights: a ``.safetensors`` file made by ``magn train``, or one on the Hugging Face Hub:
-            ``hf://user/repo/file.safetensors@revision``. Needs a task.
-        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; auto: bf16 where it is faster and the task bears it.
-        threads: CPU threads, 1..1024, for all of torch in this process; None: as torch is set.
-        tile: pixels a side worked on at once, 16..32768; affects memory use, never the result beyond the last
-            bits; None: by the free memory.
-        compile: let ``torch.compile`` write the kernels, which takes a minute or two at first.
-        strength: share of the network's change that is applied, 0..1; not for ``demosaic``.
-        ensemble: take the mean over the eight turned and mirrored forms of a picture: a little better, eight
-            times as slow.
-        pattern: Bayer pattern for ``demosaic``; None: from the file if it says, else ``grbg``.
-        options: more settings of the task, by name.
+        task: one of ``magn_cli.TASKS`` (``denoise``, ``jpeg``, ``demosaic``), or ``auto`` to choose for each
+        picture
+            whether and how to restore it. Networks for ``auto`` are loaded when a picture first needs them.
+        preset: preset in the registry of weights; ignored with ``weights``.
+        weights: a ``.safetensors`` file made by ``magn train``, or a file on the Hugging Face Hub:
+            ``hf://user/repo/file.safetensors@revision``. Requires a task.
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``. ``auto`` chooses bf16 if it is faster and does not
+            affect the task's results.
+        threads: CPU threads, 1..1024, for all of torch in this process; None keeps torch's setting.
+        tile: side of a tile in pixels, 16..32768; None to choose by free memory. It affects memory use, and the
+            result only in the last bits.
+        compile: use ``torch.compile``, which takes a minute or two at first.
+        strength: share of the network's change to apply, 0..1; not for ``demosaic``.
+        ensemble: average the results for the eight rotated and mirrored forms of a picture. This is a little
+        better
+            and takes eight times as long.
+        pattern: Bayer pattern for ``demosaic``; None to take it from the file, or else ``grbg``.
+        options: other settings of the task, by name.
 
     Raises:
-        UsageError: an unknown task, preset, device, precision or option, or a number out of range.
-        WeightsError: no such checkpoint, or one that is damaged or for another task.
+        UsageError: a task, preset, device, precision or option is unknown, or a number is out of range.
+        WeightsError: the checkpoint does not exist, is damaged, or is for another task.
 
     Example:
         >>> import magn_cli
@@ -203,20 +215,22 @@ def restore(
     picture: Tensor, task: str = AUTO, *, level: Level = "auto", **settings: Unpack[LoadOptions]
 ) -> Tensor: ...
 def restore(picture: Picture, task: str = AUTO, *, level: Level = "auto", **settings: Unpack[LoadOptions]) -> Any:
-    """Restore one picture; for many, :func:`load` a restorer once.
+    """Restore one picture. To restore many, :func:`load` a restorer once.
 
     Args:
         picture: a path, numpy array, Pillow image or torch tensor, see :meth:`Restorer.__call__`.
-        task: as for :func:`load`; ``auto``: what the picture is seen to need, if anything.
+        task: as for :func:`load`; ``auto`` chooses whether and how to restore the picture.
         level: in the task's units (sigma 0..75, JPEG quality 5..95), ``auto`` or ``unknown``.
         settings: as for :func:`load`.
 
     Returns:
-        The same kind, shape and type; a path gives an array of the file's depth, the right way up.
+        The restored picture, of the same kind, shape and type; for a path, an array of the file's depth, the right
+        way up.
 
     Raises:
-        ImageError: the file cannot be read. Nothing was loaded then.
-        UsageError, WeightsError: as for :func:`load`; a picture or level that cannot be used.
+        ImageError: the file cannot be read. This is checked before a network is loaded.
+        UsageError: as for :func:`load`, or the picture or level is not supported.
+        WeightsError: as for :func:`load`.
 
     Example:
         >>> import magn_cli

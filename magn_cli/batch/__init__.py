@@ -1,4 +1,4 @@
-"""Files in, files out: which pictures, where to, what is there already, and the run over all of them."""
+"""Restores files: finds the inputs, plans the outputs, keeps the journal and runs the network over all of them."""
 
 from magn_cli.batch.events import Done, Event, Failed, Kept, Working
 from magn_cli.batch.pace import Pace, in_words

@@ -1,4 +1,4 @@
-"""What happens in a run, one picture after the other."""
+"""Events of a run, one or more for each picture."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from magn_cli.images import Photo
 from magn_cli.inference.restored_photo import RestoredPhoto
 
 picture: ContextVar[Path | None] = ContextVar("picture", default=None)
-"""The file that this thread is at work on, for whoever shows what the library logs."""
+"""The file that this thread is working on, for handlers that show the library's log messages."""
 
 
 @dataclass(frozen=True)
 class Working:
-    """The network is at work on a picture."""
+    """The network is working on a picture."""
 
     job: Job
     megapixels: float
     share: float
-    """What is done of it, 0..1."""
+    """Share that is done, 0..1."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """A result has its name."""
+    """A result was written."""
 
     job: Job
     before: Photo
-    """As it was read."""
+    """The photo as it was read."""
 
     restored: RestoredPhoto
     megapixels: float
     seconds: float
-    """Of reading, network and writing together; parts of other pictures may have been done meanwhile."""
+    """Time for reading, restoring and writing. It can include work on other pictures."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """There is no result of a picture."""
+    """A picture could not be restored."""
 
     source: Path
     error: MagnError
     job: Job | None = None
-    """None: it was not found in the first place."""
+    """None if the input was not found."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A result was there already."""
+    """A result existed already."""
 
     job: Job
 

@@ -1,7 +1,7 @@
-"""One picture read, one result written, and the folders that results go to.
+"""Reads a picture, writes a result, and manages the output folders.
 
-The bytes of a picture are read once; their hash, the pixels and, where nothing is to be done, the result are of
-these very bytes, whatever happens to the file meanwhile.
+The bytes of a picture are read once. The hash, the pixels and an unchanged result all come from these bytes, even
+if the file changes in the meantime.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from magn_cli.version import __version__
 log = logging.getLogger(__name__)
 
 MAX_HELD = 256 << 20
-"""Bytes of a file that are held while its picture is worked on. A larger file is read again to be copied; if it
-has changed since, its pixels are written anew."""
+"""Largest file, in bytes, that stays in memory while its picture is restored. Larger files are read again if they
+are copied unchanged. If such a file has changed in the meantime, its pixels are encoded instead."""
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedPhoto:
-    """A picture that has been read."""
+    """A picture after reading."""
 
     job: Job
     photo: Photo
@@ -42,17 +42,17 @@ class LoadedPhoto:
 
     seconds: float
     data: bytes | None = None
-    """The bytes of its file, where they may become the result."""
+    """Bytes of its file, if they can become the result."""
 
     @property
     def bytes(self) -> int:
-        """Of its samples, and of its file as long as that is held."""
+        """Size in bytes of its samples, and of its file while that is in memory."""
         alpha = self.photo.alpha
         held = 0 if self.data is None else len(self.data)
         return self.photo.pixels.nbytes + (0 if alpha is None else alpha.nbytes) + held
 
     def needed_for(self, restored: RestoredPhoto) -> LoadedPhoto:
-        """Return it without the bytes of its file, where these cannot be the result any more."""
+        """Return the photo without the bytes of its file if these cannot become the result any more."""
         return self if restored.pixels is self.photo.pixels else replace(self, data=None)
 
 
@@ -70,13 +70,11 @@ def load(job: Job, max_pixels: int | None = None, mosaics: bool = False) -> Load
 
 
 def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> float:
-    """Write a result, whole or not at all, and note it; return the seconds that it took.
-
-    Whatever is done with a result on its way into its file is done here.
+    """Write a result atomically and record it in the journal; return the time in seconds.
 
     Raises:
-        ImageError: it cannot be written.
-        UsageError: the output has come into being since the run was planned.
+        ImageError: the result cannot be written.
+        UsageError: the output has been created since the run was planned.
     """
     job, began, token = loaded.job, time.perf_counter(), events.picture.set(loaded.job.source)
     try:
@@ -99,7 +97,7 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
 
 
 def _content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions) -> bytes:
-    """Return the bytes of the result: those of the input, if nothing was changed and its format is the same."""
+    """Return the bytes of the result: those of the input if nothing changed and the format is the same."""
     photo, format = loaded.photo, images.output_format(loaded.job.target)
     unchanged = restored.pixels is photo.pixels
     if unchanged and options.keeps_bytes(photo.format, format):
@@ -117,7 +115,7 @@ def _content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions
 
 
 def _read_again(loaded: LoadedPhoto) -> bytes | None:
-    """Return the bytes of a large file; None where they are not the same any more."""
+    """Return the bytes of a large file, or None if it has changed."""
     try:
         data, _ = loaded.job.store.read(loaded.job.source)
     except (OSError, MemoryError):
@@ -132,7 +130,7 @@ def _software(restored: RestoredPhoto) -> str:
 
 
 class Folders:
-    """The folders of results while a run is at work in them: made, locked, their journals open. A context."""
+    """A context manager that creates and locks the output folders and opens their journals."""
 
     def __init__(self, plan: BatchPlan, options: WriteOptions | None = None) -> None:
         self.plan, self.options = plan, options or WriteOptions()
@@ -163,7 +161,7 @@ class Folders:
         self._stack.close()
 
     def journal(self, job: Job) -> Journal | None:
-        """Return the journal that a result is noted in; None: there is none, or none that can be used."""
+        """Return the journal for a result, or None if there is no usable one."""
         return None if job.folder is None else self._journals[self.plan.store.identity(job.folder)]
 
     def _open(self, folder: Path, stack: ExitStack) -> None:
@@ -177,7 +175,7 @@ class Folders:
             opened.open()
             stack.callback(opened.close)
         except (NotOrdinaryError, IsADirectoryError, journal.ForeignJournalError) as error:
-            # It may have come with the pictures: it must neither be written to nor keep them from being restored.
+            # It can come with a stranger's pictures: do not write to it, but restore the pictures anyway.
             log.warning("%s; this run keeps no journal and cannot be resumed: remove it.", _whats_wrong(error))
             opened = None
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Which files are meant: files, folders and patterns."""
+"""Finds the inputs of a run from files, folders and patterns."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from magn_cli.files import find as find_files
 log = logging.getLogger(__name__)
 
 RESTORED = "_restored"
-"""What is put behind the name of a picture where its result lies beside it."""
+"""Suffix of a result's name if it is in the same folder as the picture."""
 
 Mosaics = Literal["no", "only", "too"]
-"""Raw files of cameras in a folder: no pictures; the only ones meant, where there are some; or pictures like
-others, but for those beside which the camera has put a developed one of the same name."""
+"""How to treat raw files of cameras in folders: ignore them, use only them if there are any, or use them like
+other pictures unless there is a developed picture of the same name beside them."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +31,21 @@ class FoundPicture:
 
     path: Path
     root: Path
-    """The folder whose tree is mirrored; for a file that was named, the one it lies in."""
+    """Folder whose tree is mirrored. For a file that was named, the folder that contains it."""
 
 
 @dataclass
 class Found:
-    """What the words of a command line mean."""
+    """The files that a command line refers to."""
 
     pictures: list[FoundPicture] = field(default_factory=list)
-    """Each file once, in the order of the words, those of a folder sorted by name."""
+    """Files without duplicates, in the order of the command line; those of a folder are sorted by name."""
 
     failures: list[tuple[Path, ImageError]] = field(default_factory=list)
-    """What was named and is not there, and folders that cannot be listed."""
+    """Inputs that do not exist, and folders that cannot be listed."""
 
     is_one_file: bool = False
-    """Whether one single file was named and nothing else."""
+    """True if the only input is a single file."""
 
     mosaics: Mosaics = "no"
 
@@ -57,17 +57,17 @@ def find(
     mosaics: Mosaics = "no",
     store: Store = LOCAL,
 ) -> Found:
-    """Find the pictures that are meant.
+    """Find the pictures to restore.
 
-    Hidden files, what systems leave in folders, and files without a picture's suffix are left alone, unless they
-    are named one by one; the folder ``out`` and results of other runs in sub-folders are no inputs.
+    Hidden files, system files and files without the suffix of a picture are ignored unless they are named one by
+    one. The folder ``out`` and results of other runs in sub-folders are not inputs.
 
     Args:
-        sources: files, folders, and patterns (``*``, ``?``, ``[]``, ``**``) that no shell has expanded.
-        out: where the results go; None: beside the inputs.
-        recursive: sub-folders, too.
-        mosaics: which raw files of cameras are taken from folders.
-        store: where the files are.
+        sources: files, folders, and patterns (``*``, ``?``, ``[]``, ``**``) that the shell did not expand.
+        out: folder of the results; None for the folders of the inputs.
+        recursive: include sub-folders.
+        mosaics: how to treat raw files of cameras in folders.
+        store: storage of the files.
     """
     found = _Search(out, recursive, store, Found(mosaics=mosaics)).all(sources)
     found.is_one_file = len(sources) == 1 and [p.path for p in found.pictures] == [Path(sources[0])]
@@ -110,7 +110,7 @@ class _Search:
             yield from self._matching(source)
 
     def _matching(self, pattern: Path) -> Iterator[FoundPicture]:
-        """What a shell would have made of a pattern, but for files that are no pictures."""
+        """Expand a pattern as a shell would, without files that are no pictures."""
         fixed = Path(*_until(pattern.parts))
         matches = [(p, self.store.status(p)) for p in self.store.matching(pattern) if not _is_unasked(p, pattern)]
         folders = [path for path, status in matches if self.recursive and status and status.kind == "folder"]
@@ -152,7 +152,7 @@ class _Search:
 
 
 class _Results:
-    """What the journals in the sub-folders of a folder list."""
+    """Return the results that the journals in the sub-folders of a folder list."""
 
     def __init__(self, root: Path, store: Store) -> None:
         self.root, self.store = root, store
@@ -178,7 +178,7 @@ def _until(parts: Sequence[str]) -> Iterator[str]:
 
 
 def _is_unasked(path: Path, pattern: Path) -> bool:
-    """Whether a pattern has matched something hidden or the system's that it does not name."""
+    """Return whether a pattern matched a hidden or system file that it does not name."""
     return any(is_left_alone(part) for part in set(path.parts) - set(pattern.parts))
 
 

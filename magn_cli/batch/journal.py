@@ -1,12 +1,12 @@
-"""What was made of which picture with which settings, kept in the folder of the results.
+"""The journal in a folder of results: which result was made from which picture with which settings.
 
-A line is written before a result gets its name and another one after it: however a run ends, a result that lies
-there is either known by its name or recognised by its content. Lines are only ever added.
+A line is written before a result gets its name and another one afterwards. However a run ends, existing results
+can be recognized by their name or by their content. Lines are only appended.
 
-A folder of pictures may come from a stranger, and so may a journal in it. What is no ordinary file is never
-opened: a run that needs it is refused, another goes on without a journal. A line that is not as magn writes it is
-passed over; one that is can only make magn leave a file as it is. Names are written so that no line can be forged
-and that none means anything to a shell.
+A folder of pictures can come from a stranger, and so can a journal in it. A journal that is not a regular file is
+never opened: a run that needs it is refused, others continue without a journal. Lines in another format than
+magn's are ignored, and valid ones can only make magn skip a file. File names are escaped, so that they cannot
+forge lines and mean nothing to a shell.
 """
 
 from __future__ import annotations
@@ -30,32 +30,33 @@ LOCK = ".magn-journal.lock"
 SCHEMA = 1
 
 MAX_LINE = 1 << 16
-"""Bytes; a name of 4,096 bytes takes 24,576 at most. A longer line, and what follows it, is not magn's."""
+"""Longest line in bytes. A name of 4,096 bytes takes at most 24,576. Longer lines, and all after them, are
+ignored."""
 
 _MAX_NUMBER = 2**63
-# Escaped in JSON's way, they mean nothing to a shell that reads the file.
+# Escaped as in JSON, these characters mean nothing to a shell that reads the file.
 _ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "$`!&|;<>()'*?~#\x7f"})
 
 Settings = Mapping[str, Any]
-"""Whatever decides what a result looks like, as JSON knows it."""
+"""All settings that affect a result, as JSON values."""
 
 
 class ForeignJournalError(ImageError):
-    """Something that is no ordinary file has the name of a journal."""
+    """The journal's path exists but is not a regular file."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A picture as it was when it was read."""
+    """State of a picture when it was read."""
 
     bytes: int
     changed_ns: int
-    """Time of the last change, in nanoseconds."""
+    """Modification time in nanoseconds."""
 
     sha256: str
 
     def is_still(self, path: Path, store: files.Store = files.LOCAL) -> bool:
-        """Whether a file has this content; it is only read where its time of change differs. Raises OSError."""
+        """Return whether a file has this content; reads it only if its modification time differs."""
         status = store.status(path)
         if status is None or status.kind != "file" or status.bytes != self.bytes:
             return False
@@ -67,7 +68,7 @@ class JournalEntry:
     """How a result was made."""
 
     result: str
-    """Path below the folder of the journal, with ``/`` between the parts."""
+    """Path relative to the folder of the journal, with ``/`` as separator."""
 
     bytes: int
     sha256: str
@@ -76,13 +77,14 @@ class JournalEntry:
 
 
 class Journal:
-    """The entries of one folder of results."""
+    """The journal of one folder of results."""
 
     def __init__(self, folder: Path, store: files.Store = files.LOCAL) -> None:
-        """Read what is there; lines that are not as magn writes them are passed over.
+        """Read the journal if it exists. Lines in another format than magn's are ignored.
 
-        Raises :class:`ImageError` where the file is there and cannot be read, :class:`ForeignJournalError` where
-        it is no ordinary file.
+        Raises:
+            ImageError: the file exists and cannot be read.
+            ForeignJournalError: it is not a regular file.
         """
         self.folder, self.store = folder, store
         self._written: dict[str, JournalEntry] = {}
@@ -101,7 +103,7 @@ class Journal:
             raise ImageError(f"{path} cannot be read ({error.strerror}); change its permissions.") from error
 
     def entry(self, result: str) -> JournalEntry | None:
-        """Return how the file that now has this name was made; None: not by a run that is known here.
+        """Return how the file of this name was made; None if it was not made by a run in this journal.
 
         Raises OSError.
         """
@@ -117,25 +119,25 @@ class Journal:
         return frozenset(self._written) | frozenset(self._begun)
 
     def open(self) -> None:
-        """Get ready to add entries. Raises OSError."""
+        """Open the file to add entries. Raises OSError."""
         self._file = self.store.append_to(self.folder / NAME)
 
     def close(self) -> None:
-        """End what :meth:`open` began."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def begin(self, entry: JournalEntry) -> None:
-        """Note that a result is about to get its name. Raises OSError."""
+        """Record that a result is about to get its name. Raises OSError."""
         self._add({"schema": SCHEMA, "begun": asdict(entry)})
 
     def finish(self, entry: JournalEntry) -> None:
-        """Note that it has it. Raises OSError."""
+        """Record that a result got its name. Raises OSError."""
         self._add({"schema": SCHEMA, "written": entry.result})
 
     def _add(self, line: dict[str, Any]) -> None:
-        # ASCII, since a file name may hold bytes that are no UTF-8.
+        # ASCII, because file names can contain bytes that are not UTF-8.
         data = json.dumps(line).translate(_ESCAPES).encode("ascii")
         with self._lock:
             assert self._file is not None
@@ -156,7 +158,7 @@ class Journal:
 
 
 def _entry(values: Any) -> JournalEntry:
-    """Raises ValueError, KeyError, TypeError or AttributeError for what magn has not written."""
+    """Parse a line. Raises ValueError, KeyError, TypeError or AttributeError unless magn wrote it."""
     origin = Origin(**values.pop("origin"))
     entry = JournalEntry(origin=origin, **values)
     for number in (entry.bytes, origin.bytes, origin.changed_ns):
@@ -173,7 +175,7 @@ def _entry(values: Any) -> JournalEntry:
 
 
 def results_in(folder: Path, store: files.Store = files.LOCAL) -> frozenset[str]:
-    """Return the names that a folder's journal lists; none where there is no journal that can be read."""
+    """Return the names that a folder's journal lists; empty if there is no readable journal."""
     try:
         return Journal(folder, store).results()
     except ImageError:
@@ -181,10 +183,12 @@ def results_in(folder: Path, store: files.Store = files.LOCAL) -> frozenset[str]
 
 
 def locked(folder: Path, store: files.Store = files.LOCAL) -> files.Lock:
-    """Return the held lock of a folder of results, to be released.
+    """Lock a folder of results and return the lock.
 
-    Raises :class:`UsageError` while another process holds it, :class:`ImageError` where there can be none,
-    IsADirectoryError or :class:`~magn_cli.files.NotOrdinaryError` where something else has its name.
+    Raises:
+        UsageError: another process holds the lock.
+        ImageError: the folder cannot be locked.
+        IsADirectoryError, NotOrdinaryError: the lock's path is not a regular file.
     """
     path = folder / LOCK
     try:

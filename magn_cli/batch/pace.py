@@ -1,4 +1,4 @@
-"""How long it will still take, by megapixels and not by pictures."""
+"""Estimates the remaining time of a run from megapixels."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from magn_cli import images
 from magn_cli.files import LOCAL, Store
 
 BYTES_A_PIXEL = 0.5
-"""Of a file whose header does not tell its size and beside which there is none that does."""
+"""Assumed megapixels of a file if no file of the run has a readable size."""
 
 WARMING_UP = 5.0
-"""Seconds before there is anything to be believed."""
+"""Seconds before the first estimate."""
 
 
 def megapixels(paths: Sequence[Path], store: Store = LOCAL) -> list[float]:
-    """Return the size of each picture, from the start of its file; where that does not tell, from its length."""
+    """Return the megapixels of each picture from the start of its file, or else estimated from its length."""
     sizes = [_size(path, store) for path in paths]
     lengths = [_length(path, store) for path in paths]
     known = [(size[0] * size[1], length) for size, length in zip(sizes, lengths, strict=True) if size]
@@ -30,10 +30,10 @@ def megapixels(paths: Sequence[Path], store: Store = LOCAL) -> list[float]:
 
 
 class Pace:
-    """Megapixels done and left, and the time that the rest will take."""
+    """Tracks the megapixels of a run and estimates the remaining time."""
 
     def __init__(self, total: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """``total``: megapixels in all. The clock starts with the first picture."""
+        """Create a tracker for ``total`` megapixels. The clock starts with the first picture."""
         self.total, self._clock = total, clock
         self._began: float | None = None
         self._before = 0.0
@@ -42,11 +42,11 @@ class Pace:
 
     @property
     def worked(self) -> float:
-        """Megapixels that are done, the part of the picture in work included."""
+        """Megapixels done, including the finished part of the current picture."""
         return self._before + self._share * self._size
 
     def work(self, picture: Hashable, megapixels: float, share: float) -> None:
-        """Say which share (0..1) of a picture is done; the one before it is then done as a whole."""
+        """Record the share (0..1) of a picture that is done. The previous picture then counts as done."""
         if self._began is None:
             self._began = self._clock()
         if picture != self._now:
@@ -55,13 +55,13 @@ class Pace:
         self._share = share
 
     def drop(self, picture: Hashable) -> None:
-        """Say that the picture in work has failed; nothing happens for one before it."""
+        """Record that the current picture failed. Ignored for earlier ones."""
         if picture == self._now:
             self.total -= self._size
             self._size = self._share = 0.0
 
     def seconds_left(self) -> float | None:
-        """Return the time that is left at the pace so far; None: nothing can be said yet."""
+        """Return the remaining time in seconds at the current pace; None if it is too early to tell."""
         elapsed = 0.0 if self._began is None else self._clock() - self._began
         if elapsed < WARMING_UP or self.worked <= 0:
             return None
@@ -69,7 +69,7 @@ class Pace:
 
 
 def in_words(seconds: float) -> str:
-    """Return a time as people say it: ``40 s``, ``12 min``, ``3 h 20 min``."""
+    """Format a time in seconds, such as ``40 s``, ``12 min`` or ``3 h 20 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

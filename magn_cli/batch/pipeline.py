@@ -1,4 +1,4 @@
-"""The run itself: reading ahead and writing behind in threads, the network in between in the caller's thread."""
+"""Runs a plan: threads read ahead and write results, while the network runs in the caller's thread."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from magn_cli.inference.restored_photo import PhotoNetwork
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 512 << 20
-"""Bytes of pictures, before and after, that are held at once; a picture that is larger is worked on alone."""
+"""Maximum number of bytes of all pictures in memory, before and after. Larger pictures are processed alone."""
 
 AHEAD = 2
-"""Pictures that are read before their turn."""
+"""Number of pictures to read ahead."""
 
 WRITERS = max(1, min(4, (os.cpu_count() or 1) // 2))
-"""Pictures that are written at once. A PNG of 1 megapixel takes 0.16 s of one core."""
+"""Number of pictures that are written at once. A PNG of 1 megapixel takes 0.16 s of one core."""
 
 
 def run(
@@ -45,24 +45,26 @@ def run(
     options: WriteOptions | None = None,
     stop_on_error: bool = False,
 ) -> int:
-    """Restore what was planned.
+    """Restore the planned pictures.
 
-    A picture that fails is reported and the rest goes on, but for a disk that is full or read-only. Whatever ends
-    the run, an interruption included, each result is whole and in the journal, or is not there.
+    If a picture fails, the run reports it and continues, unless the disk is full or read-only. However the run
+    ends, each result is either complete and in the journal, or does not exist.
 
     Args:
-        plan: has been checked.
-        network: restores one picture after the other, in the order of the plan.
+        plan: a checked plan.
+        network: restores the pictures in the order of the plan.
         level: see :class:`PhotoNetwork`.
-        report: is called in this thread with what happens.
+        report: called in this thread with each event.
         max_pixels: refuse larger pictures.
-        options: of the files that are written.
-        stop_on_error: the first failure ends the run.
+        options: options of the written files.
+        stop_on_error: stop at the first failure.
 
-    Returns the number of pictures that were not tried, since the run was ended by a failure.
+    Returns:
+        The number of pictures that were not tried because a failure stopped the run.
 
-    Raises :class:`ImageError` where an output folder cannot be used, :class:`UsageError` where another run is at
-    work in it.
+    Raises:
+        ImageError: an output folder cannot be used.
+        UsageError: another run uses an output folder.
     """
     for source, error in plan.failures:
         report(Failed(source, error))
@@ -77,7 +79,7 @@ def run(
 
 
 class _Stopped(Exception):  # noqa: N818 - no error, but the end of the run
-    """A failure after which nothing more is tried."""
+    """A failure that stops the run."""
 
 
 @dataclass
@@ -90,7 +92,7 @@ class _Ahead:
 
     @property
     def bytes(self) -> int:
-        """Of the picture before and after; guessed from its size until it is read."""
+        """Bytes of the picture before and after; estimated from its size until it is read."""
         if self.loaded.done() and not self.loaded.cancelled() and self.loaded.exception() is None:
             return 2 * self.loaded.result().bytes
         return int(2 * 3 * 1e6 * self.megapixels)
@@ -140,7 +142,7 @@ class _Run:
             except _Stopped:
                 untried = len(self.waiting) + len(self.ahead) + self.is_cut_short
             finally:
-                # What is computed is written where that has begun; nothing new begins.
+                # Finish the writes that have started, and start no others.
                 self.reader.shutdown(cancel_futures=True)
                 self.writer.shutdown(cancel_futures=True)
                 untried += self._settle_the_rest()
@@ -176,18 +178,18 @@ class _Run:
             writing = self.writer.submit(files.save, loaded.needed_for(restored), restored, self.folders)
             self.behind.append(_Behind(job, done, self.in_work, writing))
         except _Stopped:
-            # By a result before this one, which could not be written.
+            # An earlier result could not be written.
             self.is_cut_short = True
             raise
         except WeightsError:
-            # Of a network that is loaded when a photo first needs it: no fault of the photo's.
+            # The network is loaded when a photo first needs it; its errors are not the photo's fault.
             raise
         except Exception as error:
             self._fail(job, error)
         finally:
             self.in_work = 0
             events.picture.reset(token)
-        # A disk that is slower than the network.
+        # Wait if the disk is slower than the network.
         while len(self.behind) > WRITERS + 1:
             self._settle(self.behind[0])
 
@@ -208,7 +210,7 @@ class _Run:
             self.report(replace(one.done, seconds=one.done.seconds + seconds))
 
     def _settle_the_rest(self) -> int:
-        """Report what was still being written when the run ended; return what was given up."""
+        """Report results that were still being written at the end; return the number of cancelled ones."""
         given_up = 0
         for one in list(self.behind):
             if one.written.cancelled():
@@ -240,7 +242,7 @@ def _sentence(job: Job, error: Exception) -> MagnError:
 
 
 def _is_hopeless(error: BaseException | None) -> bool:
-    """Whether every other result would meet the same error: a disk that is full or read-only."""
+    """Return whether all other results would fail in the same way, as on a full or read-only disk."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             return True

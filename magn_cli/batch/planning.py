@@ -1,4 +1,4 @@
-"""What a run would do: which pictures, where to, and what is there already."""
+"""Plans a run: which pictures to restore, where to write them, and which results exist already."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Refusal:
-    """An output that exists and is not replaced."""
+    """An existing output that may not be replaced."""
 
     job: Job
     reason: str
-    """The end of a sentence that begins with the output's name."""
+    """The end of a sentence that starts with the output's name."""
 
 
 @dataclass
 class BatchPlan:
-    """What is to be done."""
+    """A planned run."""
 
     settings: Settings
     overwrite: bool = False
     jobs: list[Job] = field(default_factory=list)
-    """What is to be restored."""
+    """Pictures to restore."""
 
     megapixels: list[float] = field(default_factory=list)
-    """Of each of :attr:`jobs`, from the starts of the files; estimated where these do not tell."""
+    """Size of each of :attr:`jobs`, from the header of its file or estimated."""
 
     kept: list[Job] = field(default_factory=list)
-    """What was made before with the same settings."""
+    """Pictures that were restored before with the same settings."""
 
     refusals: list[Refusal] = field(default_factory=list)
     failures: list[tuple[Path, ImageError]] = field(default_factory=list)
-    """What was named and cannot be found or listed."""
+    """Inputs that cannot be found or listed."""
 
     store: Store = LOCAL
-    """Where all of these are."""
+    """Storage of all files."""
 
     @property
     def total(self) -> int:
-        """Return the number of pictures, those that failed already included."""
+        """Number of all pictures, including those that cannot be found."""
         return len(self.jobs) + len(self.kept) + len(self.refusals) + len(self.failures)
 
     def check(self) -> None:
-        """Raise :class:`UsageError` where outputs exist that may not be replaced."""
+        """Raise :class:`UsageError` if there are existing outputs that may not be replaced."""
         if not self.refusals:
             return
         first = self.refusals[0]
@@ -76,28 +76,28 @@ def plan(
     overwrite: bool = False,
     store: Store = LOCAL,
 ) -> BatchPlan:
-    """Decide what is restored, where each result goes, and what need not be done again. Nothing is written.
+    """Decide which pictures to restore and where to write them. Writes nothing.
 
-    An output that exists is kept where the journal in its folder says that it was made of the same picture with
-    the same settings.
+    An existing output is kept if the journal in its folder says that it was made from the same picture with the
+    same settings.
 
     Args:
         sources, recursive, mosaics: see :func:`inputs.find`.
         out, suffix: see :func:`targets.aim`.
-        settings: whatever decides what a result looks like.
-        overwrite: make and replace what exists.
-        store: where the pictures are and their results go.
+        settings: all settings that affect a result.
+        overwrite: replace existing outputs.
+        store: storage of inputs and outputs.
 
     Raises:
-        ImageError: there is no picture at all, or a path cannot be used.
-        UsageError: see :func:`targets.aim`. Outputs that exist are told by :meth:`BatchPlan.check`.
+        ImageError: there is no picture, or a path cannot be used.
+        UsageError: see :func:`targets.aim`. :meth:`BatchPlan.check` reports existing outputs.
     """
     try:
         found = inputs.find(sources, out, recursive, mosaics, store)
         if not found.pictures and len(found.failures) == 1:
             raise found.failures[0][1]
         jobs = aim(found, out, suffix, overwrite, store)
-        # As a journal gives them back.
+        # In the form in which a journal returns them.
         planned = BatchPlan(json.loads(json.dumps(settings)), overwrite, failures=found.failures, store=store)
         _sort(jobs, planned)
     except OSError as error:
@@ -110,7 +110,7 @@ def plan(
 def _sort(jobs: list[Job], planned: BatchPlan) -> None:
     journals: dict[Path, Journal] = {}
     for job in jobs:
-        # A link that leads nowhere is something of the user's, too.
+        # A dangling link also belongs to the user.
         if planned.overwrite or not job.store.is_taken(job.target):
             planned.jobs.append(job)
             continue
@@ -124,7 +124,7 @@ def _sort(jobs: list[Job], planned: BatchPlan) -> None:
 
 
 def _difference(job: Job, journal: Journal, settings: Settings) -> str | None:
-    """Say what keeps an output from being what this run would make; None: nothing."""
+    """Return why an output is not what this run would make; None if it is."""
     entry = journal.entry(job.result)
     if entry is None:
         return "exists and was not made by a run that is known"

@@ -1,4 +1,4 @@
-"""Where each result goes, and that no two go to the same place."""
+"""Chooses the output path of each picture, without collisions."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Job:
     source: Path
     target: Path
     folder: Path | None = None
-    """The folder of results, which holds the journal; None: a single file, of which none is kept."""
+    """Folder of results, which contains the journal; None for a single file, which has no journal."""
 
     name: str = ""
-    """Path of the source below the folder whose tree is mirrored, with ``/`` between the parts."""
+    """Path of the source relative to the folder whose tree is mirrored, with ``/`` as separator."""
 
     store: Store = field(default=LOCAL, compare=False, repr=False)
-    """Where source and target are."""
+    """Storage of source and target."""
 
     @property
     def result(self) -> str:
-        """Path of the target below :attr:`folder`, with ``/`` between the parts."""
+        """Path of the target relative to :attr:`folder`, with ``/`` as separator."""
         assert self.folder is not None
         return self.target.relative_to(self.folder).as_posix()
 
@@ -43,22 +43,24 @@ def aim(
     overwrite: bool = False,
     store: Store = LOCAL,
 ) -> list[Job]:
-    """Decide where the result of each picture goes. Nothing is read or written.
+    """Choose the output path of each picture. Reads and writes nothing.
 
-    A single file goes to the file ``out``. All others go into the folder ``out``, which gets the tree that they
-    lie in, under their own names; beside themselves, where there is no ``out`` or where it is the very folder that
-    they lie in, they get ``_restored`` at the end of the name.
+    A single file is written to the file ``out``. Others are written to the folder ``out``, which mirrors their
+    tree and keeps their names. Results in the same folder as their picture get ``_restored`` at the end of the
+    name.
 
     Args:
         found: the pictures.
-        out: where they go; None: beside themselves.
-        suffix: one of :data:`FORMATS`; None: ``png``, or by the name ``out``.
-        overwrite: a single picture may take its own place.
-        store: where the pictures are and their results go.
+        out: output file or folder; None for the folders of the pictures.
+        suffix: one of :data:`FORMATS`; None for ``png``, or the suffix of ``out``.
+        overwrite: allow a single picture to replace itself.
+        store: storage of inputs and outputs.
 
-    Raises :class:`UsageError` where ``out`` is not what it has to be, where a result would take the place of an
-    input, or where two would have one name, on file systems that do not tell upper from lower case or compose
-    letters and accents, too; :class:`ImageError` where the folder of a single result is not there.
+    Raises:
+        UsageError: ``out`` is unsuitable, a result would replace an input, or two results would have the same
+        name.
+            Names that differ only in case or Unicode composition count as the same.
+        ImageError: the folder of a single result does not exist.
     """
     if suffix is not None and suffix not in FORMATS:
         raise UsageError(f"there is no format {suffix!r}; use one of {', '.join(FORMATS)}.")
@@ -83,14 +85,14 @@ def aim(
 
 
 def check_folder(folder: Path, store: Store = LOCAL) -> None:
-    """Raise :class:`ImageError` where a folder does not exist or may not be written to."""
+    """Raise :class:`ImageError` if a folder does not exist or is not writable."""
     if not _is_folder(folder, store):
         raise ImageError(f"there is no folder {folder} for the output; make it first, or give another --out.")
     check_writable(folder, store)
 
 
 def check_writable(folder: Path, store: Store = LOCAL) -> None:
-    """Raise :class:`ImageError` where a folder may not be written to."""
+    """Raise :class:`ImageError` if a folder is not writable."""
     if not store.is_writable(folder):
         raise ImageError(f"the folder {folder} may not be written to; give another --out.")
 
@@ -122,7 +124,7 @@ def _check_folder_name(out: Path | None, store: Store) -> None:
 
 
 def _check_inputs(jobs: list[Job], overwrite: bool, store: Store) -> None:
-    """No result takes the place of a picture that is still to be read, or of any other input."""
+    """Refuse results that would replace an input."""
     inputs = {store.identity(job.source): job for job in jobs}
     for job in jobs:
         try:

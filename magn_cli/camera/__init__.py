@@ -1,4 +1,4 @@
-"""A simulated camera: the noise that a photograph has after its way from the sensor to the JPEG file."""
+"""Simulates a camera: the noise of a photograph after it went from the sensor to a JPEG file."""
 
 from magn_cli.camera.compression import Compression, compress_again
 from magn_cli.camera.noise import MAX_SIGMA, Camera, camera_noise, draw_camera, film_grain

@@ -1,4 +1,4 @@
-"""The JPEG files that a photo went through: of the camera, and of who sent it on."""
+"""JPEG compression, once by the camera and possibly again later."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _SAMPLING = {
 
 @dataclass(frozen=True)
 class Compression:
-    """One JPEG file."""
+    """One JPEG compression."""
 
     quality: int
     subsampling: str
     corner: tuple[int, int]
-    """By how many rows and columns its 8x8 blocks begin before the picture, 0..7."""
+    """Rows and columns, 0..7, by which the 8x8 blocks start outside of the picture."""
 
 
 def draw_compression(rng: np.random.Generator) -> tuple[Compression, ...]:
-    """Draw no JPEG file (one photo in five), one, or two: qualities of 60 to 100, as cameras and programs write.
+    """Draw zero (for one photo in five), one or two compressions, of qualities 60 to 100.
 
-    The later file's blocks are where the picture begins, or elsewhere for half of the photos: these were cut.
+    Half of the compressions have their blocks aligned with the picture; the others are as if cropped afterwards.
     """
     if rng.random() < 0.2:
         return ()
     return tuple(
         Compression(
-            # Better qualities are more common.
+            # High qualities are more common.
             quality=round(100 - 40 * float(rng.beta(1.0, 1.6))),
             subsampling=("4:2:0", "4:4:4", "4:2:2")[int(rng.choice(3, p=(0.5, 0.4, 0.1)))],
             corner=(int(rng.integers(8)), int(rng.integers(8))) if rng.random() < 0.5 else (0, 0),
@@ -46,7 +46,7 @@ def draw_compression(rng: np.random.Generator) -> tuple[Compression, ...]:
 
 
 def compress_again(pixels: Float, files: tuple[Compression, ...]) -> Float:
-    """Return ``(H, W)`` or ``(H, W, 3)``, 0..1, after it was written to these files and read again."""
+    """Compress and decode ``(H, W)`` or ``(H, W, 3)``, 0..1, once for each of ``files``."""
     for file in files:
         rows, columns = file.corner
         padded = np.pad(pixels, [(rows, 0), (columns, 0), (0, 0)][: pixels.ndim], mode="edge")

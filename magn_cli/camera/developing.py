@@ -1,4 +1,4 @@
-"""From a mosaic to a picture: demosaicing by several methods, tone curves."""
+"""Develops a mosaic to a picture: demosaicing methods and tone curves."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _EDGE_AWARE = {
 
 
 def demosaic(mosaic: Float, phase: tuple[int, int], method: str) -> Float:
-    """Return ``(H, W, 3)`` from a Bayer mosaic ``(H, W)`` with red at ``phase``, by one of ``METHODS``."""
+    """Demosaic a Bayer mosaic ``(H, W)`` with red at ``phase`` by one of ``METHODS``; returns ``(H, W, 3)``."""
     if method == "edge-aware":
-        # Room on both sides: noise goes below black.
+        # Leave room on both sides, because noise goes below black.
         stored = np.clip(mosaic * 32768 + 16384, 0, 65535).astype(np.uint16)
         developed = cv2.cvtColor(stored, _EDGE_AWARE[phase]).astype(np.float32)
         return (developed - np.float32(16384)) / np.float32(32768)
@@ -81,25 +81,25 @@ def _malvar(mosaic: Float, phase: tuple[int, int]) -> Float:
 
 @dataclass(frozen=True)
 class ToneCurve:
-    """From linear light to the values of a file, both ways by interpolation in a table."""
+    """A curve between linear light and the values in a file, interpolated from a table."""
 
     linear: NDArray[np.float32]
     display: NDArray[np.float32]
 
     def to_display(self, linear: Float) -> Float:
-        """Take and return 0..1, any shape; values beyond are clipped."""
+        """Convert linear light to display values, both 0..1, of any shape. Other values are clipped."""
         return np.interp(linear, self.linear, self.display).astype(np.float32)
 
     def to_linear(self, display: Float) -> Float:
-        """The inverse of :meth:`to_display`."""
+        """Invert :meth:`to_display`."""
         return np.interp(display, self.display, self.linear).astype(np.float32)
 
 
 def draw_tone_curve(rng: np.random.Generator) -> ToneCurve:
-    """Draw the curve of sRGB (IEC 61966-2-1), or one of more contrast on top of it.
+    """Draw the curve of sRGB (IEC 61966-2-1), for some photos with more contrast or brightness.
 
-    The contrast is a share of ``3 x^2 - 2 x^3`` (Brooks et al. 2019); brightness a gain before, as of an exposure
-    that is pushed in development.
+    Contrast blends in a share of ``3 x^2 - 2 x^3`` (Brooks et al. 2019). Brightness is a gain before the curve, as
+    in pushed development.
     """
     # Denser at the dark end, where the curve is steep.
     linear = np.linspace(0, 1, 513) ** 2

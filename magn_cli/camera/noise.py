@@ -1,4 +1,4 @@
-"""Noise of a camera on a clean picture: raw noise, developed, processed, compressed."""
+"""Adds camera noise to a clean picture: raw noise that is developed, processed and compressed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from magn_cli.camera.processing import Processing, blurred, draw_processing, pro
 from magn_cli.camera.sensor import Float, Sensor, draw_sensor, expose
 
 MAX_SIGMA = 75.0
-"""Of noise that can be asked for, in units of 255."""
+"""Largest sigma of the noise, in units of 255."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _TRIES = 4
@@ -21,20 +21,20 @@ _TRIES = 4
 
 @dataclass(frozen=True)
 class Camera:
-    """All that decides what a camera's noise looks like, but the noise itself."""
+    """Settings that determine what a camera's noise looks like."""
 
     sensor: Sensor
     curve: ToneCurve
     method: str
-    """Of demosaicing, one of :data:`~magn_cli.camera.developing.METHODS`."""
+    """Demosaicing method, one of :data:`~magn_cli.camera.developing.METHODS`."""
 
     processing: Processing
     files: tuple[Compression, ...]
-    """JPEG files that the photo went through; none: it is as good as raw."""
+    """JPEG compressions in order; empty for none."""
 
 
 def draw_camera(rng: np.random.Generator, sigma: float) -> Camera:
-    """Draw a camera for noise of about ``sigma`` (of 255)."""
+    """Draw a camera for noise of about ``sigma``, in units of 255."""
     return Camera(
         draw_sensor(rng, sigma),
         draw_tone_curve(rng),
@@ -47,22 +47,22 @@ def draw_camera(rng: np.random.Generator, sigma: float) -> Camera:
 def camera_noise(
     clean: Float, sigma: float, camera: Camera, rng: np.random.Generator, exact: bool = True
 ) -> Float:
-    """Return a picture with a camera's noise, and with what its JPEG files do to it.
+    """Add a camera's noise and its JPEG compressions to a picture.
 
-    The picture is brought back to linear light and through the camera twice, with noise and without; the
-    difference, processed as cameras process noise, is added to the picture. So the clean picture itself is the
-    truth, sharpness included.
+    The picture is converted to linear light and sent through the camera twice, with and without noise. The
+    difference is processed as cameras process noise and added to the picture. So the clean picture remains the
+    target, including its sharpness.
 
     Args:
         clean: ``(H, W)`` or ``(H, W, 3)``, 0..1.
         sigma: root mean square of the noise in the picture, 0..75 in units of 255.
         camera: from :func:`draw_camera`.
-        rng: of the noise.
-        exact: choose the noise before compression such that what is left after it has ``sigma``, where that can
-            be; else it has ``sigma`` before.
+        rng: random generator of the noise.
+        exact: adjust the noise so that it has ``sigma`` after compression, if possible. Otherwise it has ``sigma``
+            before compression.
 
     Returns:
-        ``(H, W)`` or ``(H, W, 3)``, 8 bit deep, as floats 0..1.
+        ``(H, W)`` or ``(H, W, 3)``, rounded to 8 bit, as floats 0..1.
     """
     noise = _developed_noise(clean, camera, rng)
     amplitude = np.float32(sigma / 255 / (_rms(noise) + 1e-9))
@@ -78,13 +78,16 @@ def camera_noise(
 
 
 def film_grain(clean: Float, sigma: float, size: float, rng: np.random.Generator) -> Float:
-    """Return a picture with the grain of film: gray, strongest in the middle tones, of a size in pixels.
+    """Add film grain to a picture: gray, and strongest in the midtones.
 
     Args:
         clean: ``(H, W)`` or ``(H, W, 3)``, 0..1.
         sigma: root mean square of the grain, 0..75 in units of 255.
-        size: standard deviation in pixels of the blur that makes the grain, 0.3 to 3.
-        rng: of the grain.
+        size: standard deviation of the blur that shapes the grain, 0.3 to 3 pixels.
+        rng: random generator of the grain.
+
+    Returns:
+        The same shape, rounded to 8 bit, as floats 0..1.
     """
     grain = blurred(rng.standard_normal(clean.shape[:2], np.float32), size)
     luma = clean if clean.ndim == 2 else clean @ _LUMA
@@ -94,10 +97,10 @@ def film_grain(clean: Float, sigma: float, size: float, rng: np.random.Generator
 
 
 def _developed_noise(clean: Float, camera: Camera, rng: np.random.Generator) -> Float:
-    """Noise of no particular strength, of the picture's shape."""
+    """Return noise of the picture's shape, with arbitrary strength."""
     rgb = np.repeat(clean[..., None], 3, -1) if clean.ndim == 2 else clean
     height, width = rgb.shape[:2]
-    # Mosaics have even sides.
+    # A mosaic needs even sides.
     size = [max(2, math.ceil(side * camera.processing.scale / 2) * 2) for side in (height, width)]
     larger = resized(rgb, (size[0], size[1]))
     linear = camera.curve.to_linear(larger)

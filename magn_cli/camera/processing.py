@@ -1,7 +1,7 @@
-"""What a camera does to noise after development: smoothing, sharpening, resizing.
+"""Processing of noise in a camera after development: smoothing, sharpening, resizing.
 
-Noise is worked on as the difference of two pictures, with and without it, so that the picture keeps its sharpness:
-cameras spare edges when they smooth, and how they tell edges from noise is their secret.
+It is applied to the noise alone, the difference of two pictures with and without noise. This keeps the picture
+sharp: cameras preserve edges when they smooth, in ways that are not published.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ _TO_RGB = np.linalg.inv(_TO_YCC).astype(np.float32)
 
 @dataclass(frozen=True)
 class Processing:
-    """How a camera treats noise."""
+    """Settings of a camera's processing."""
 
     luma: float
-    """Standard deviation in pixels of the blur of luma; 0: none."""
+    """Standard deviation in pixels of the blur in luma; 0 for none."""
 
     chroma: float
-    """The same of chroma."""
+    """The same in chroma."""
 
     share: float
-    """How much of the noise is blurred, 0..1; the rest stays fine."""
+    """Share of the noise that is blurred, 0..1."""
 
     colour: float
-    """By what chroma is multiplied."""
+    """Factor of chroma noise."""
 
     sharpening: float
-    """Amount of an unsharp mask; 0: none."""
+    """Amount of the unsharp mask; 0 for none."""
 
     radius: float
-    """Its standard deviation in pixels."""
+    """Standard deviation of the unsharp mask in pixels."""
 
     edges: float
-    """How much more of the noise stays at edges than in flat places; 0: the same everywhere."""
+    """Excess of noise at edges over flat areas; 0 for equal noise everywhere."""
 
     scale: float
-    """The picture was made this many times larger and resized; below 1: smaller."""
+    """Size of the original picture relative to the final one; below 1, the picture was enlarged."""
 
 
 def draw_processing(rng: np.random.Generator) -> Processing:
-    """Draw anything from a raw developer that does nothing to a phone that smears noise into large blotches."""
+    """Draw settings from a raw developer that does nothing to a phone that smears noise into large blotches."""
     luma = chroma = share = 0.0
     if rng.random() < 0.7:
         luma = math.exp(rng.uniform(math.log(0.35), math.log(2.5))) if rng.random() < 0.85 else 0.0
@@ -63,7 +63,7 @@ def draw_processing(rng: np.random.Generator) -> Processing:
 
 
 def processed(noise: Float, clean: Float, how: Processing) -> Float:
-    """Return the noise ``(H, W, 3)`` of a picture ``clean`` of the same shape, as the camera leaves it."""
+    """Process the noise ``(H, W, 3)`` of a picture ``clean`` of the same shape."""
     split = noise @ _TO_YCC.T
     luma, chroma = np.ascontiguousarray(split[..., 0]), np.ascontiguousarray(split[..., 1:])
     luma = _mixed(luma, how.luma, how.share)
@@ -83,7 +83,7 @@ def _mixed(noise: Float, sigma: float, share: float) -> Float:
 
 
 def blurred(values: Float, sigma: float) -> Float:
-    """Return ``(H, W)`` or ``(H, W, C)`` after a Gaussian blur; ``sigma`` in pixels."""
+    """Apply a Gaussian blur of ``sigma`` pixels to ``(H, W)`` or ``(H, W, C)``."""
     return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101), np.float32)
 
 
@@ -96,7 +96,7 @@ def _edge_gain(clean: Float, strength: float) -> Float:
 
 
 def resized(pixels: Float, size: tuple[int, int]) -> Float:
-    """Return ``(H, W, C)`` in another size, height and width: by area where it gets smaller, else cubic."""
+    """Resize ``(H, W, C)`` to a height and width, by area averaging if smaller, else cubic."""
     height, width = pixels.shape[:2]
     how = cv2.INTER_AREA if size[0] < height else cv2.INTER_CUBIC
     if size == (height, width):
@@ -105,7 +105,7 @@ def resized(pixels: Float, size: tuple[int, int]) -> Float:
 
 
 def draw_sharpness(clean: Float, rng: np.random.Generator) -> Float:
-    """Return ``(H, W)`` or ``(H, W, 3)`` as sharp as it is, or as soft or sharpened as cameras leave pictures."""
+    """Return ``(H, W)`` or ``(H, W, 3)`` unchanged, or blurred or sharpened as in pictures of cameras."""
     kind = rng.random()
     if kind < 0.35:
         return blurred(clean, rng.uniform(0.4, 1.6))

@@ -1,4 +1,4 @@
-"""The sensor: what light does to it, through which colour filters, with how much noise."""
+"""Simulates a sensor: colour filters, exposure and noise."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 Float = NDArray[np.float32]
 
 TYPICAL_MATRIX = np.array([[1.75, -0.65, -0.10], [-0.20, 1.50, -0.30], [0.00, -0.55, 1.55]])
-"""From a camera's colours to linear sRGB, after white balance; rows sum to one, so that gray stays gray.
+"""Matrix from white-balanced camera colours to linear sRGB. Its rows sum to one, so that gray stays gray.
 
-In the middle of what the DNG colour matrices of common cameras come to (four of them are printed in Brooks et al.,
-"Unprocessing Images for Learned Raw Denoising", CVPR 2019).
+It is typical for the DNG colour matrices of common cameras. Brooks et al. print four of them ("Unprocessing Images
+for Learned Raw Denoising", CVPR 2019).
 """
 
 
@@ -23,29 +23,29 @@ class Sensor:
     """One exposure: colours, white balance and noise."""
 
     to_srgb: NDArray[np.float64]
-    """``(3, 3)``, from balanced camera colours to linear sRGB."""
+    """``(3, 3)``, from white-balanced camera colours to linear sRGB."""
 
     balance: tuple[float, float, float]
-    """Gains of red, green and blue; the raw values are smaller by these."""
+    """White-balance gains of red, green and blue. Raw values are divided by these."""
 
     shot: float
     """Variance of the noise per unit of signal (Poisson)."""
 
     read: float
-    """Variance of the noise without any light (Gaussian)."""
+    """Variance of the noise without light (Gaussian)."""
 
     rows: float
-    """Standard deviation of what a whole row has in common."""
+    """Standard deviation of the noise that all pixels of a row share."""
 
     phase: tuple[int, int]
     """Row and column of red in the Bayer pattern, 0 or 1."""
 
 
 def draw_sensor(rng: np.random.Generator, sigma: float) -> Sensor:
-    """Draw a sensor whose noise is of the order of ``sigma`` (of 255) in the developed picture.
+    """Draw a sensor whose noise in the developed picture is of the order of ``sigma``, in units of 255.
 
-    Shot and read noise are related as in Brooks et al. 2019, section 3.1: a line between their logarithms, with
-    some spread; gains of red and blue are wider than theirs (warm and cold light).
+    Shot and read noise follow Brooks et al. 2019, section 3.1: their logarithms are on a line, with some spread.
+    The gains of red and blue have a wider range than theirs, to include warm and cold light.
     """
     strength, jitter = rng.uniform(0.3, 1.0), rng.uniform(-0.15, 0.15, (3, 3))
     matrix = np.eye(3) + strength * (TYPICAL_MATRIX + jitter - np.eye(3))
@@ -59,9 +59,9 @@ def draw_sensor(rng: np.random.Generator, sigma: float) -> Sensor:
 
 
 def expose(linear: Float, sensor: Sensor, rng: np.random.Generator) -> tuple[Float, Float]:
-    """Return the balanced mosaic ``(H, W)`` of linear sRGB ``(H, W, 3)``, without noise and with it.
+    """Return the white-balanced mosaic ``(H, W)`` of linear sRGB ``(H, W, 3)``, without and with noise.
 
-    What is brighter than white after noise is clipped, as a sensor saturates; below black it is kept.
+    Noisy values above white are clipped, as sensors saturate; values below black are kept.
     """
     colours = linear @ np.linalg.inv(sensor.to_srgb).T.astype(np.float32)
     np.clip(colours, 0, 1, out=colours)
@@ -69,7 +69,7 @@ def expose(linear: Float, sensor: Sensor, rng: np.random.Generator) -> tuple[Flo
     gain = np.empty_like(clean)
     for row, column, channel in sites(sensor.phase):
         gain[row::2, column::2] = sensor.balance[channel]
-    # The raw value is the balanced one over its gain; its noise comes back multiplied.
+    # The raw value is the balanced value divided by its gain, which later multiplies the noise.
     deviation = np.sqrt(clean * (sensor.shot * gain) + sensor.read * gain**2)
     noise = rng.standard_normal(clean.shape, np.float32) * deviation
     if sensor.rows:
@@ -78,13 +78,13 @@ def expose(linear: Float, sensor: Sensor, rng: np.random.Generator) -> tuple[Flo
 
 
 def sites(phase: tuple[int, int]) -> list[tuple[int, int, int]]:
-    """Return row, column and channel of the four sites of a Bayer pattern with red at ``phase``."""
+    """Return row, column and channel of the four sites in a Bayer pattern with red at ``phase``."""
     row, column = phase
     return [(row, column, 0), (row, 1 - column, 1), (1 - row, column, 1), (1 - row, 1 - column, 2)]
 
 
 def mosaic(rgb: Float, phase: tuple[int, int]) -> Float:
-    """Return ``(H, W)``: of each pixel of ``(H, W, 3)`` the colour that its site sees."""
+    """Sample ``(H, W, 3)`` with a Bayer pattern; returns ``(H, W)``."""
     out = np.empty(rgb.shape[:2], np.float32)
     for row, column, channel in sites(phase):
         out[row::2, column::2] = rgb[row::2, column::2, channel]

@@ -1,7 +1,7 @@
-"""A folder of clean photos in, a degraded set with its manifest out.
+"""Makes a degraded set with a manifest from a folder of clean photos.
 
-A set lies in ``OUT/<task>-<level>/<path of the clean picture, with the set's suffix>``. Its bytes depend on the
-clean files, their relative paths and the :class:`DegradeRecipe` only: not on order, workers, place or time.
+A result is at ``OUT/<task>-<level>/<relative path of the clean picture, with the set's suffix>``. Its bytes depend
+only on the clean file, its relative path and the :class:`DegradeRecipe`, not on order, workers, machine or time.
 """
 
 from magn_cli.degrade.manifest import DegradedFile, Manifest

@@ -1,4 +1,4 @@
-"""The files of a degraded set."""
+"""Reads clean pictures and writes the files of a degraded set."""
 
 from __future__ import annotations
 
@@ -11,17 +11,26 @@ from magn_cli.files import LOCAL, checksum, sentences
 
 
 def read(path: Path) -> tuple[bytes, str]:
-    """Return the bytes of a clean picture's file and their sha256. Raises :class:`ImageError`."""
+    """Return the bytes of a clean picture's file and their sha256.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
     data, _ = images.read_bytes(path)
     return data, checksum.of_bytes(data)
 
 
 def made(recipe: DegradeRecipe, photo: images.Photo, name: str, level: DegradeLevel) -> bytes:
-    """Degrade a photo; return the bytes of the set's file. Alpha and metadata stay behind.
+    """Degrade a photo and return the bytes of its file in the set, without alpha and metadata.
 
-    ``name``: the photo's path below its folder, with ``/`` between the parts.
+    Args:
+        recipe: how to degrade.
+        photo: the clean photo.
+        name: relative path of the photo, with ``/`` as separator.
+        level: in the task's units; None if the task has none.
 
-    Raises :class:`ImageError` where the picture is too large for the format.
+    Raises:
+        ImageError: the picture is too large for the format.
     """
     try:
         content = recipe.content(recipe.clean(photo.pixels), photo.pixels.dtype, name, level)
@@ -34,9 +43,11 @@ def made(recipe: DegradeRecipe, photo: images.Photo, name: str, level: DegradeLe
 
 
 def save(path: Path, data: bytes, *, overwrite: bool = True) -> None:
-    """Write a file, whole or not at all.
+    """Write a file atomically.
 
-    Raises :class:`ImageError` where that fails, :class:`UsageError` where it exists and is not to be replaced.
+    Raises:
+        ImageError: writing fails.
+        UsageError: the file exists and ``overwrite`` is False.
     """
     with sentences.writing(path):
         LOCAL.write(path, data, overwrite=overwrite)

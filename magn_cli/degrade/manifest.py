@@ -1,4 +1,4 @@
-"""What a degraded set says of itself: its ``manifest.json``, written by ``degrade``, read by ``eval``."""
+"""The ``manifest.json`` of a degraded set, which ``degrade`` writes and ``eval`` reads."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ class DegradedFile:
     """One degraded picture."""
 
     source: str
-    """Path of the clean picture below the folder it was found in, with ``/`` between the parts."""
+    """Path of the clean picture relative to its folder, with ``/`` as separator."""
 
     source_sha256: str
     level: float | None
-    """In the task's units; None: the task has none."""
+    """In the task's units; None if the task has none."""
 
     result: str
-    """Path below the folder of the set, with ``/`` between the parts."""
+    """Path relative to the folder of the set, with ``/`` as separator."""
 
     result_sha256: str
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """How a set was made and what is in it. The same set gives the same bytes: no time, no machine's paths."""
+    """Settings and files of a set. It holds no times or absolute paths, so the same set has the same manifest."""
 
     task: str
     seed: int
     options: dict[str, Any]
-    """Of the task and the conversion to gray; plain values."""
+    """Options of the task and the conversion to gray, as plain values."""
 
     versions: dict[str, str]
-    """Of magn and of the libraries that decide the bytes."""
+    """Versions of magn and of the libraries that affect the bytes."""
 
     results: dict[str, DegradedFile] = field(default_factory=dict)
-    """By :attr:`DegradedFile.result`."""
+    """Degraded files by :attr:`DegradedFile.result`."""
 
     def difference(self, other: Manifest) -> str | None:
-        """Return the first setting in which another set differs, as ``"seed 0, not 1"``; None: in none."""
+        """Return the first setting that differs in another set, as ``"seed 0, not 1"``; None if there is none."""
         mine, theirs = (
             {"task": m.task, "seed": m.seed, **m.options, **{f"{n} version": v for n, v in m.versions.items()}}
             for m in (self, other)
@@ -57,7 +57,7 @@ class Manifest:
         return None
 
     def to_bytes(self) -> bytes:
-        """Return the file: JSON, sorted, ASCII."""
+        """Return the content of the file: sorted JSON in ASCII."""
         listed = sorted(self.results.values(), key=lambda r: (r.source, r.level or 0, r.result))
         document = {
             "schema": SCHEMA,
@@ -68,15 +68,16 @@ class Manifest:
             "options": dict(sorted(self.options.items())),
             "pictures": [asdict(r) for r in listed],
         }
-        # ASCII, since a file name may hold bytes that are no UTF-8.
+        # ASCII, because file names can contain bytes that are not UTF-8.
         return (json.dumps(document, indent=1) + "\n").encode("ascii")
 
 
 def read(folder: Path) -> Manifest | None:
-    """Return the manifest of a set, None where the folder has none.
+    """Return the manifest of a set, or None if the folder has none.
 
-    Raises :class:`UsageError` where it is damaged or of an unknown kind, :class:`ImageError` where it cannot
-    be read.
+    Raises:
+        UsageError: the manifest is damaged or has an unknown schema.
+        ImageError: the file cannot be read.
     """
     path = folder / NAME
     try:
@@ -99,7 +100,7 @@ def read(folder: Path) -> Manifest | None:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{path} is no manifest that this magn knows; take it away, or give another folder."
+            f"{path} is not a manifest that this magn can read; remove it, or give another folder."
         ) from error
 
 
@@ -109,9 +110,9 @@ def _result(entry: dict[str, Any]) -> DegradedFile:
         raise TypeError("a level is a number")
     for name in (result.source, result.result):
         path = PurePosixPath(name)
-        # A manifest may come from a stranger: it names nothing outside of its folder.
+        # The manifest can come from a stranger, so it must not name files outside of its folder.
         if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"{name} is no path below the set")
+            raise ValueError(f"{name} is not a path in the set")
     return result
 
 

@@ -1,4 +1,4 @@
-"""What a degraded set needs, what of it is there already, and what must not be touched."""
+"""Plans a degraded set: which files to make, which exist already, and which must not be replaced."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Source:
 
     path: Path
     name: str
-    """Path below the folder it was found in, with ``/`` between the parts."""
+    """Path relative to its folder, with ``/`` as separator."""
 
 
 @dataclass(frozen=True)
 class DegradePlan:
-    """What is to be made."""
+    """A planned run of ``degrade``."""
 
     out: Path
     recipe: DegradeRecipe
@@ -37,33 +37,36 @@ class DegradePlan:
     sources: list[Source]
     overwrite: bool
     known: dict[str, DegradedFile]
-    """What the set holds already, by path below ``out``."""
+    """Files that the set already contains, by path relative to ``out``."""
 
     intact: frozenset[str]
-    """Of the results asked for, those that exist as known: made again only if their source has changed."""
+    """Requested results that exist unchanged. They are made again only if their source has changed."""
 
 
 Wanted = dict[str, tuple[Source, DegradeLevel]]
-"""What each result asked for is made of, by its path below ``out``."""
+"""Source and level of each requested result, by its path relative to ``out``."""
 
 
 def plan(
     clean: Path, out: Path, recipe: DegradeRecipe, levels: tuple[DegradeLevel, ...], overwrite: bool = False
 ) -> DegradePlan:
-    """Decide what is made. Nothing is written to ``out`` yet.
+    """Decide what to make. Writes nothing.
 
     Args:
         clean: a picture, or a folder of pictures with its sub-folders; see :func:`magn_cli.files.find`.
-        out: the set's folder, which need not exist. Levels and pictures can be added to a set.
+        out: folder of the set, which need not exist. You can add levels and pictures to an existing set.
+        recipe: how to degrade.
+        levels: in the task's units; ``(None,)`` if the task has none.
+        overwrite: replace existing files.
 
     Raises:
-        ImageError: ``clean`` does not exist, holds no picture or cannot be read.
-        UsageError: ``out`` is a file, lies in ``clean``, holds (without ``overwrite``) a set of other settings
-            or a file that this plan would not make; or two pictures would become the same result.
+        ImageError: ``clean`` does not exist, contains no picture or cannot be read.
+        UsageError: ``out`` is a file or is inside ``clean``; without ``overwrite``, it contains a set with other
+            settings or a file that this plan would not make; or two pictures would become the same result.
     """
     try:
         sources = find(clean)
-        _check_places(clean, out, [out / folder_name(recipe.task, level) for level in levels])
+        _check_folders(clean, out, [out / folder_name(recipe.task, level) for level in levels])
         wanted = _wanted(sources, out, recipe, levels)
         known = _known(out, recipe, overwrite)
         found = {} if overwrite else _intact(wanted, known, out, recipe)
@@ -74,29 +77,33 @@ def plan(
 
 
 def find(clean: Path) -> list[Source]:
-    """Return the clean pictures, sorted by name. Raises :class:`ImageError` where there are none."""
+    """Return the clean pictures, sorted by name.
+
+    Raises:
+        ImageError: ``clean`` does not exist or contains no picture.
+    """
     if not clean.exists():
-        raise ImageError(f"there is no file or folder {clean}; check the path.")
+        raise ImageError(f"{clean} does not exist; check the path.")
     if not clean.is_dir():
         return [Source(clean, clean.name)]
 
     paths = files.find(clean, images.INPUT_SUFFIXES)
     if not paths:
-        raise ImageError(f"the folder {clean} holds no picture; give a folder of photographs.")
+        raise ImageError(f"the folder {clean} contains no picture; give a folder of photographs.")
     found = [Source(path, path.relative_to(clean).as_posix()) for path in paths]
     return sorted(found, key=lambda source: source.name)
 
 
-def _check_places(clean: Path, out: Path, folders: list[Path]) -> None:
-    """A second run would take results for clean pictures, or write over these."""
+def _check_folders(clean: Path, out: Path, folders: list[Path]) -> None:
+    """Refuse folders where a second run would degrade its own results or overwrite clean pictures."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file, but a degraded set needs a folder; give another --out.")
     inner = clean.resolve()
     for folder in (out, *folders):
         if folder.resolve().is_relative_to(inner):
-            raise UsageError(f"the output {folder} lies in {clean} itself; give an --out outside of it.")
+            raise UsageError(f"the output {folder} is inside {clean}; give an --out outside of it.")
         if folder != out and inner.is_relative_to(folder.resolve()):
-            raise UsageError(f"{clean} lies in the output folder {folder}; give another --out.")
+            raise UsageError(f"{clean} is inside the output folder {folder}; give another --out.")
 
 
 def _wanted(sources: list[Source], out: Path, recipe: DegradeRecipe, levels: tuple[DegradeLevel, ...]) -> Wanted:
@@ -106,7 +113,7 @@ def _wanted(sources: list[Source], out: Path, recipe: DegradeRecipe, levels: tup
 
 
 def _known(out: Path, recipe: DegradeRecipe, overwrite: bool) -> dict[str, DegradedFile]:
-    """What the set's manifest lists and is still there."""
+    """Return the files in the set's manifest that still exist."""
     try:
         before = manifest.read(out)
     except UsageError:
@@ -120,16 +127,16 @@ def _known(out: Path, recipe: DegradeRecipe, overwrite: bool) -> dict[str, Degra
         return {name: result for name, result in before.results.items() if (out / name).exists()}
     if not overwrite:
         raise UsageError(
-            f"{out} holds a set made with {difference}; give another --out, or --overwrite to make it anew."
+            f"{out} contains a set made with {difference}; give another --out, or --overwrite to replace it."
         )
-    log.warning("%s held a set made with %s; what is not made anew is no longer listed.", out, difference)
+    log.warning("%s contained a set made with %s; its other files are no longer listed.", out, difference)
     return {}
 
 
 def _intact(
     wanted: Wanted, known: dict[str, DegradedFile], out: Path, recipe: DegradeRecipe
 ) -> dict[str, DegradedFile]:
-    """Find what of the wanted is there as it should be; refuse what is somebody else's."""
+    """Find requested results that exist unchanged. Refuses other files in their place."""
     intact = {}
     for name, (source, level) in wanted.items():
         target = out / name
@@ -138,11 +145,11 @@ def _intact(
         digest = checksum.of_file(target) if target.is_file() else None
         listed = known.get(name)
         if listed is None or listed.source != source.name or listed.result_sha256 != digest:
-            # A run that was killed may have made it without listing it.
+            # A killed run can leave results that it did not list.
             listed = _made_again(recipe, source, level)
             if listed is None or listed.result_sha256 != digest:
                 raise UsageError(
-                    f"{target} exists and is not what magn would make; "
+                    f"{target} exists and is not what magn would write; "
                     "give another --out, or --overwrite to replace it."
                 )
         intact[name] = listed
@@ -150,7 +157,7 @@ def _intact(
 
 
 def _made_again(recipe: DegradeRecipe, source: Source, level: DegradeLevel) -> DegradedFile | None:
-    """Say what a result would be; None where it cannot be made."""
+    """Return the entry that a result would get, or None if it cannot be made."""
     try:
         data, digest = read(source.path)
         result = made(recipe, images.decode(data, name=str(source.path)), source.name, level)

@@ -1,4 +1,4 @@
-"""Making what was planned, some pictures at a time."""
+"""Makes the files of a degraded set, several at a time."""
 
 from __future__ import annotations
 
@@ -18,57 +18,57 @@ from magn_cli.files import checksum
 log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 2.0
-"""The manifest is written this often, so that a run which is killed can be taken up again."""
+"""Interval in seconds at which the manifest is written, so that a killed run can be resumed."""
 
 
 @dataclass
 class DegradeOutcome:
-    """What became of one clean picture."""
+    """Result for one clean picture."""
 
     source: Source
     made: list[DegradedFile] = field(default_factory=list)
     kept: int = 0
-    """Results that were there already."""
+    """Number of results that existed already."""
 
     had_alpha: bool = False
     error: MagnError | None = None
-    """Why the rest was not made."""
+    """Why the remaining results were not made."""
 
 
 def run(plan: DegradePlan, workers: int = 1, report: Callable[[DegradeOutcome], None] = lambda done: None) -> None:
-    """Make the set and its manifest; a picture that fails is reported, and the rest goes on.
+    """Make the set and its manifest. If a picture fails, the run reports it and continues with the next.
 
     Args:
-        workers: threads that share the pictures.
-        report: is called in the caller's thread once for each picture, in their order.
+        plan: what to make.
+        workers: number of threads.
+        report: called in the caller's thread once for each picture, in order.
 
-    Raises :class:`ImageError` where a folder or the manifest cannot be written.
+    Raises:
+        ImageError: a folder or the manifest cannot be written.
     """
     _make_folders(plan)
-    results, saved, alpha_told = dict(plan.known), time.monotonic(), False
+    results, saved, warned = dict(plan.known), time.monotonic(), False
     pool = ThreadPoolExecutor(workers)
     waiting = [pool.submit(_degrade, plan, source) for source in plan.sources]
     try:
         for future in waiting:
             done = future.result()
             results.update({result.result: result for result in done.made})
-            if done.had_alpha and not alpha_told:
-                log.warning(
-                    "%s has an alpha channel; a degraded set holds none, it is left out.", done.source.path
-                )
-                alpha_told = True
+            if done.had_alpha and not warned:
+                log.warning("%s has an alpha channel, which is dropped in a degraded set.", done.source.path)
+                warned = True
             report(done)
             if time.monotonic() - saved > SAVE_SECONDS:
                 _save_manifest(plan, results)
                 saved = time.monotonic()
     finally:
-        # Also when interrupted: what is listed need not be made again.
+        # Also after an interruption, so that a later run keeps the finished results.
         pool.shutdown(cancel_futures=True)
         _save_manifest(plan, results)
 
 
 def _degrade(plan: DegradePlan, source: Source) -> DegradeOutcome:
-    """Make all results of one clean picture."""
+    """Make all results for one clean picture."""
     done = DegradeOutcome(source)
     try:
         data, digest = read(source.path)
@@ -86,7 +86,7 @@ def _degrade(plan: DegradePlan, source: Source) -> DegradeOutcome:
             save(target, result, overwrite=replaces)
             done.made.append(DegradedFile(source.name, digest, level, name, checksum.of_bytes(result)))
     except MemoryError:
-        done.error = ImageError(f"{source.path} needs more memory than there is; use fewer --workers.")
+        done.error = ImageError(f"{source.path} needs more memory than is available; use fewer --workers.")
     except MagnError as error:
         done.error = error
     return done
@@ -98,7 +98,7 @@ def _make_folders(plan: DegradePlan) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            reason = f"the folder {folder} cannot be made ({error.strerror})"
+            reason = f"the folder {folder} cannot be created ({error.strerror})"
             raise ImageError(f"{reason}; give another --out.") from error
 
 

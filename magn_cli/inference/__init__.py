@@ -1,1 +1,1 @@
-"""Inference: array to array, picture to picture."""
+"""Inference: runs networks over arrays and photos of any size."""

@@ -1,4 +1,4 @@
-"""``--task auto``: the task that each photo needs, by what is seen in it. Needs no torch before a photo does."""
+"""``--task auto``: chooses the task for each photo. torch is imported when a photo first needs a network."""
 
 from __future__ import annotations
 
@@ -16,19 +16,36 @@ if TYPE_CHECKING:
 
 
 class AutoRestorer:
-    """Restores a photo by the network that fits it, or leaves it as it is; used like a :class:`PhotoRestorer`."""
+    """Restores each photo with the network that fits it, or leaves it unchanged.
+
+    It has the interface of a :class:`PhotoRestorer`.
+    """
 
     mosaics = True
 
     def __init__(self, load: Callable[[str], PhotoRestorer]) -> None:
-        """``load``: gives the restorer of a task; called once for each, when a photo first needs it."""
+        """Create a restorer without networks.
+
+        Args:
+            load: returns the restorer of a task by name; called once for each task, when a photo first needs it.
+        """
         self._load = load
         self.restorers: dict[str, PhotoRestorer] = {}
 
     def restore(
         self, photo: Photo, level: Level = "auto", progress: Callable[[float], None] = lambda done: None
     ) -> RestoredPhoto:
-        """Restore one photo. Raises :class:`UsageError` for a level: which it would be one of is not known."""
+        """Restore one photo.
+
+        Args:
+            photo: the photo.
+            level: only ``auto``.
+            progress: called with the share that is done, 0..1.
+
+        Raises:
+            UsageError: a level is given, although its task is not known yet.
+            ImageError: the photo cannot be restored.
+        """
         check_level(None, level)
         choice = choose(photo if photo.mosaic else findings.visible(photo))
         if choice.task is None:

@@ -1,4 +1,4 @@
-"""How much memory there is, how much a tile of a picture takes, and when it has run out."""
+"""Memory: how much is free, how much a tile needs, and whether an error means that it ran out."""
 
 from __future__ import annotations
 
@@ -16,34 +16,41 @@ from magn_cli.model import MagnConfig
 log = logging.getLogger(__name__)
 
 SIDES = (1024, 768, 512, 384, 256, 192, 128, 64)
-"""What ``--tile auto`` chooses from. Above 1024, what is computed twice is below a tenth anyway."""
+"""Tile sides that ``--tile auto`` chooses from, in pixels. From 1024 on, less than a tenth is computed twice."""
 
 ENOUGH = 600 << 20
-"""What ``--tile auto`` takes on a CPU, however much is free: more would hardly be faster. Or twice what the
-smallest tiles take, for wide pictures and large networks."""
+"""Most bytes that ``--tile auto`` uses on a CPU, as more would hardly be faster. For wide pictures and large
+networks, twice the memory of the smallest tiles if that is more."""
 
 ACTIVATIONS = 6
-"""Feature maps that live at once in a residual block, its convolution's own memory included: magn-s on squares of
-1024 and 2048 pixels took 5.6 in float32, 6.0 and 6.5 in bf16."""
+"""Feature maps that a residual block holds at once, including the memory of its convolution. Measured with magn-s
+on
+squares of 1024 and 2048 pixels: 5.6 in float32, 6.0 and 6.5 in bf16."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """The largest tile of a picture that is worked on at once, in pixels."""
+    """Largest size of a tile, in pixels."""
 
     rows: int
     columns: int
 
     def smaller(self) -> Tile | None:
-        """Return a tile of half the side; None below the smallest."""
+        """Return a tile with half the side, or None if this is the smallest."""
         rows, columns = (max(n // 2, SIDES[-1]) for n in (self.rows, self.columns))
         return None if max(self.rows, self.columns) <= SIDES[-1] else Tile(rows, columns)
 
 
 def tile_for(config: MagnConfig, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tile:
-    """Return the tile for which the least is computed twice, of those that half of the free memory holds.
+    """Choose the tile that computes the least twice, among those that fit half of the free memory.
 
-    ``size``: height and width of the picture. Only memory and time depend on it, never the result.
+    The choice affects memory and time, never the result.
+
+    Args:
+        config: of the network.
+        size: height and width of the picture.
+        device: where the network runs.
+        dtype: type that the network computes in.
     """
     free = free_memory(device)
     every = [Tile(rows, columns) for rows in SIDES for columns in SIDES]
@@ -58,10 +65,10 @@ def tile_for(config: MagnConfig, size: tuple[int, int], device: torch.device, dt
 
 
 def needed(config: MagnConfig, size: tuple[int, int], tile: Tile, dtype: torch.dtype) -> int:
-    """Estimate the bytes that the network takes beside the picture itself.
+    """Estimate the bytes that the network needs in addition to the picture.
 
-    The feature maps of one tile with its neighbours, the rows that wait for the next stage, and finished rows
-    as floats while they are rounded (four times at most).
+    These hold the feature maps of one tile with its surroundings, the rows that wait for the next stage, and
+    finished rows as floats while they are rounded (at most four copies).
     """
     around = 2 * reach(config)
     height, width = size
@@ -75,7 +82,7 @@ def needed(config: MagnConfig, size: tuple[int, int], tile: Tile, dtype: torch.d
 
 
 def free_memory(device: torch.device) -> int:
-    """Return the bytes that are free on a device; on the CPU within the limit of its container, too."""
+    """Return the free memory of a device in bytes. On the CPU, respects the limit of a container."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -88,21 +95,21 @@ OUT_OF_MEMORY = (
     "can't allocate memory",
     "not enough memory",
     "out of memory",
-    # What oneDNN's convolutions say.
+    # Messages of oneDNN's convolutions.
     "could not create a primitive",
     "could not create a memory",
 )
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: torch's on the CPU is a plain ``RuntimeError``."""
+    """Return whether an error means that memory ran out. On the CPU, torch raises a plain ``RuntimeError``."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def release() -> None:
-    """Give back what a failed attempt has left."""
+    """Release memory that a failed attempt has left behind."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -111,7 +118,7 @@ def release() -> None:
 
 
 def _left_in_container() -> int:
-    """What the control group of this process leaves (Docker and the like); a very large number without a limit."""
+    """Return the bytes left in the control group of this process (Docker and others), or 2**62 without a limit."""
     for limit, used in (
         ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
         ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),

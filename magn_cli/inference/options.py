@@ -1,4 +1,4 @@
-"""What a user may ask for, and its ranges. Needs no torch, so a slip is answered at once."""
+"""Checks of the settings for restoring. They need no torch, so a wrong setting is reported at once."""
 
 from __future__ import annotations
 
@@ -9,23 +9,28 @@ from magn_cli.tasks import TASKS, Task
 from magn_cli.tasks.auto import candidates
 
 Level: TypeAlias = float | Literal["auto", "unknown"]
-"""A number in the task's units, ``auto`` (found in the photo) or ``unknown`` (not told to the network)."""
+"""A number in the task's units, ``auto`` (found in the photo) or ``unknown`` (the network gets no level)."""
 
 MIN_TILE, MAX_TILE = 16, 32_768
-"""Pixels a side. Below, nearly all work is done more than once; above, pictures are refused anyway."""
+"""Limits of a tile's side, in pixels. Smaller tiles compute nearly everything more than once; no larger picture
+can be read."""
 
 
 def check_level(task: Task | None, level: float | str) -> Level:
     """Return ``auto``, ``unknown`` or a number in the task's range.
 
-    ``task``: None where it is chosen for each photo. Raises :class:`UsageError` for anything else, and for a
-    level where the task has none or is not known.
+    Args:
+        task: the task; None if it is chosen for each photo.
+        level: ``auto``, ``unknown``, or a number or its text.
+
+    Raises:
+        UsageError: the level is invalid or out of range, the task has no levels, or it is not known yet.
     """
     if level == "auto":
         return "auto"
     if task is None:
         leveled = [f"--task {name}" for name in candidates() if TASKS[name].scale is not None]
-        raise UsageError(f"--level {level} needs to know what it is a level of; add {' or '.join(leveled)}.")
+        raise UsageError(f"--level {level} needs a task: add {' or '.join(leveled)}.")
     if level == "unknown":
         return "unknown"
     if task.scale is None:
@@ -38,19 +43,28 @@ def check_level(task: Task | None, level: float | str) -> Level:
 
 
 def check_strength(task: Task | None, strength: float) -> float:
-    """Return ``strength``, or raise :class:`UsageError` where it is not in 0..1 or makes no sense for the task.
+    """Return ``strength`` if it is valid.
 
-    ``task``: None where it is chosen for each photo.
+    Args:
+        task: the task; None if it is chosen for each photo.
+        strength: share of the change to apply, 0..1.
+
+    Raises:
+        UsageError: the strength is out of range, or below 1 although the task needs its whole change.
     """
     if not 0 <= strength <= 1:
         raise UsageError(f"strength {strength:g} is out of range; give a number from 0 to 1.")
     if strength < 1 and task is not None and not task.blends:
-        raise UsageError(f"the input of {task.name} is no picture yet, so it has no strength; omit it.")
+        raise UsageError(f"{task.name} cannot apply only part of its change: omit the strength.")
     return strength
 
 
 def check_tile(tile: int | None) -> int | None:
-    """Return ``tile``, or raise :class:`UsageError` where it is not in 16..32768; None is by the free memory."""
+    """Return ``tile``; None means that it depends on the free memory.
+
+    Raises:
+        UsageError: the tile is outside 16..32768 pixels.
+    """
     if tile is not None and not MIN_TILE <= tile <= MAX_TILE:
         raise UsageError(f"--tile {tile} is out of range; give auto, or {MIN_TILE} to {MAX_TILE} pixels.")
     return tile

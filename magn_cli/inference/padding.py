@@ -1,4 +1,4 @@
-"""How a picture goes on beyond its border."""
+"""Padding at the border of a picture."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 BORDER = 16
-"""Pixels that every side is continued by; a multiple of 8, so that the JPEG grid stays where it is."""
+"""Pixels of padding on each side; a multiple of 8, so that it keeps the position of the JPEG grid."""
 
 
 def padding_index(length: int, multiple: int, keeps_bayer: bool) -> NDArray[np.intp]:
-    """Return which row (or column) each row of the continued picture is a copy of.
+    """Return the index of the source row (or column) for each row (or column) of the padded picture.
 
-    ``BORDER`` on both sides and more at the end, up to a multiple of ``multiple``: reflected, or copies of the
-    edge along a side that is too short for it. Reflection keeps the phase of a Bayer pattern, so
-    ``keeps_bayer`` reflects even there, as often as it takes.
+    Args:
+        length: rows or columns of the picture, at least 1.
+        multiple: the padded length is a multiple of this: ``BORDER`` at the start, ``BORDER`` or more at the end.
+        keeps_bayer: always pad by reflection, repeatedly if necessary, which keeps the phase of a Bayer pattern.
+            Otherwise, sides that are too short for reflection repeat their edge.
     """
     after = BORDER + -(length + 2 * BORDER) % multiple
     reflects = keeps_bayer or length > after

@@ -1,4 +1,4 @@
-"""A picture as it came from its file in, the restored picture in the same depth and shape out."""
+"""Restores a photo as it was read, and returns it in the same depth and shape."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class PhotoRestorer:
-    """One task with one network: decides what the network sees and is told, and gives back the file's type."""
+    """Restores photos with the network of one task: prepares its input and level, and keeps the file's type."""
 
     def __init__(
         self,
@@ -37,20 +37,20 @@ class PhotoRestorer:
         network: str = "",
         **options: Any,
     ) -> None:
-        """Put a network and what it was trained for together.
+        """Combine a task and its network.
 
         Args:
-            task: what it was trained for.
-            scale: the checkpoint's, which says how a level is told; None: it takes none.
-            tiled: runs it.
-            strength: share of the network's change that is applied to photos, 0..1.
-            ensemble: take the mean over the eight ways to turn and mirror a picture: a little better, eight times
-                as slow, and the whole picture is held as floats.
-            network: its name, to be noted in results.
-            options: the task's own.
+            task: the task that the network was trained for.
+            scale: level scale of the checkpoint; None if the network takes no level.
+            tiled: runs the network.
+            strength: share of the network's change to apply, 0..1.
+            ensemble: average the results for the eight rotated and mirrored forms of a picture. This is a little
+                better, takes eight times as long, and holds the whole picture as floats.
+            network: name of the network, recorded in results.
+            options: the task's own options.
 
         Raises:
-            UsageError: a strength out of range, or one below 1 for a task whose input is no picture yet.
+            UsageError: the strength is out of range, or below 1 although the task needs its whole change.
         """
         self.task, self.scale, self.tiled, self.options = task, scale, tiled, options
         self.strength, self.ensemble, self.network = check_strength(task, strength), ensemble, network
@@ -63,18 +63,25 @@ class PhotoRestorer:
         progress: Callable[[float], None] = lambda done: None,
         known_level: FoundLevel | None = None,
     ) -> RestoredPhoto:
-        """Restore one photo; ``known_level``: the level found in it, where that was looked for already.
+        """Restore one photo.
 
-        Raises :class:`UsageError` for a level that makes no sense or is out of range, :class:`ImageError` for a
-        photo that the task cannot be done to.
+        Args:
+            photo: the photo.
+            level: a number in the task's units, ``auto`` or ``unknown``.
+            progress: called with the share that is done, 0..1.
+            known_level: the level found in the photo, if it is known already.
+
+        Raises:
+            UsageError: the level is invalid or out of range.
+            ImageError: the task cannot be applied to this photo, or the result is not finite.
         """
         if images.is_beyond_range(photo.pixels):
-            log.warning("values of the picture go beyond 0..1, which is all that networks are trained on.")
+            log.warning("the picture has values outside 0..1, on which the networks were not trained.")
         found = self.resolve(findings.visible(photo), level, known_level)
         strength = found.strength * self.strength
         if strength == 0 and photo.mosaic is None:
             return RestoredPhoto(self.task.name, photo.pixels, self.scale, found, self.network)
-        # The neighbours in a mosaic have other colours, so nothing can be filled there.
+        # Neighbours in a mosaic have other colours, so hidden pixels cannot be filled in from them.
         hidden = None if self.task.keeps_bayer_phase else images.hidden(photo)
         shown = photo if hidden is None else replace(photo, pixels=images.filled(photo.pixels, hidden))
         options = self.task.photo_options(shown, **self.options)
@@ -101,7 +108,16 @@ class PhotoRestorer:
         level: float | None,
         progress: Callable[[float], None] = lambda done: None,
     ) -> NDArray[np.float32]:
-        """Restore ``(H, W)`` or ``(H, W, 3)``, 0..1, with a level in the task's units; not clipped."""
+        """Restore ``(H, W)`` or ``(H, W, 3)``, 0..1.
+
+        Args:
+            pixels: the degraded picture.
+            level: in the task's units; None if unknown.
+            progress: called with the share that is done, 0..1.
+
+        Returns:
+            ``(H, W)`` or ``(H, W, 3)``, not clipped.
+        """
         return joined(self._strips(pixels, level, progress, self.options), len(pixels))
 
     def _strips(
@@ -113,7 +129,7 @@ class PhotoRestorer:
     ) -> Iterator[tuple[Span, NDArray[np.float32]]]:
         """Yield rows of the restored picture, ``(rows, W)`` or ``(rows, W, 3)``, not clipped.
 
-        They may begin again at the top, see :meth:`TiledNetwork.strips`.
+        They can start again at the top, see :meth:`TiledNetwork.strips`.
         """
         level_input = self.scale.to_network(level) if self.scale and level is not None else None
         if not self.ensemble:
@@ -145,10 +161,10 @@ class PhotoRestorer:
                 yield own, self.task.network_output(values[-len(own) :, beside:], gray=pixels.ndim == 2)
 
     def resolve(self, photo: Photo, level: Level, known_level: FoundLevel | None = None) -> FoundLevel:
-        """Return the level for a photo: the one given, or the one found in it moved into the range."""
+        """Return the level to use for a photo: the given one, or the one found in it, moved into the range."""
         wanted = check_level(self.task, level)
         if self.task.scale is None or wanted == "unknown":
-            return FoundLevel(None, "not told to the network")
+            return FoundLevel(None, "not given to the network")
         if self.scale is None:
             if not isinstance(wanted, str):
                 log.warning("this network takes no level; --level %g changes nothing.", wanted)

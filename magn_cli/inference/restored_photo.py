@@ -1,4 +1,4 @@
-"""What restoring one photo gives. Needs no torch, so that plans, journals and views can name it."""
+"""The result of restoring one photo. Needs no torch, so that plans, journals and views can use it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from magn_cli.tasks import FoundLevel, LevelScale
 
 @dataclass(frozen=True)
 class RestoredPhoto:
-    """The result and how it came about."""
+    """A restored photo, with its task and level."""
 
     task: str | None
-    """What was done; None: nothing."""
+    """Name of the task; None if nothing was done."""
 
     pixels: Array
-    """``(H, W)`` or ``(H, W, 3)`` of the input's type."""
+    """``(H, W)`` or ``(H, W, 3)``, of the input's type."""
 
     scale: LevelScale | None
-    """What a level is for this network; None: it takes none."""
+    """Level scale of the network; None if it takes no level."""
 
     found: FoundLevel
-    """The level that the network was told, and where it comes from."""
+    """Level that was used, and where it came from."""
 
     network: str = ""
-    """Its name, where it has one."""
+    """Name of the network, or empty."""
 
     def describe_level(self) -> str:
         """Return the level in words: ``quality 20 (from the file's quantization tables)``."""
@@ -40,13 +40,13 @@ class RestoredPhoto:
 
 
 class PhotoNetwork(Protocol):
-    """What restores one photo: :class:`PhotoRestorer` by one task, :class:`AutoRestorer` by what it needs."""
+    """Something that restores photos: a :class:`PhotoRestorer` or an :class:`AutoRestorer`."""
 
     @property
     def mosaics(self) -> bool:
-        """Whether it takes the mosaics of sensors."""
+        """True if it accepts sensor mosaics."""
 
     def restore(
         self, photo: Photo, level: Level = "auto", progress: Callable[[float], None] = lambda done: None
     ) -> RestoredPhoto:
-        """Return the restored photo; ``progress`` is told the share that is done. Raises :class:`MagnError`."""
+        """Restore a photo. Calls ``progress`` with the share that is done, 0..1. Raises :class:`MagnError`."""

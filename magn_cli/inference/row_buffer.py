@@ -1,4 +1,4 @@
-"""Rows of features that wait for the next stage."""
+"""A buffer for rows of features that wait for the next stage."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ from magn_cli.inference.tiling import Span
 
 
 class RowBuffer:
-    """Features over the whole width of a picture: rows are added below and forgotten above, in fixed memory."""
+    """Features over the whole width of a picture, in fixed memory: rows are added below and dropped above."""
 
     def __init__(self, capacity: int, width: int, device: torch.device) -> None:
-        """``capacity``: the most rows that are held at a time."""
+        """Create an empty buffer.
+
+        Args:
+            capacity: maximum number of rows to hold.
+            width: columns of the features.
+            device: where the memory is.
+        """
         self.capacity, self.width, self.device = capacity, width, device
         self.span = Span(0, 0)
         self.held: Tensor | None = None
-        """``(1, F, capacity, W)``, of which the first rows are those of :attr:`span`; None before the first."""
+        """``(1, F, capacity, W)``. Its first rows are those of :attr:`span`; None before the first row."""
 
     @torch.inference_mode()
     def extend(self, stop: int, features: int, dtype: torch.dtype) -> Tensor:
-        """Make room for rows up to ``stop`` and return it, ``(1, F, rows, W)``, with whatever was in it."""
+        """Add rows up to ``stop`` and return them, ``(1, F, rows, W)``, not initialized."""
         if self.held is None:
             shape = (1, features, self.capacity, self.width)
             self.held = torch.empty(shape, dtype=dtype, device=self.device, memory_format=torch.channels_last)
@@ -32,14 +38,14 @@ class RowBuffer:
 
     @torch.inference_mode()
     def write(self, part: Tensor, rows: Span, columns: Span) -> None:
-        """Put in a tile, ``(1, F, rows, columns)``, whose rows are the last ones or come after them."""
+        """Write a tile, ``(1, F, rows, columns)``, to the last rows, or to new rows after them."""
         if rows.stop > self.span.stop:
             self.extend(rows.stop, part.shape[1], part.dtype)
         assert self.held is not None
         self.held[:, :, rows.within(self.span), columns.slice] = part
 
     def cut(self, rows: Span, columns: Span) -> Tensor:
-        """Return a tile, ``(1, F, rows, columns)``, a view."""
+        """Return a tile, ``(1, F, rows, columns)``, as a view."""
         assert self.held is not None
         return self.held[:, :, rows.within(self.span), columns.slice]
 

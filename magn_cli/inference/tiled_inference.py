@@ -1,9 +1,9 @@
-"""One picture's way through the network, from top to bottom, in three stages that follow each other.
+"""Runs the network over one picture from top to bottom, in three interleaved stages.
 
-The first residual blocks run over tiles of the picture; as soon as their rows reach the end of a row of graph
-windows, the graph blocks run on these windows; as soon as no window can change a row any more, the second
-residual blocks run over tiles of those rows. Each stage sees the true neighbours of its tile, so only these
-are computed twice, and only rows that a later stage still needs are held.
+The first residual blocks run over tiles of the picture. When their rows reach the end of a row of graph windows,
+the graph blocks run on these windows. When no window can change a row any more, the second residual blocks run
+over tiles of that row. Each stage sees the true surroundings of its tile, so only these are computed twice, and
+only rows that a later stage needs stay in memory.
 """
 
 from __future__ import annotations
@@ -23,17 +23,25 @@ from magn_cli.inference.tiling import LATTICE, Span, blending, reach, tiles, win
 from magn_cli.model import UNKNOWN_LEVEL, Magn
 
 
-class NonFiniteResult(Exception):  # noqa: N818 - as Python's own OverflowError, but for one picture's restart
-    """A result is not finite."""
+class NonFiniteResult(Exception):  # noqa: N818 - tells the caller to start again, so it is no error of its own
+    """The network returned a value that is not finite."""
 
 
 class TiledInference:
-    """How one network runs over pictures with one setting of device, precision and size of the tiles."""
+    """Runs one network over pictures with a fixed device, precision and tile size."""
 
     def __init__(
         self, model: Magn, device: torch.device, dtype: torch.dtype, tile: Tile, windows_at_once: int
     ) -> None:
-        """``tile``: the largest that is worked on at once, neighbours not counted."""
+        """Combine a network and its settings.
+
+        Args:
+            model: the network, on ``device``.
+            device: where to compute.
+            dtype: float32, or the half type that the stages compute in.
+            tile: largest tile, without its surroundings.
+            windows_at_once: graph windows in one batch.
+        """
         self.model, self.device, self.dtype, self.windows_at_once = model, device, dtype, windows_at_once
         self.config, self.stem, self.cell = model.config, model.config.stem, model.config.multiple
         self.multiple = int(np.lcm(LATTICE, self.cell))
@@ -59,7 +67,7 @@ class TiledInference:
             ready = length if ready == length else max(ready - self.reach, 0) // self.multiple * self.multiple
             if ready == decoded:
                 continue
-            # What the graphs held back comes on top at the end: no reason for another, smaller tile.
+            # The last rows include those that the graphs held back; they need no smaller tile of their own.
             for rows in tiles(Span(decoded, ready), self.rows + self.held_back, self.multiple):
                 values = self._decoded(source, features, graphs.out, rows)
                 progress((0.5 * strip.stop + 0.5 * rows.stop) / length)
@@ -73,7 +81,7 @@ class TiledInference:
             graphs.out.forget(needed // self.cell)
 
     def waiting(self, size: list[int], cell: int) -> RowBuffer:
-        """Return room for as many rows of features as ever wait for a later stage."""
+        """Return a buffer for the largest number of rows that can wait for a later stage."""
         most = min(self.rows + self.held_back + 2 * self.reach + 2 * self.multiple, size[0])
         return RowBuffer(most // cell, size[1] // cell, self.device)
 
@@ -85,7 +93,7 @@ class TiledInference:
     def _encode(
         self, source: _Source, rows: Span, level_input: Tensor, features: RowBuffer, nodes: RowBuffer
     ) -> None:
-        """First residual blocks over all columns of some rows, appended to features and nodes."""
+        """Run the first residual blocks over all columns of some rows, and append to features and nodes."""
         size = source.size
         around = rows.grown(self.reach, size[0])
         for columns in tiles(Span(0, size[1]), self.columns, self.multiple):
@@ -99,7 +107,7 @@ class TiledInference:
 
     @torch.inference_mode()
     def _decoded(self, source: _Source, features: RowBuffer, nodes: RowBuffer, rows: Span) -> NDArray[np.float32]:
-        """Second residual blocks over all columns of some rows: ``(rows, W, C)``."""
+        """Run the second residual blocks over all columns of some rows; returns ``(rows, W, C)``."""
         size = source.size
         around = rows.grown(self.reach, size[0])
         out = np.empty((len(rows), size[1], source.channels), np.float32)
@@ -118,20 +126,20 @@ class TiledInference:
 
 
 class _Source:
-    """The picture with its border continued, given out in tiles of floats."""
+    """The padded picture, which it returns in tiles of floats."""
 
     def __init__(self, network_input: Array, index: list[NDArray[np.intp]], device: torch.device) -> None:
         self.network_input, self.index, self.device = network_input, index, device
         self.size, self.channels = [len(i) for i in index], network_input.shape[2]
 
     def tile(self, rows: Span, columns: Span) -> Tensor:
-        """``(1, C, rows, columns)``, channels last."""
+        """Return a tile ``(1, C, rows, columns)`` in channels-last memory format."""
         values = to_float(self.network_input[self.index[0][rows.slice][:, None], self.index[1][columns.slice]])
         return torch.from_numpy(values)[None].to(self.device).permute(0, 3, 1, 2)
 
 
 class _Graphs:
-    """The graph blocks on the windows of one picture, row of windows by row of windows."""
+    """Runs the graph blocks on the windows of one picture, one row of windows after the other."""
 
     def __init__(self, inference: TiledInference, size: list[int]) -> None:
         self.inference, config = inference, inference.config
@@ -149,13 +157,13 @@ class _Graphs:
 
     @property
     def done(self) -> int:
-        """Rows of :attr:`out`, from the top of the picture, that no later window changes."""
+        """Number of rows of :attr:`out`, from the top, that no later window can change."""
         rows = self.spans[0]
         return rows[-1].stop if self.next == len(rows) else rows[self.next].start
 
     @torch.inference_mode()
     def run(self) -> None:
-        """Run the windows that have become complete with the nodes that came in."""
+        """Run all windows that the incoming nodes have completed."""
         rows = self.spans[0]
         complete = [i for i in range(self.next, len(rows)) if rows[i].stop <= self.incoming.span.stop]
         if not complete:
@@ -169,7 +177,7 @@ class _Graphs:
             self.incoming.forget(rows[self.next].start)
 
     def _run_row(self, row: Span, down: Tensor) -> None:
-        """Run the windows of one row, in batches that are the same however the picture is cut."""
+        """Run the windows of one row, in batches that do not depend on the tiles."""
         assert self.out.held is not None
         blended = self.out.held[0, :, row.within(self.out.span)]
         columns = list(zip(self.spans[1], self.weights[1], strict=True))

@@ -1,4 +1,4 @@
-"""A degraded array in, a restored array out, of any size, on any device."""
+"""Runs a network over arrays of any size, on any device."""
 
 from __future__ import annotations
 
@@ -28,9 +28,17 @@ WINDOWS_AT_ONCE = 16
 class TiledNetwork:
     """Runs one network over pictures of any size.
 
-    The convolutions see their true neighbours; the graphs see windows of the size they were trained on, at
-    places fixed by the picture, blended where they overlap. So neither ``tile`` nor ``windows_at_once``
-    changes the result (but for the last bits of floating point).
+    The convolutions see the true surroundings of each tile. The graphs see windows of the size used in training,
+    at positions that depend only on the picture; overlapping windows are blended. So neither ``tile`` nor
+    ``windows_at_once`` changes the result, except for the last bits.
+
+    Example:
+        >>> import numpy as np
+        >>> from magn_cli.inference.tiled_network import TiledNetwork
+        >>> from magn_cli.model import PRESETS, Magn
+        >>> network = TiledNetwork(Magn(PRESETS["magn-s"]))
+        >>> network.restore(np.zeros((50, 70, 3), np.uint8)).shape
+        (50, 70, 3)
     """
 
     def __init__(
@@ -42,15 +50,15 @@ class TiledNetwork:
         windows_at_once: int = WINDOWS_AT_ONCE,
         compiled: bool = False,
     ) -> None:
-        """Take a copy of the network for inference.
+        """Copy a network for inference.
 
         Args:
-            model: stays as it is.
-            device: where to compute; None: the CPU.
+            model: the network, which is not changed.
+            device: where to compute; None for the CPU.
             dtype: float32, or the half type that the convolutions compute in.
-            tile: pixels a side that are worked on at once; decides the memory; None: by the memory that is free.
+            tile: side of a tile in pixels, which determines the memory use; None to choose by free memory.
             windows_at_once: graph windows in one batch.
-            compiled: let ``torch.compile`` write the kernels, anew for each new size of picture.
+            compiled: use ``torch.compile``, which compiles again for each new picture size.
         """
         self.device = device or torch.device("cpu")
         self.dtype, self.tile, self.windows_at_once = dtype, tile, windows_at_once
@@ -68,7 +76,7 @@ class TiledNetwork:
         keeps_bayer: bool = False,
         progress: Callable[[float], None] = lambda done: None,
     ) -> Float:
-        """Restore one picture: arguments and errors as for :meth:`strips`; returns ``(H, W, C)``, not clipped."""
+        """Restore one picture; returns ``(H, W, C)``, not clipped. Arguments and errors as for :meth:`strips`."""
         return joined(self.strips(network_input, level, keeps_bayer, progress), len(network_input))
 
     def strips(
@@ -78,21 +86,21 @@ class TiledNetwork:
         keeps_bayer: bool = False,
         progress: Callable[[float], None] = lambda done: None,
     ) -> Iterator[tuple[Span, Float]]:
-        """Restore one picture from top to bottom, holding only some rows of it as floats.
+        """Restore one picture from top to bottom, with only some of its rows as floats in memory.
 
         Args:
-            network_input: ``(H, W, C)``, what the network sees, H and W from 1 up; uint8, uint16, or floats 0..1.
-            level: as the network is told it; None: unknown.
-            keeps_bayer: continue the border so that the Bayer phase is kept even in a tiny picture.
+            network_input: ``(H, W, C)``, H and W at least 1; uint8, uint16, or floats 0..1.
+            level: value of the level channel; None if unknown.
+            keeps_bayer: pad so that even tiny pictures keep their Bayer phase.
             progress: called with the share that is done, 0..1.
 
         Yields:
-            Which rows, and their values ``(rows, W, C)``, not clipped. Where half precision overflows or memory
-            runs out it begins again at the top, with float32 or smaller tiles.
+            Rows and their values ``(rows, W, C)``, not clipped. If half precision overflows or memory runs out, it
+            starts again at the top, with float32 or smaller tiles.
 
         Raises:
-            ImageError: the result is not finite in float32 either.
-            MemoryError: there is not enough memory for the smallest tiles.
+            ImageError: the result is not finite, even in float32.
+            MemoryError: not enough memory for the smallest tiles.
         """
         dtype = self.dtype
         tile = (
@@ -107,39 +115,39 @@ class TiledNetwork:
                 return
             except NonFiniteResult:
                 if dtype == torch.float32:
-                    message = "the restored picture is not finite; check the input picture and the weights."
+                    message = "the restored picture is not finite; check the picture and the weights."
                     raise ImageError(message) from None
-                log.warning("the picture overflowed in %s and is computed again in float32", dtype)
+                log.warning("the picture overflowed in %s; computing it again in float32", dtype)
                 dtype = torch.float32
             except (RuntimeError, MemoryError) as error:
                 if not memory.ran_out(error):
                     raise
                 tile = self._less(tile)
-            # Out of the handler, whose traceback holds what the failed attempt had.
+            # Outside of the handler, because its traceback keeps the memory of the failed attempt alive.
             memory.release()
 
     def _less(self, tile: Tile) -> Tile:
-        """Return the tile to try after memory ran out; move to the CPU where a GPU cannot hold the smallest."""
+        """Return the tile to try after memory ran out. Moves to the CPU if a GPU cannot hold the smallest tile."""
         smaller = tile.smaller()
         if smaller is not None:
             log.info("not enough memory; trying again with --tile %d", max(smaller.rows, smaller.columns))
             tile = smaller
         elif self.device.type != "cpu":
-            log.warning("%s has not enough memory even for small tiles; going on with the CPU", self.device)
+            log.warning("%s does not have enough memory even for small tiles; continuing on the CPU", self.device)
             self.device = torch.device("cpu")
             self.model.to(self.device)
         else:
-            raise MemoryError("not enough memory for the smallest tiles of a picture")
+            raise MemoryError("not enough memory for the smallest tiles")
         return tile
 
 
 def joined(strips: Iterable[tuple[Span, Array]], height: int) -> Array:
-    """Return the whole of what :meth:`TiledNetwork.strips` yields; rows that come again replace what was there."""
+    """Join the strips of :meth:`TiledNetwork.strips` to a whole picture. Repeated rows replace earlier ones."""
     whole: Array | None = None
     for rows, values in strips:
         if whole is None:
             whole = np.empty((height, *values.shape[1:]), values.dtype)
         whole[rows.slice] = values
     if whole is None:
-        raise ValueError("no rows came")
+        raise ValueError("there are no strips to join")
     return whole

@@ -1,7 +1,7 @@
-"""Where graph windows and tiles lie: pure arithmetic, on one axis at a time.
+"""Positions of graph windows and tiles, computed on one axis at a time.
 
-The graphs of the network see windows of the size they were trained on, at places that depend on the size of
-the picture alone. A tile is what is worked on at once.
+Windows have the size used in training, and their positions depend only on the size of the picture. A tile is the
+part of a picture that is computed at once.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from magn_cli.model import MagnConfig
 
 LATTICE = 8
-"""Pieces, windows and padding start at multiples of this many pixels: the JPEG grid, and so the Bayer grid."""
+"""Tiles and padding start at multiples of this many pixels, which keeps the JPEG grid and the Bayer grid."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Positions ``start .. stop - 1`` on one axis."""
+    """Positions from ``start`` to ``stop - 1`` on one axis."""
 
     start: int
     stop: int
@@ -28,26 +28,26 @@ class Span:
         return self.stop - self.start
 
     def within(self, outer: Span) -> slice:
-        """Return the slice of an array over ``outer`` that covers this span."""
+        """Return the slice for this span in an array that covers ``outer``."""
         return slice(self.start - outer.start, self.stop - outer.start)
 
     @property
     def slice(self) -> slice:
-        """The slice of an array over the whole axis."""
+        """Slice for this span in an array that covers the whole axis."""
         return slice(self.start, self.stop)
 
     def __floordiv__(self, cell: int) -> Span:
         return Span(self.start // cell, self.stop // cell)
 
     def grown(self, by: int, length: int) -> Span:
-        """Return the span with ``by`` more on both sides, cut off at ``0..length``."""
+        """Return the span extended by ``by`` on both sides, within ``0..length``."""
         return Span(max(self.start - by, 0), min(self.stop + by, length))
 
 
 def reach(config: MagnConfig) -> int:
-    """How many pixels far the residual blocks before or after the graphs look, a multiple of a node's.
+    """Return the reach of the residual blocks before or after the graphs in pixels, a multiple of a node's size.
 
-    Two 3x3 convolutions a block, and one for head or tail.
+    Each block has two 3x3 convolutions; the head or tail has one.
     """
     blocks = max(config.blocks_before, config.blocks_after)
     pixels = config.stem * (1 + 2 * blocks) + config.multiple * 2 * config.graph_residuals
@@ -55,10 +55,10 @@ def reach(config: MagnConfig) -> int:
 
 
 def windows(length: int, size: int, overlap: int) -> list[Span]:
-    """Cover ``0..length`` with windows of ``size`` that share ``overlap`` or more with the next.
+    """Cover ``0..length`` with windows of ``size`` that overlap by ``overlap`` or more.
 
-    Starts are multiples of ``size - overlap``, but for the last, which ends at ``length``. An axis shorter
-    than a window has one window of its own length.
+    They start at multiples of ``size - overlap``, except for the last one, which ends at ``length``. If the axis
+    is shorter than a window, a single window covers it.
     """
     if length <= size:
         return [Span(0, length)]
@@ -67,7 +67,10 @@ def windows(length: int, size: int, overlap: int) -> list[Span]:
 
 
 def blending(spans: list[Span], overlap: int) -> list[NDArray[np.float32]]:
-    """Return the weights of each window, ``(size,)``: ramps over ``overlap``, one in all everywhere."""
+    """Return the blending weights of each window, ``(size,)``: ramps over ``overlap`` that add up to one.
+
+    Windows come from :func:`windows`, in order.
+    """
     weights = []
     for index, span in enumerate(spans):
         own = np.ones(len(span))
@@ -84,9 +87,9 @@ def blending(spans: list[Span], overlap: int) -> list[NDArray[np.float32]]:
 
 
 def tiles(span: Span, size: int, multiple: int) -> list[Span]:
-    """Cut a span into the fewest about even tiles of at most ``size``, which start at multiples.
+    """Cut a span into as few, nearly equal tiles of at most ``size`` as possible, starting at multiples.
 
-    ``span.start`` and ``size`` are multiples of ``multiple`` themselves.
+    ``span.start`` and ``size`` must be multiples of ``multiple``.
     """
     count = -(-len(span) // size)
     even = -(-len(span) // (count * multiple)) * multiple

@@ -1,8 +1,8 @@
-"""MAGN in plain torch. This folder imports nothing else of the package: copy it to use it on its own.
+"""MAGN in plain torch. This folder imports nothing else from the package: you can copy it and use it on its own.
 
 The network is that of Jiatao Jiang, Zhen Cui, Chunyan Xu and Jian Yang, "Multi-level Attention-guided Graph Neural
-Network for Image Restoration", 2025. Where the paper leaves a choice open, the docstrings say what was chosen.
-Configurations can be read without torch, which is imported with the network.
+Network for Image Restoration", 2025. Docstrings mark choices that the paper leaves open as "ours". Reading a
+configuration does not need torch; using the network imports it.
 """
 
 from typing import TYPE_CHECKING, Any

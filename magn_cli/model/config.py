@@ -1,4 +1,4 @@
-"""The one description of a network: the paper's form, its ablations and our small preset are settings of it."""
+"""Network configuration: the paper's network, its ablations and our small preset."""
 
 from __future__ import annotations
 
@@ -25,32 +25,33 @@ RANGES = {
     "window": (1, 1024),
     "window_overlap": (0, 1023),
 }
-"""Least and most that each size may be. Far above any network that is useful, and far below what takes a machine
-down: these numbers come from files."""
+"""Minimum and maximum of each size. Files supply these numbers, so the limits stay well below what could exhaust a
+machine, and far above any useful network."""
 
 MAX_GRAPHS = 4
-"""Graphs that one graph convolution may sum."""
+"""Maximum number of graphs that one graph convolution sums."""
 
 MAX_NODES = 128
-"""Graph nodes on a side of the window: attention takes memory by the fourth power of this."""
+"""Maximum number of graph nodes along a side of the window. Attention memory grows with its fourth power."""
 
 MAX_WEIGHTS = 100_000_000
-"""Of the whole network; the paper's has 5 million."""
+"""Maximum number of weights of a network; the paper's has 5 million."""
 
 
 @dataclass(frozen=True)
 class MagnConfig:
-    """Everything that decides the shape of a MAGN network. The defaults are the paper's (5,224,816 parameters).
+    """Architecture of a MAGN network. The defaults are the paper's network (5,224,816 parameters).
 
-    Raises ``ValueError`` where settings do not fit together.
+    Raises:
+        ValueError: a setting is out of range, or settings contradict each other.
     """
 
     channels: int = 3
-    """Channels of the picture, 1 or 3. Weights for colour also take gray, as three equal channels."""
+    """Channels of the picture, 1 or 3. Colour weights also restore gray pictures, as three equal channels."""
 
     level_channel: bool = False
-    """Append a constant channel with the degradation level (not in the paper; ours, so that one set of
-    weights serves every level)."""
+    """Append a constant channel that holds the degradation level, so that one set of weights serves all levels
+    (ours; not in the paper)."""
 
     features: int = 64
     """Channels of the residual blocks (Table I)."""
@@ -65,10 +66,10 @@ class MagnConfig:
     """Graph blocks in series, each of two graph convolutions (eq. 3; section IV-A)."""
 
     graphs: tuple[GraphLevel, ...] = ("pixel", "patch")
-    """The graphs that one graph convolution sums (eq. 11). Table V leaves one out or takes ``patch`` twice."""
+    """Graphs that one graph convolution sums (eq. 11). Table V omits one of them or uses ``patch`` twice."""
 
     heads: int = 4
-    """Attention heads of each graph (eq. 9; the paper does not print N, so the number is ours)."""
+    """Attention heads of each graph (eq. 9). The paper does not state N, so the number is ours."""
 
     patch_size: int = 7
     """Side of the sliding window of the patch graph, in nodes (section IV-A; Table VI tries 5 to 11)."""
@@ -77,31 +78,31 @@ class MagnConfig:
     """Step of that window (section IV-A)."""
 
     patch_features: int = 49
-    """Width of a patch's query and key. 49 for every patch size, so that Table VI stays comparable (ours)."""
+    """Width of a patch's query and key (ours): 49 for every patch size, so that Table VI stays comparable."""
 
     normalized_scores: bool = False
-    """Queries and keys of unit length with a learned scale per head, instead of 1/sqrt(d) (eq. 5). Ours:
-    without it the scores are unbounded and ran away in training at high learning rates."""
+    """Normalize queries and keys to unit length and learn a scale for each head, instead of 1/sqrt(d) (eq. 5).
+    Ours: without it, scores are unbounded and diverged in training at high learning rates."""
 
     stem: int = 1
-    """Pixel-unshuffle factor before the head: the residual blocks work on a grid this much coarser (ours)."""
+    """Pixel-unshuffle factor before the head (ours): the residual blocks work on a grid coarser by this factor."""
 
     graph_stride: int = 1
-    """How much coarser the grid of graph nodes is than that of the residual blocks (ours)."""
+    """Ratio between the grid of the graph nodes and that of the residual blocks (ours)."""
 
     graph_residuals: int = 0
-    """Residual blocks on the grid of graph nodes, before the graph blocks and as many after (ours; only on a
-    grid of its own)."""
+    """Residual blocks on the grid of the graph nodes, before the graph blocks and again after them (ours).
+    Requires ``graph_stride`` above 1."""
 
     graph_features: int = 64
-    """Channels at the graph nodes; differs from ``features`` only on a grid of its own."""
+    """Channels of the graph nodes. Equals ``features`` unless ``graph_stride`` is above 1."""
 
     window: int = 64
-    """Side of the square of picture pixels that makes one graph: the crop trained on, and the window that
-    inference gives the graphs (ours; the paper prints neither)."""
+    """Side of the square that forms one graph, in picture pixels: the crop size in training and the window size at
+    inference (ours; the paper states neither)."""
 
     window_overlap: int = 16
-    """How many picture pixels neighbouring graph windows share at inference (ours)."""
+    """Overlap of neighbouring graph windows at inference, in picture pixels (ours)."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -146,12 +147,12 @@ class MagnConfig:
 
     @property
     def multiple(self) -> int:
-        """Height and width of the network's input must be multiples of this."""
+        """Number of pixels that must divide the height and width of the network's input."""
         return self.stem * self.graph_stride
 
     @property
     def weights(self) -> int:
-        """How many weights the convolutions and linear layers have, biases and slopes left aside."""
+        """Number of weights in the convolutions and linear layers, without biases and PReLU slopes."""
         wide, width, patch = self.features, self.graph_features, self.patch_size**2
         graphs = {"pixel": 5 * width**2, "patch": 27 * width**2 + 2 * width * patch * self.patch_features}
         convolution = sum(graphs[kind] for kind in self.graphs) + 9 * width**2
@@ -161,12 +162,16 @@ class MagnConfig:
         return ends + grid + 18 * residual + 2 * self.graph_blocks * convolution
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values that JSON and TOML can hold."""
+        """Return the settings as plain values for JSON and TOML."""
         return {**dataclasses.asdict(self), "graphs": list(self.graphs)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> MagnConfig:
-        """Read what :meth:`to_dict` wrote. An unknown or ill-typed key raises ``ValueError``."""
+        """Create a configuration from the result of :meth:`to_dict`.
+
+        Raises:
+            ValueError: a key is unknown, or its value has the wrong type or is out of range.
+        """
         known = {field.name: field for field in dataclasses.fields(cls)}
         default = cls()
         for name, value in values.items():
@@ -200,4 +205,4 @@ PRESETS: dict[str, MagnConfig] = {
         window_overlap=16,
     ),
 }
-"""``magn`` is the paper's network, ``magn-s`` the same modules for people without a GPU."""
+"""``magn`` is the paper's network. ``magn-s`` builds a smaller one from the same modules, for CPUs."""

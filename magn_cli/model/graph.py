@@ -1,4 +1,4 @@
-"""The graph block: pixel graph, patch graph, the convolution that joins them, and the block of two."""
+"""Graph blocks: the pixel graph, the patch graph, and the graph convolution that combines them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ MAX_SCORE_SCALE = 30.0
 
 
 class ScoreScale(nn.Module):
-    """Brings queries to the scale that their scores need before the softmax.
+    """Scales queries and keys before the softmax.
 
-    Plain: 1/sqrt(d), d the width of one head's query (eq. 5). Normalised (ours): queries and keys of unit
-    length and a learned scale per head, at most 30, so that no score can run away.
+    By default, multiplies queries by 1/sqrt(d), where d is the width of one head's query (eq. 5). With
+    ``normalized`` (ours), queries and keys have unit length and each head learns a scale of at most 30, which
+    bounds the scores.
     """
 
     largest: Tensor | None = None
-    """Largest score of the last pass, where ``watch`` was set."""
+    """Largest score of the last forward pass; recorded if ``watch`` is set."""
 
     def __init__(self, heads: int, normalized: bool) -> None:
         super().__init__()
@@ -31,7 +32,7 @@ class ScoreScale(nn.Module):
         self.scale = nn.Parameter(torch.full((heads,), SCORE_SCALE_START)) if normalized else None
 
     def forward(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
-        """Take and return queries and keys ``(B, heads, N, d)``, float32 or wider."""
+        """Scale queries and keys ``(B, heads, N, d)``; returns both as float32 or float64."""
         if query.dtype != torch.float64:
             query, key = query.float(), key.float()
         if self.scale is None:
@@ -47,14 +48,14 @@ class ScoreScale(nn.Module):
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attention of each head: ``(B, heads, N, ...)`` in, ``(B, heads, N, e)`` out."""
+    """Apply attention to each head: ``(B, heads, N, ...)`` in, ``(B, heads, N, e)`` out."""
     with torch.autocast(query.device.type, enabled=False):
         out = mean_masked_attention(query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1))
     return out.unflatten(0, query.shape[:2])
 
 
 class PixelGraph(nn.Module):
-    """Every position is a node (section III-B2): head i returns ``A_i X W_i`` (eq. 9)."""
+    """Graph whose nodes are single positions (section III-B2). Head i returns ``A_i X W_i`` (eq. 9)."""
 
     def __init__(self, config: MagnConfig) -> None:
         super().__init__()
@@ -78,10 +79,10 @@ class PixelGraph(nn.Module):
 
 
 class PatchGraph(nn.Module):
-    """Sliding windows are the nodes (eq. 10, fig. 6): unfolded, aggregated, folded back.
+    """Graph whose nodes are sliding windows (eq. 10, fig. 6), which are unfolded, aggregated and folded back.
 
-    Two choices are ours: the 3x3 convolution of the third map stands in for W of eq. 8, which at full width
-    would be 9.8 M parameters; and where folded windows overlap, their mean is taken (the paper says "folded").
+    Two choices are ours. The 3x3 convolution of the values replaces W of eq. 8, which would have 9.8 M parameters
+    at full width. Overlapping windows are averaged; the paper only says "folded".
     """
 
     def __init__(self, config: MagnConfig) -> None:
@@ -109,7 +110,7 @@ class PatchGraph(nn.Module):
         return self._fold(patches.transpose(2, 3).flatten(1, 2), x.shape[-2:]) / self._coverage(x)
 
     def _patches(self, x: Tensor) -> Tensor:
-        """``(B, F, H, W)`` to ``(B, heads, L, F / heads * size * size)``, L as in eq. 10."""
+        """``(B, F, H, W)`` to ``(B, heads, L, F / heads * size * size)``, with L as in eq. 10."""
         unfolded = F.unfold(x, self.size, padding=self.padding, stride=self.stride)
         return unfolded.unflatten(1, (self.heads, -1)).transpose(2, 3)
 
@@ -121,7 +122,7 @@ class PatchGraph(nn.Module):
         return F.fold(columns, (size[0], size[1]), self.size, padding=self.padding, stride=self.stride)
 
     def _coverage(self, x: Tensor) -> Tensor:
-        """How many windows cover each position, ``(1, 1, H, W)``; at least 1, for positions that none does."""
+        """Number of windows that cover each position, ``(1, 1, H, W)``; 1 if there are none."""
         ones = x.new_ones(1, 1, *x.shape[-2:])
         unfolded = F.unfold(ones, self.size, padding=self.padding, stride=self.stride)
         return self._fold(unfolded, x.shape[-2:]).clamp(min=1)
@@ -130,8 +131,7 @@ class PatchGraph(nn.Module):
 class GraphConvolution(nn.Module):
     """``BN(f(patch + pixel))`` (eq. 11, 12; fig. 5).
 
-    Eq. 11 and fig. 5 give each graph convolution its own ``X +``, eq. 3 gives one to the block: the block's
-    is kept (ours).
+    Eq. 11 and fig. 5 add the input in each graph convolution, eq. 3 adds it once per block. We follow eq. 3.
     """
 
     def __init__(self, config: MagnConfig) -> None:
@@ -142,7 +142,7 @@ class GraphConvolution(nn.Module):
         self.norm: nn.Module = nn.BatchNorm2d(config.graph_features)
 
     def fold(self) -> None:
-        """Put the batch norm, as it is at inference, into the convolution before it."""
+        """Merge the batch norm, in its inference form, into the convolution before it."""
         if isinstance(self.norm, nn.BatchNorm2d):
             self.join = fuse_conv_bn_eval(self.join.eval(), self.norm.eval())
             self.norm = nn.Identity()
@@ -156,7 +156,7 @@ class GraphConvolution(nn.Module):
 
 
 class GraphBlock(nn.Module):
-    """``g2(PReLU(g1(x))) + x`` (eq. 3). Starts as the identity (ours): the last scale is zero."""
+    """``g2(PReLU(g1(x))) + x`` (eq. 3). Initialized to the identity by a zero scale in the last norm (ours)."""
 
     def __init__(self, config: MagnConfig) -> None:
         super().__init__()

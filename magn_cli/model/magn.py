@@ -1,4 +1,4 @@
-"""The network: head, residual blocks, graph blocks, residual blocks, tail (fig. 2, Table I)."""
+"""The MAGN network: head, residual blocks, graph blocks, residual blocks, tail (fig. 2, Table I)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from .graph import GraphBlock, GraphConvolution
 from .kernels.shared_prelu import SharedPReLU
 
 UNKNOWN_LEVEL = -1.0
-"""What the level channel holds where the level is not known."""
+"""Value of the level channel for an unknown level."""
 
 
 class Magn(nn.Module):
     """Multi-level attention-guided graph network: ``I_H = I_L + F(I_L)`` (eq. 2).
 
-    Its three stages can be called on their own, so that inference can give the convolutions a large piece of
-    the picture and the graphs windows of the size they were trained on. A new network returns its input.
+    Its three stages can also be called separately: inference runs the convolutions on large tiles and the graphs
+    on windows of the size used in training. An untrained network returns its input.
+
+    Example:
+        >>> import torch
+        >>> from magn_cli.model import PRESETS, Magn
+        >>> model = Magn(PRESETS["magn-s"]).eval()
+        >>> model(torch.rand(1, 3, 128, 128), torch.tensor([-1.0])).shape
+        torch.Size([1, 3, 128, 128])
     """
 
     def __init__(self, config: MagnConfig | None = None) -> None:
@@ -33,12 +40,13 @@ class Magn(nn.Module):
         _zero(self.tail)
 
     def forward(self, degraded: Tensor, level: Tensor | None = None) -> Tensor:
-        """Restore a batch, each picture as one graph.
+        """Restore a batch, treating each picture as one graph.
 
         Args:
-            degraded: ``(B, C, H, W)``, 0..1, C as configured, H and W multiples of ``config.multiple``.
-            level: ``(B,)``, scaled as the checkpoint says, -1 where unknown; None: all unknown. Ignored by
-                a network without a level channel.
+            degraded: ``(B, C, H, W)``, 0..1. C is ``config.channels``; H and W are multiples of
+                ``config.multiple``.
+            level: ``(B,)``, on the checkpoint's level scale, -1 for unknown; None if all are unknown. Ignored by
+                networks without a level channel.
 
         Returns:
             ``(B, C, H, W)``, not clipped.
@@ -47,10 +55,12 @@ class Magn(nn.Module):
         return self.decode(features, self.graph(nodes), degraded)
 
     def encode(self, degraded: Tensor, level: Tensor | None = None) -> tuple[Tensor | None, Tensor]:
-        """Head and first residual blocks.
+        """Run the head and the first residual blocks on ``(B, C, H, W)``; arguments as for :meth:`forward`.
 
-        Takes ``(B, C, H, W)``; gives the features ``(B, F, H / stem, W / stem)`` where the nodes of the graphs
-        have a grid of their own, else None; and the nodes on theirs, F = ``graph_features`` in that case.
+        Returns:
+            The features ``(B, features, H / stem, W / stem)`` and the graph nodes ``(B, graph_features,
+            H / multiple, W / multiple)``. Without a coarser graph grid, the features are None, as the nodes hold
+            them.
         """
         x = F.pixel_unshuffle(degraded, self.config.stem)
         if self.config.level_channel:
@@ -58,7 +68,7 @@ class Magn(nn.Module):
                 level = degraded.new_full((len(x),), UNKNOWN_LEVEL)
             plane = level.to(x.dtype).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[-2:])
             x = torch.cat([x, plane], dim=1)
-        # The picture itself in bf16 would be rounded to about 8 bits, which is what is to be restored.
+        # bf16 would round the picture to about 8 bits and so erase what the network has to restore.
         with torch.autocast(x.device.type, enabled=False):
             features = self.head(x)
         if torch.is_autocast_enabled(x.device.type):
@@ -69,27 +79,33 @@ class Magn(nn.Module):
         return features, self.graph.before(self.graph.gather(features))
 
     def decode(self, features: Tensor | None, nodes: Tensor, degraded: Tensor) -> Tensor:
-        """Second residual blocks and tail, added to the input (eq. 2): ``(B, C, H, W)``.
+        """Run the second residual blocks and the tail, and add the result to the input (eq. 2).
 
-        Takes what :meth:`encode` gave, the nodes after the graph blocks.
+        Args:
+            features: as returned by :meth:`encode`.
+            nodes: the nodes after the graph blocks.
+            degraded: the input of :meth:`encode`.
+
+        Returns:
+            ``(B, C, H, W)``, not clipped.
         """
         if features is not None:
             nodes = features + self.graph.spread(self.graph.after(nodes))
         return degraded + F.pixel_shuffle(self.tail(self.after(nodes)), self.config.stem)
 
     def fold(self) -> None:
-        """Put batch norms into the convolutions before them, for inference; the network cannot learn any more."""
+        """Merge batch norms into the convolutions before them. The network can no longer be trained after this."""
         for module in self.modules():
             if isinstance(module, GraphConvolution):
                 module.fold()
 
 
 class GraphStage(nn.Module):
-    """The graph blocks in series; on a grid of their own where ``graph_stride`` asks for one.
+    """The graph blocks in series, on a coarser grid if ``graph_stride`` is above 1.
 
-    On the coarser grid (ours) a strided convolution gathers the nodes, residual blocks stand before and after
-    the graph blocks, and a pixel shuffle spreads the result, added to what was gathered from. It starts as
-    the identity: what it spreads is zero at first.
+    On the coarser grid (ours), a strided convolution gathers the nodes, residual blocks surround the graph blocks,
+    and a pixel shuffle spreads the result back, where it is added to the features. It is initialized to the
+    identity: the result that it spreads starts at zero.
     """
 
     def __init__(self, config: MagnConfig) -> None:
@@ -107,12 +123,12 @@ class GraphStage(nn.Module):
             self.spread = nn.Sequential(spread, nn.PixelShuffle(stride))
 
     def forward(self, nodes: Tensor) -> Tensor:
-        """The graph blocks alone: ``(B, F, H, W)`` in and out, on the grid of the nodes."""
+        """Run only the graph blocks: ``(B, F, H, W)`` in and out, on the grid of the nodes."""
         return self.blocks(nodes)
 
 
 class ResidualBlock(nn.Module):
-    """``f2(PReLU(f1(x))) + x``, f a 3x3 convolution (eq. 3)."""
+    """``f2(PReLU(f1(x))) + x``, where f is a 3x3 convolution (eq. 3)."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -131,7 +147,7 @@ def _residual_blocks(features: int, count: int) -> nn.Sequential:
 
 
 def _zero(layer: nn.Conv2d) -> None:
-    """Start a layer that adds to something at adding nothing (ours)."""
+    """Initialize a layer whose output is added to its input so that it adds nothing (ours)."""
     nn.init.zeros_(layer.weight)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)

@@ -1,1 +1,1 @@
-"""Pages and pictures for people to look at: the report of an evaluation, before and after of a restoration."""
+"""HTML pages and comparison pictures: reports of evaluations, and before and after of restorations."""

@@ -1,4 +1,4 @@
-"""Before and after of one's own photos: a page with sliders, or pictures."""
+"""Shows photos before and after restoration, as a page with sliders or as pictures."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ REGIONS = 2
 
 
 class Comparison:
-    """Takes photos one after the other; use as a context. This one shows nothing of them."""
+    """A comparison of photos, used as a context manager. This base class shows nothing."""
 
     def add(self, name: str, before: Photo, after: Array, sentence: str) -> None:
-        """Take a photo.
+        """Add a photo.
 
         Args:
-            name: of its file, relative to the folder that was restored.
+            name: path of its file, relative to the restored folder.
             before: the photo, the right way up.
-            after: its pixels restored, ``(H, W)`` or ``(H, W, 3)``.
-            sentence: what was done.
+            after: the restored pixels, ``(H, W)`` or ``(H, W, 3)``.
+            sentence: description of what was done.
 
         Raises:
-            ImageError: it cannot be kept or written.
-            UsageError: a picture of that name has come into being meanwhile.
+            ImageError: the photo cannot be stored or written.
+            UsageError: a picture of that name has been created in the meantime.
         """
 
     def write(self) -> None:
-        """Write what is written at the end. Raises :class:`ImageError`."""
+        """Finish the comparison. Raises :class:`ImageError` if it cannot be written."""
 
     def __enter__(self) -> Comparison:
         return self
@@ -46,7 +46,7 @@ class Comparison:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Throw away what was kept meanwhile."""
+        """Delete temporary files."""
 
 
 def comparison(
@@ -57,24 +57,23 @@ def comparison(
     overwrite: bool = False,
     limit: float = page.LIMIT,
 ) -> Comparison:
-    """Return what a path asks for: by its suffix a page or a picture, else a folder of pictures.
+    """Create the comparison for a path: a page, a picture, or a folder of pictures.
 
     Args:
-        path: ``.html``; for one photo also a suffix that :func:`magn_cli.images.write` knows; a folder; None for
-            nothing.
-        names: of the photos that will come.
-        taken: the photos themselves and their results, which a comparison never replaces.
-        overwrite: whether what is there may be replaced.
-        limit: of a page's size in megabytes.
+        path: a page (``.html``), a picture (for a single photo) or a folder; None for no comparison.
+        names: names of the photos to come.
+        taken: the photos and their results, which a comparison never replaces.
+        overwrite: replace existing files.
+        limit: maximum size of a page in megabytes.
 
     Raises:
-        UsageError: it can be none of these, or is there already.
-        ImageError: its folder is missing.
+        UsageError: the path is none of these, or exists already.
+        ImageError: the folder of the path does not exist.
     """
     if path is None:
         return Comparison()
     if path == Path("-"):
-        raise UsageError("a comparison does not go through a pipe; give --compare the name of a page or a folder.")
+        raise UsageError("a comparison cannot be written to a pipe; give --compare a page or a folder.")
     suffix = path.suffix.lower()
     others = {other.resolve() for other in taken}
     if suffix in PAGES:
@@ -84,17 +83,17 @@ def comparison(
         targets = {name: (path / name).with_name(f"{Path(name).stem}_compare.png") for name in names}
         if len(set(targets.values())) < len(names):
             raise UsageError(
-                f"photos of one name from several folders would share a comparison in {path}; give a page such as "
-                f"{path.with_suffix('.html')}."
+                f"photos with the same name in several folders would share a comparison in {path}; give a page "
+                f"such as {path.with_suffix('.html')}."
             )
         for target in targets.values():
             _check(target, others, overwrite, parents=True)
         return ComparePictures(targets, overwrite)
     if not images.is_supported_output(path):
-        raise UsageError(f"{path} can be no comparison; give a name such as compare.html or compare.png.")
+        raise UsageError(f"invalid comparison {path}: give a name such as compare.html or compare.png.")
     if len(names) > 1:
         raise UsageError(
-            f"{path} is one picture, but {len(names)} photos are to be compared; give a page such as "
+            f"{path} is a picture and cannot compare {len(names)} photos; give a page such as "
             f"{path.with_suffix('.html')}, or a folder."
         )
     _check(path, others, overwrite)
@@ -102,13 +101,13 @@ def comparison(
 
 
 class ComparePage(Comparison):
-    """One page for all photos."""
+    """A page for all photos."""
 
     def __init__(self, path: Path, limit: float = page.LIMIT) -> None:
         self._path, self._limit, self._gallery = path, limit, Gallery()
 
     def add(self, name: str, before: Photo, after: Array, sentence: str) -> None:
-        """Keep a photo for the page."""
+        """Add a photo to the page."""
         regions = most_different(before.pixels, after, REGION_SIDE, REGIONS)
         number = len(self._gallery.pictures)
         self._gallery.add(
@@ -122,7 +121,7 @@ class ComparePage(Comparison):
         )
 
     def write(self) -> None:
-        """Write the page, where any photo came."""
+        """Write the page, unless there are no photos."""
         pictures = self._gallery.pictures
         if not pictures:
             return
@@ -147,10 +146,15 @@ class ComparePage(Comparison):
 
 
 class ComparePictures(Comparison):
-    """A picture for each photo, written as it comes."""
+    """A picture for each photo, written when the photo is added."""
 
     def __init__(self, targets: dict[str, Path], overwrite: bool = False) -> None:
-        """``targets``: a path for each name."""
+        """Create a comparison.
+
+        Args:
+            targets: path of the picture for each name.
+            overwrite: replace existing pictures.
+        """
         self._targets, self._overwrite = targets, overwrite
 
     def add(self, name: str, before: Photo, after: Array, sentence: str) -> None:
@@ -159,13 +163,15 @@ class ComparePictures(Comparison):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ImageError(f"the folder {target.parent} cannot be made ({error.strerror}).") from error
+            raise ImageError(
+                f"the folder {target.parent} cannot be created ({error.strerror}); give another name."
+            ) from error
         sheet = side_by_side(before.pixels, after, before.alpha)
         images.write(target, sheet, _with_profile(before, sheet), overwrite=self._overwrite)
 
 
 def _with_profile(photo: Photo, sheet: Array) -> Photo:
-    """Return the sheet as a photo with the profile, which is for RGB only, and nothing else of the other's."""
+    """Return the sheet as a photo with the colour profile of ``photo`` if it is for RGB, and no other metadata."""
     icc = photo.metadata.icc
     return replace(
         photo, pixels=sheet, alpha=None, metadata=Metadata(icc=icc if icc and icc[16:20] == b"RGB " else None)
@@ -174,10 +180,10 @@ def _with_profile(photo: Photo, sheet: Array) -> Photo:
 
 def _check(path: Path, others: Collection[Path], overwrite: bool, parents: bool = False) -> None:
     if path.resolve() in others:
-        raise UsageError(f"{path} is a photo or its result, so no comparison can go there; give another name.")
+        raise UsageError(f"the comparison {path} would replace a photo or its result; give another name.")
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists; give another name, or --overwrite to replace it.")
     if path.is_dir():
         raise UsageError(f"{path} is a folder; give the name of a file.")
     if not parents and not path.absolute().parent.is_dir():
-        raise ImageError(f"there is no folder {path.parent} for {path.name}; make it first.")
+        raise ImageError(f"the folder {path.parent} for {path.name} does not exist; create it first.")

@@ -1,4 +1,4 @@
-"""How pictures get into a page: embedded within a bound on its size, or linked."""
+"""Embeds pictures in a page up to a size limit, or links them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from magn_cli.images import preview
 from magn_cli.report.gallery import GalleryPicture
 from magn_cli.report.regions import Region
 
-# Picture sides and WebP qualities to try in turn. Cut before compressed hard: what is shown is judged by eye.
+# Picture sides and WebP qualities to try in turn. Pictures are cropped before they are compressed strongly,
+# because people judge them by eye.
 _WHOLE = preview.LONGEST_SIDE
 _STEPS = ((_WHOLE, 92), (_WHOLE, 80), (_WHOLE, 70), (1024, 75), (640, 75), (384, 75), (256, 70))
 _LAST_STEP = (128, 60)
@@ -21,23 +22,23 @@ _LAST_STEP = (128, 60)
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture as it stands in the page."""
+    """A picture as shown in the page."""
 
     picture: GalleryPicture
     view: Region
-    """The part of it that is there."""
+    """Part of the picture that is shown."""
 
     sources: tuple[str, ...]
     """Address of each state."""
 
     @classmethod
     def whole(cls, picture: GalleryPicture, sources: tuple[str, ...]) -> Shown:
-        """Return a picture of which nothing is cut away."""
+        """Show the whole picture."""
         return cls(picture, Region(0, 0, picture.width, picture.height), sources)
 
     @property
     def regions(self) -> list[tuple[int, Region]]:
-        """The picture's regions that lie within :attr:`view`: which one, and where, from the view's corner."""
+        """Regions of the picture within :attr:`view`: their number and position relative to the view."""
         moved = [Region(r.x - self.view.x, r.y - self.view.y, r.width, r.height) for r in self.picture.regions]
         width, height = self.view.width, self.view.height
         return [
@@ -46,14 +47,22 @@ class Shown:
 
     @property
     def is_cut(self) -> bool:
-        """Whether there is more of the picture."""
+        """True if only a part of the picture is shown."""
         return (self.view.width, self.view.height) != (self.picture.width, self.picture.height)
 
 
 def embedded(pictures: Sequence[GalleryPicture], room: int) -> tuple[list[Shown], str]:
-    """Return pictures with data addresses of at most ``room`` characters together, and a sentence saying how.
+    """Embed pictures as data URLs within a size limit.
 
-    Lossless where they fit so, else recompressed, then cut to their most important region, then left out.
+    Pictures are embedded without loss if they fit. Otherwise they are recompressed, then cropped around their most
+    important region, then omitted.
+
+    Args:
+        pictures: the pictures.
+        room: maximum number of characters of all data URLs.
+
+    Returns:
+        The pictures to show, and a sentence for the page that says how they are shown.
     """
     if not pictures:
         return [], ""
@@ -74,14 +83,18 @@ def embedded(pictures: Sequence[GalleryPicture], room: int) -> tuple[list[Shown]
     left_out = len(pictures) - len(fitting)
     sentence = _sentence(fitting, *_LAST_STEP)
     if left_out:
-        sentence += f" {left_out} of {len(pictures)} pictures found no room and are left out."
+        sentence += f" {left_out} of {len(pictures)} pictures did not fit and are omitted."
     return sorted(fitting, key=lambda shown: shown.picture.number), sentence
 
 
 def linked(pictures: Sequence[GalleryPicture], page: Path) -> tuple[list[Shown], str]:
-    """Move the pictures to ``<page>_files/`` and return them with relative addresses, and a sentence saying so.
+    """Move the pictures to ``<page>_files/`` and link them.
 
-    Raises :class:`ImageError` where that cannot be done.
+    Returns:
+        The pictures with relative URLs, and a sentence for the page that says where they are.
+
+    Raises:
+        ImageError: the folder cannot be written.
     """
     folder = files_folder(page)
     shown = []
@@ -94,11 +107,11 @@ def linked(pictures: Sequence[GalleryPicture], page: Path) -> tuple[list[Shown],
             shown.append(Shown.whole(picture, sources))
     except OSError as error:
         raise ImageError(f"{folder} cannot be written to ({error.strerror}); give another name.") from error
-    return shown, f"Pictures lie in the folder {folder.name}, in 8 bits, without loss."
+    return shown, f"Pictures are in the folder {folder.name}, in 8 bits, without loss."
 
 
 def files_folder(page: Path) -> Path:
-    """Return the folder of the pictures that a page links."""
+    """Return the folder for the pictures that a page links."""
     return page.with_name(f"{page.stem}_files")
 
 
@@ -111,7 +124,7 @@ def _encoded(pictures: Sequence[GalleryPicture], side: int, quality: int) -> Ite
 
 
 def _estimate(pictures: Sequence[GalleryPicture], side: int, quality: int) -> float:
-    """Return the characters that the pictures would need, going by some of them."""
+    """Estimate the characters that all pictures need from a sample of them."""
     some = pictures[:: max(len(pictures) // 16, 1)]
     return sum(_length(one) for one in _encoded(some, side, quality)) / len(some) * len(pictures)
 
@@ -138,7 +151,7 @@ def _within(shown: Iterator[Shown], room: int) -> list[Shown]:
 def _sentence(shown: list[Shown], side: int, quality: int) -> str:
     text = f"Pictures are recompressed for this page (WebP, quality {quality}); figures are of the originals."
     if cut := sum(s.is_cut for s in shown):
-        text += f" {cut} are cut to {side} pixels a side, around the region that differs most."
+        text += f" {cut} are cropped to {side} pixels a side, around the region that differs most."
     return text
 
 

@@ -1,4 +1,4 @@
-"""The report of ``magn eval``: summary beside the paper's cells, plots, figures of each picture, pictures."""
+"""The HTML report of ``magn eval``: summary with the paper's figures, plots, and results of each picture."""
 
 from __future__ import annotations
 
@@ -20,20 +20,26 @@ from magn_cli.tasks import Task
 
 
 class Report:
-    """Collects the pictures of an evaluation and draws the page at its end."""
+    """Collects the pictures of an evaluation and renders the page at the end."""
 
     def __init__(self, gallery: Gallery, network: str | None) -> None:
-        """``network``: which of the methods is one, not a baseline; None: none is."""
+        """Create an empty report.
+
+        Args:
+            gallery: stores the pictures.
+            network: name of the method that is a network; None if all are baselines.
+        """
         self._gallery, self._network = gallery, network
         self._numbers: dict[tuple[str, str, float | None, str], int] = {}
 
     def add(self, results: Sequence[MethodResult], shown: dict[str, Array], clean: Array) -> None:
-        """Take one picture as every method left it.
+        """Add the results of all methods for one picture.
 
         Args:
-            results: one for each method on this set at this level; those in ``shown`` end with its row.
-            shown: pixels by method, ``(H, W)`` or ``(H, W, 3)``, 0..1, as they were measured.
-            clean: the same shape.
+            results: one for each method on this set and level. In those of ``shown``, the last row is this
+            picture.
+            shown: measured pixels by method, ``(H, W)`` or ``(H, W, 3)``, 0..1.
+            clean: the clean picture, of the same shape.
         """
         rows = {r.method: r.rows[-1] for r in results if r.method in shown}
         if not rows:
@@ -67,15 +73,16 @@ class Report:
         limit: float,
         beside: Path | None = None,
     ) -> str:
-        """Return the page.
+        """Render the page as HTML.
 
         Args:
-            results: of the whole evaluation.
-            settings: how it was made, name and value.
-            limit: of the page's size in megabytes.
-            beside: the page, where its pictures shall lie beside it.
+            results: all results of the evaluation.
+            settings: settings of the evaluation by name.
+            limit: maximum size of the page in megabytes.
+            beside: path of the page, to write its pictures to a folder beside it; None to embed them.
 
-        Raises :class:`ImageError` where the pictures cannot be written.
+        Raises:
+            ImageError: the pictures cannot be written.
         """
         sets = list(dict.fromkeys(r.dataset for r in results))
         tasks = list(dict.fromkeys(r.task for r in results))
@@ -100,7 +107,7 @@ class Report:
         )
 
     def _judged(self, methods: Sequence[str]) -> str:
-        """Return whose result is looked at: the network's, else that of the last baseline."""
+        """Return the method to show: the network, or else the last baseline."""
         return self._network if self._network is not None and self._network in methods else methods[-1]
 
     def _label(self, method: str) -> str:

@@ -1,4 +1,4 @@
-"""Pictures for a page, kept on disk while they come in one after the other."""
+"""Collects the pictures for a page on disk."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from magn_cli.images import Array, preview
 from magn_cli.report.regions import Region
 
 REGION_SIDE = 128
-"""Pixels; of the regions that are shown enlarged."""
+"""Side of the enlarged regions, in pixels."""
 
 
 @dataclass(frozen=True)
 class State:
-    """One of the forms that a picture is shown in."""
+    """One version of a picture, such as degraded or restored."""
 
     label: str
-    """``degraded``, ``restored``, ``clean``; ``before``, ``after``; the name of a method."""
+    """``degraded``, ``restored``, ``clean``, ``before``, ``after``, or the name of a method."""
 
     pixels: Array
     """``(H, W)`` or ``(H, W, 3)``, any depth."""
 
     note: str = ""
-    """Beside the label: its PSNR."""
+    """Text beside the label, such as the PSNR."""
 
     region_notes: Sequence[str] = ()
-    """The same for each region."""
+    """Text beside the label for each region."""
 
 
 @dataclass(frozen=True)
@@ -42,35 +42,42 @@ class StoredState:
     note: str
     region_notes: Sequence[str]
     file: Path
-    """PNG, 8 bit."""
+    """8-bit PNG file."""
 
 
 @dataclass(frozen=True)
 class GalleryPicture:
-    """A picture in all its states."""
+    """A picture with all its states."""
 
     number: int
-    """From 1, as they came in."""
+    """Number from 1, in the order of arrival."""
 
     name: str
     about: str
-    """A line in words: of which set, how it was degraded, what was told to the network."""
+    """Description of the set, the degradation and the result."""
 
     width: int
     height: int
     states: tuple[StoredState, ...]
     regions: tuple[Region, ...]
-    """What to look at, the most important first."""
+    """Regions to enlarge, the most important first."""
 
     rank: float
-    """Where not all can be shown, those with the lowest are."""
+    """Pictures with a low rank are preferred if not all can be shown."""
 
 
 class Gallery:
-    """Use as a context: the pictures are gone at its end."""
+    """A context manager that stores pictures in a temporary folder."""
 
     def __init__(self, beside: Path | None = None) -> None:
-        """``beside``: the page, where the pictures shall stay beside it; else they lie with temporary files."""
+        """Create the temporary folder.
+
+        Args:
+            beside: path of a page that will link the pictures. The folder is then on the same disk.
+
+        Raises:
+            ImageError: the folder cannot be created.
+        """
         self.pictures: list[GalleryPicture] = []
         try:
             self._folder = tempfile.TemporaryDirectory(
@@ -78,7 +85,7 @@ class Gallery:
             )
         except OSError as error:
             where = beside.parent if beside else tempfile.gettempdir()
-            raise ImageError(f"no pictures can be kept in {where} ({error.strerror}); free some space.") from error
+            raise ImageError(f"cannot store pictures in {where} ({error.strerror}); free some space.") from error
 
     def __enter__(self) -> Gallery:
         return self
@@ -89,7 +96,7 @@ class Gallery:
         self.close()
 
     def close(self) -> None:
-        """Throw away what has not been moved to where a page links it."""
+        """Delete all pictures that were not moved to a page's folder."""
         self._folder.cleanup()
 
     def add(
@@ -103,9 +110,19 @@ class Gallery:
         alpha: Array | None = None,
         icc: bytes | None = None,
     ) -> int:
-        """Keep a picture and return its number; all its states have one size.
+        """Store a picture and return its number.
 
-        Raises :class:`ImageError` where the disk is full.
+        Args:
+            name: name to show.
+            about: description to show.
+            states: versions of the picture, all of the same size.
+            regions: regions to enlarge.
+            rank: see :attr:`GalleryPicture.rank`.
+            alpha: ``(H, W)``, for all states.
+            icc: colour profile of all states.
+
+        Raises:
+            ImageError: the picture cannot be written.
         """
         height, width = states[0].pixels.shape[:2]
         number = len(self.pictures) + 1
@@ -116,7 +133,7 @@ class Gallery:
                 file.write_bytes(preview.lossless(state.pixels, alpha, icc))
             except OSError as error:
                 raise ImageError(
-                    f"{name} cannot be kept for the page in {file.parent} ({error.strerror}); free some space."
+                    f"{name} cannot be stored in {file.parent} ({error.strerror}); free some space."
                 ) from error
             kept.append(StoredState(state.label, state.note, state.region_notes, file))
         self.pictures.append(GalleryPicture(number, name, about, width, height, tuple(kept), tuple(regions), rank))
@@ -124,5 +141,5 @@ class Gallery:
 
 
 def _plain(text: str) -> str:
-    """Return what every file system and address can hold."""
+    """Return a name that is valid in all file systems and URLs."""
     return re.sub(r"[^A-Za-z0-9]+", "-", Path(text).stem).strip("-")[:40] or "picture"

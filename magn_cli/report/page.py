@@ -1,4 +1,4 @@
-"""Pages of one file: templates, their style and script, and pictures within a bound on the size."""
+"""Renders HTML pages as single files: template, style, script and pictures, up to a size limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from magn_cli.report.gallery import GalleryPicture
 from magn_cli.version import __version__
 
 LIMIT = 25.0
-"""Megabytes (10^6 bytes) of a page, unless told otherwise."""
+"""Default size limit of a page in megabytes (10^6 bytes)."""
 
 
 def render(
@@ -30,14 +30,14 @@ def render(
     beside: Path | None = None,
     **values: Any,
 ) -> str:
-    """Return a page as text.
+    """Render a page as HTML.
 
     Args:
-        template: its file in ``templates/``.
-        pictures: what it shows.
-        limit: of its size in megabytes; figures have their place even where they alone need more.
-        beside: the page's own path, where its pictures shall lie beside it; they are written by this.
-        values: for the template.
+        template: file name in ``templates/``.
+        pictures: pictures to show.
+        limit: maximum size in megabytes. Text is always included, even if it is larger.
+        beside: path of the page, to write its pictures to a folder beside it; None to embed them.
+        values: values for the template.
 
     Raises:
         ImageError: the pictures cannot be written.
@@ -46,7 +46,7 @@ def render(
         return _rendered(template, *linked(pictures, beside), values)
     bare = [Shown.whole(p, ("",) * len(p.states)) for p in pictures]
     without = len(_rendered(template, bare, "", values).encode())
-    # For the sentences about what became of the pictures.
+    # Room for the sentences that say how the pictures are shown.
     spare = 1000 + 100 * len(pictures)
     return _rendered(template, *embedded(pictures, round(limit * 1e6) - without - spare), values)
 
@@ -72,7 +72,7 @@ def _rendered(template: str, shown: Sequence[Shown], fitted: str, values: dict[s
 
 
 def today() -> str:
-    """Return the date of now, where the machine is: ``24 November 2026``."""
+    """Return the current local date, such as ``24 November 2026``."""
     now = datetime.datetime.now().astimezone()
     return f"{now.day} {now:%B %Y}"
 

@@ -1,4 +1,4 @@
-"""PSNR against the level, as SVG that takes its colours from the page."""
+"""Plots of PSNR against the level, as SVG with the colours of the page."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from magn_cli.report import plotting
 
 @dataclass(frozen=True)
 class Line:
-    """One method over the levels of a set."""
+    """Results of one method at all levels of a set."""
 
     name: str
     kind: str
-    """``input``, ``ours``, ``other``, or ``printed``: a figure of the paper, which is not ours to join in."""
+    """``input``, ``ours``, ``other``, or ``printed`` for figures of the paper."""
 
     points: Sequence[tuple[float, float]]
-    """Level and PSNR in dB."""
+    """Pairs of level and PSNR in dB."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Plot:
 
     title: str
     level: str
-    """The field's word for the level: ``sigma`` or ``quality``."""
+    """Name of the level, such as ``sigma``."""
 
     lines: Sequence[Line]
 
     def description(self) -> str:
-        """Return the figures in words, for those who do not see the plot."""
+        """Return the figures as text, for screen readers."""
         return " ".join(
             f"{line.name}: {', '.join(f'{psnr:.2f} dB at {self.level} {level:g}' for level, psnr in line.points)}."
             for line in self.lines
@@ -43,7 +43,7 @@ class Plot:
 
 
 def svg(plot: Plot, number: int) -> str:
-    """Return an ``<svg>`` element with title and description; ``number`` tells the plots of a page apart."""
+    """Return an ``<svg>`` element with title and description. ``number`` must be unique in the page."""
     drawn = io.StringIO()
     with plotting.style():
         figure = plotting.figure(4.6, 3.1)
@@ -88,11 +88,11 @@ def _for_page(text: str, plot: Plot, number: int) -> str:
     }
     for colour, name in names.items():
         rest = rest.replace(colour, f"var(--{name})")
-    # Each figure numbers its parts from the same beginning.
+    # Ids must be unique in the page, but each figure starts with the same ones.
     rest = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>plot{number}-", rest)
     return (
         f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {box[0]} role="img" '
-        f'aria-labelledby="plot{number}-title plot{number}-told">'
+        f'aria-labelledby="plot{number}-title plot{number}-description">'
         f'<title id="plot{number}-title">{escape(f"PSNR against {plot.level}, {plot.title}")}</title>'
-        f'<desc id="plot{number}-told">{escape(plot.description())}</desc>{rest}'
+        f'<desc id="plot{number}-description">{escape(plot.description())}</desc>{rest}'
     )

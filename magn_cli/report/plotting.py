@@ -1,4 +1,4 @@
-"""One look for every plot: colours that colour-blind people tell apart, labels at the lines, little else."""
+"""Common style of all plots, with colours for colour-blind people and labels at the lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 INK, SOFT, RULE, PAPER = "#1f1f1f", "#5c5c5c", "#dcdcdc", "#ffffff"
 OURS, PRINTED, OTHERS = "#0069b4", "#b04a00", ("#00785a", "#8c4a85", "#6b6300")
-"""Blue, vermilion, then green, purple and olive: Okabe and Ito's, darkened until text in them can be read."""
+"""Blue, vermilion, green, purple and olive of Okabe and Ito, darkened so that text in them is legible."""
 
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -41,43 +41,43 @@ _STYLE: dict[Any, Any] = {
     "lines.solid_capstyle": "round",
     "figure.facecolor": PAPER,
     "axes.facecolor": PAPER,
-    # Text stays text, in a font of the reader's, and the same figure gives the same bytes.
+    # Keep text as text, in the reader's font, and make the bytes reproducible.
     "svg.fonttype": "none",
     "svg.hashsalt": "magn",
 }
 
 
 def is_available() -> bool:
-    """Whether the library that draws is installed."""
+    """Return whether matplotlib is installed."""
     return find_spec("matplotlib") is not None
 
 
 def style() -> Any:
-    """Return a context in which figures are made and saved in this look. Raises ImportError without matplotlib."""
+    """Return a context manager that applies the style. Raises ImportError without matplotlib."""
     from matplotlib import rc_context
 
     return rc_context(_STYLE)
 
 
 def figure(width: float, height: float) -> Figure:
-    """Return an empty figure of so many inches, to be used within :func:`style`."""
+    """Return an empty figure of a size in inches, for use within :func:`style`."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=120, layout="constrained")
 
 
 def label_lines(axes: Axes, labels: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write names beside the ends of lines, moved apart where they would lie on each other.
+    """Write names beside the ends of lines, without overlaps.
 
     Args:
-        axes: whose limits are set already; it becomes narrower by the names.
-        labels: x and y of the end, the name, the colour.
+        axes: axes with their final limits. They become narrower to make room for the names.
+        labels: x and y of the end, name and colour of each line.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()
     low, high = axes.get_ylim()
-    # The height of a line of text in the axes' own units.
+    # Height of a line of text in data units.
     step = (high - low) * 13 / 72 * figure.dpi / axes.get_window_extent().height
     placed: list[float] = []
     for x, y, name, colour in sorted(labels, key=lambda label: label[1]):

@@ -1,4 +1,4 @@
-"""Where two pictures differ most."""
+"""Finds the regions where two pictures differ most."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from magn_cli.images import Array, to_float
 
 @dataclass(frozen=True)
 class Region:
-    """A rectangle of a picture, in pixels from its upper left corner."""
+    """A rectangle in a picture, in pixels from its upper left corner."""
 
     x: int
     y: int
@@ -21,13 +21,13 @@ class Region:
     height: int
 
     def of(self, pixels: Array) -> Array:
-        """Return that part of ``(H, W)`` or ``(H, W, C)``: a view."""
+        """Return this region of ``(H, W)`` or ``(H, W, C)`` as a view."""
         return pixels[self.y : self.y + self.height, self.x : self.x + self.width]
 
     def around(self, side: int, width: int, height: int) -> Region:
-        """Return a region of ``side`` squared in a picture of ``width x height`` with this one in its middle.
+        """Return a square of ``side`` pixels with this region in its middle.
 
-        It lies within the picture, and is smaller where the picture is.
+        The square is moved into the picture of ``width`` x ``height`` pixels, and cut if the picture is smaller.
         """
         wide, high = min(side, width), min(side, height)
         x = min(max(self.x + (self.width - wide) // 2, 0), width - wide)
@@ -36,12 +36,13 @@ class Region:
 
 
 def most_different(a: Array, b: Array, side: int, count: int = 1) -> list[Region]:
-    """Return the windows with the largest mean squared difference, the largest first; none overlap.
+    """Return the squares with the largest mean squared difference, the largest first, without overlaps.
 
     Args:
-        a, b: ``(H, W)`` or ``(H, W, 3)``, any depth; one may be gray and the other colour.
-        side: of a window in pixels; the picture's own sides where it is smaller.
-        count: at most so many. Windows in which nothing differs are not returned.
+        a: ``(H, W)`` or ``(H, W, 3)``, any depth.
+        b: the same height and width, in gray or colour.
+        side: side of the squares in pixels, limited by the sides of the picture.
+        count: maximum number of squares. Squares without differences are not returned.
     """
     error = _squared_difference(a, b)
     height, width = (min(side, n) for n in error.shape)
@@ -51,7 +52,7 @@ def most_different(a: Array, b: Array, side: int, count: int = 1) -> list[Region
     found: list[Region] = []
     while len(found) < count:
         y, x = (int(i) for i in np.unravel_index(means.argmax(), means.shape))
-        # The filter's running sums leave a little where there is nothing.
+        # The running sums of the filter are not exactly zero for equal pictures.
         if means[y, x] < 1e-12:
             break
         found.append(Region(x, y, width, height))

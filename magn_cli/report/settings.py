@@ -1,4 +1,4 @@
-"""How an evaluation was made, for its report: enough to make it again."""
+"""Lists the settings of an evaluation for its report, so that it can be repeated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from magn_cli.version import __version__
 
 
 def settings(command: str, evaluation: Evaluation) -> dict[str, str]:
-    """Return names and values, for a command as it was typed."""
+    """Return the settings by name.
+
+    Args:
+        command: the command line.
+        evaluation: the evaluation.
+    """
     request, work = evaluation.request, evaluation.jobs
     now = datetime.datetime.now().astimezone()
     found = {
@@ -50,7 +55,7 @@ def _network(task: str, method: Method) -> dict[str, str]:
     assert method.network is not None and method.weights is not None
     runner = method.network.tiled
     threads = f", {torch.get_num_threads()} threads" if runner.device.type == "cpu" else ""
-    level_input = {"given": "told to the network", "unknown": "not told to the network"}.get(method.level_input)
+    level_input = {"given": "given to the network", "unknown": "unknown"}.get(method.level_input)
     return {
         "network": f"{method.name} for {task}, {method.weights.path.name}",
         "sha256": method.weights.sha256,

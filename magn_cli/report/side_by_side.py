@@ -1,4 +1,4 @@
-"""Before and after as one picture, with enlarged parts where most changed."""
+"""Shows before and after in one picture, with the most changed parts enlarged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from magn_cli.report.regions import Region, most_different
 
 MARGIN, GAP, LINE = 24, 8, 28
 NARROWEST, WIDEST, HIGHEST = 400, 784, 1200
-"""Of each of the two columns, in pixels; a picture is made smaller to fit, and never larger than it fits."""
+"""Limits of width and height of each of the two columns, in pixels. Pictures are scaled to fit."""
 
 PARTS, PART_SIDE = 3, 64
 
@@ -25,12 +25,16 @@ Canvas = NDArray[np.uint8]
 def side_by_side(
     before: Array, after: Array, alpha: Array | None = None, labels: Sequence[str] = ("before", "after")
 ) -> Canvas:
-    """Return ``(H, W, 3)``: both pictures, and under each its parts where most changed, framed and numbered.
+    """Draw both pictures with their most changed parts below, framed and numbered.
 
     Args:
-        before, after: ``(H, W)`` or ``(H, W, 3)`` of the same height and width, any depth.
-        alpha: ``(H, W)``; shown as a checkerboard.
-        labels: what is written over each.
+        before: ``(H, W)`` or ``(H, W, 3)``, any depth.
+        after: the same height and width.
+        alpha: ``(H, W)``; transparent pixels show a checkerboard.
+        labels: texts above the pictures.
+
+    Returns:
+        ``(H, W, 3)``, uint8.
     """
     regions = most_different(before, after, PART_SIDE, PARTS)
     height, width = before.shape[:2]
@@ -44,7 +48,7 @@ def side_by_side(
     sheet = Image.new("RGB", (2 * (MARGIN + column) + GAP, under + part_height + LINE + MARGIN), plotting.PAPER)
     pen = ImageDraw.Draw(sheet)
     for number, (pixels, label) in enumerate(zip((before, after), labels, strict=True)):
-        left, picture = MARGIN + number * (column + GAP), _seen(pixels, alpha)
+        left, picture = MARGIN + number * (column + GAP), _visible(pixels, alpha)
         _write(pen, (left, MARGIN), label, 20)
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
         sheet.paste(Image.fromarray(cv2.resize(picture, shown, interpolation=way)), (left, MARGIN + LINE))
@@ -58,7 +62,7 @@ def side_by_side(
     return np.asarray(sheet)
 
 
-def _seen(pixels: Array, alpha: Array | None) -> Canvas:
+def _visible(pixels: Array, alpha: Array | None) -> Canvas:
     picture = change_depth(pixels, np.uint8)
     if picture.ndim == 2:
         picture = np.dstack([picture] * 3)
@@ -75,7 +79,7 @@ def _frame(pen: ImageDraw.ImageDraw, corner: tuple[int, int], region: Region, sc
     right, bottom = left + region.width * scale - 1, top + region.height * scale - 1
     pen.rectangle((left, top, right, bottom), outline=plotting.INK)
     pen.rectangle((left + 1, top + 1, max(right - 1, left + 1), max(bottom - 1, top + 1)), outline=plotting.PAPER)
-    # Beside the frame, not over what it shows.
+    # Beside the frame, so that it does not hide the region.
     _number(pen, (round(left), round(top) - 20 if region.y * scale >= 20 else round(bottom) + 1), number)
 
 
@@ -93,4 +97,4 @@ def _caption(regions: Sequence[Region], zoom: int, scale: float) -> str:
     if not regions:
         return f"{whole} Nothing changed."
     first = regions[0]
-    return f"{whole} Below: where most changed, {first.width} x {first.height} pixels each, at {zoom * 100} %."
+    return f"{whole} Below: the most changed parts, {first.width} x {first.height} pixels, at {zoom * 100} %."

@@ -1,4 +1,4 @@
-"""The tables and plots of an evaluation's report, as plain values for its template."""
+"""Prepares the tables and plots of an evaluation's report as plain values for its template."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from magn_cli.report import formatting
 from magn_cli.report.plots import Line, Plot
 
 INPUT = "input"
-"""What the evaluation calls the degraded picture as a method."""
+"""Name of the method that returns the degraded picture itself."""
 
 
 def gains(results: Sequence[MethodResult]) -> str | None:
-    """Return in a sentence what the network gains on one set; None where no number says that."""
+    """Return a sentence about the network's gain on one set; None if it is not finite."""
     inputs = {r.level: r.mean.psnr for r in results if r.method == INPUT}
     ours = [r for r in results if r.method != INPUT and r.level in inputs]
     found = [r.mean.psnr - inputs[r.level] for r in ours]
@@ -35,7 +35,7 @@ def gains(results: Sequence[MethodResult]) -> str | None:
 
 
 def means(results: Sequence[MethodResult], heading: str, network: str | None) -> dict[str, Any]:
-    """Return the means of one protocol and task, for the template."""
+    """Return the table of means for one protocol and task."""
     own = [r for r in results if title(r.protocol, r.task) == heading]
     scale = own[0].task.scale
     has_level = scale is not None and any(r.level is not None for r in own)
@@ -90,7 +90,9 @@ def each_picture(
 ) -> dict[str, Any]:
     """Return the table of all pictures.
 
-    ``numbers`` says which of the page's pictures belongs to a set, task, level and name.
+    Args:
+        results: results of the evaluation.
+        numbers: number of the picture in the page by set, task, level and name.
     """
     others = [r for r in results if r.method != INPUT] or list(results)
     blocking = any(r.mean.psnr_b is not None for r in others)
@@ -128,7 +130,7 @@ def each_picture(
 
 
 def plots_of(results: Sequence[MethodResult], network: str | None) -> list[Plot]:
-    """Return a plot for each set that was measured at several levels."""
+    """Return a plot for each set with several levels."""
     found = []
     for dataset, every in groupby(results, key=lambda r: r.dataset):
         group = list(every)

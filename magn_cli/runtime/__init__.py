@@ -1,1 +1,1 @@
-"""What the machine gives: device, precision, threads, memory of the process."""
+"""The machine: device, precision, threads, memory allocation."""

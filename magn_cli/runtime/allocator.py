@@ -1,24 +1,24 @@
-"""How the C library hands out memory to this process."""
+"""Settings of the C library's memory allocator."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
 
-# Names and numbers of glibc's malloc.h.
+# Names and numbers from glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 
 LARGEST_MMAP_THRESHOLD = 32 << 20
-"""glibc takes no higher one."""
+"""Highest value that glibc accepts."""
 
 
 def keep_freed_memory(most: int = 128 << 20) -> None:
-    """Let glibc keep up to ``most`` freed bytes for the next tensor; nothing happens where it is not used.
+    """Make glibc keep up to ``most`` freed bytes for the next tensor. Does nothing with other C libraries.
 
-    As it comes, it gives large blocks back to the kernel at once, and the kernel clears each page again for the
-    next tensor of that size: half of the time of a forward pass in training, hardly any of restoring. For
-    programs, not for libraries: it changes the whole process.
+    By default, glibc returns large blocks to the kernel at once, and the kernel clears each page again for the
+    next tensor of that size. This took half the time of a forward pass in training, but hardly any in restoring.
+    Call it from programs, not from libraries, because it affects the whole process.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -1,4 +1,4 @@
-"""Which device computes."""
+"""Choice and description of the device that computes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ if TYPE_CHECKING:
 
 
 def check_device(name: str) -> str:
-    """Return ``name``, or raise :class:`UsageError` where no device can be called that. Needs no torch."""
+    """Return ``name``, or raise :class:`UsageError` if it is no name of a device. Needs no torch."""
     kind, colon, index = name.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdecimal())):
-        raise UsageError(f"there is no device {name!r}; use auto, cpu, cuda, cuda:N or mps.")
+        raise UsageError(f"unknown device {name!r}: choose auto, cpu, cuda, cuda:N or mps.")
     return name
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    """Return the device for ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
-    ``auto`` takes a GPU where there is one. Raises :class:`UsageError` where the device is not there.
+    ``auto`` chooses a GPU if there is one.
+
+    Raises:
+        UsageError: the name is unknown, or this machine has no such device.
     """
     import torch
 
@@ -34,20 +37,16 @@ def choose_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, index = name.partition(":")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            "no CUDA device is available to this torch; use --device cpu, or install torch with CUDA."
-        )
+        raise UsageError("torch finds no CUDA device; use --device cpu, or install torch with CUDA.")
     if index and int(index) >= torch.cuda.device_count():
-        raise UsageError(
-            f"there is no device {name}; this machine has {torch.cuda.device_count()} CUDA device(s)."
-        )
+        raise UsageError(f"unknown device {name!r}: this machine has {torch.cuda.device_count()} CUDA device(s).")
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("no Apple GPU is available to this torch; use --device cpu.")
+        raise UsageError("torch finds no Apple GPU; use --device cpu.")
     return torch.device(name)
 
 
 def processor(what: str) -> str:
-    """Return what Linux says of the processor under a name; empty where it says nothing."""
+    """Return a field of Linux's ``/proc/cpuinfo``, such as ``model name``; empty if there is none."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
             return next((line.partition(":")[2].strip() for line in file if line.startswith(what)), "")
@@ -56,7 +55,7 @@ def processor(what: str) -> str:
 
 
 def describe(device: torch.device) -> str:
-    """Return what a device is called by its maker, as far as the system says."""
+    """Return a device with its product name, as far as the system provides it."""
     if device.type == "cuda":
         import torch
 

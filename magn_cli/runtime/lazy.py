@@ -1,4 +1,4 @@
-"""Modules that are imported when they are first used."""
+"""Imports modules when they are first used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class LazyModule:
-    """Stands for a module until one of its attributes is asked for."""
+    """A placeholder that imports its module at the first access to an attribute."""
 
     def __init__(self, name: str) -> None:
         self._name = name

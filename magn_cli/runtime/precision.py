@@ -1,11 +1,11 @@
-"""In which precision a device computes."""
+"""Choice of the precision that a device computes in."""
 
 from __future__ import annotations
 
 import platform
 from typing import TYPE_CHECKING
 
-from magn_cli.errors import UsageError
+from magn_cli.errors import UsageError, any_of
 from magn_cli.runtime.device import processor
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ _TYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def compute_exactly() -> None:
-    """Let fp32 be fp32 on CUDA (its default for convolutions is TF32), and the same input give the same bytes."""
+    """Make CUDA compute fp32 exactly (its default for convolutions is TF32) and deterministically."""
     import torch
 
     torch.backends.cudnn.allow_tf32 = False
@@ -24,17 +24,20 @@ def compute_exactly() -> None:
 
 
 def check_precision(precision: str) -> str:
-    """Return ``precision``, or raise :class:`UsageError` where there is none of that name. Needs no torch."""
+    """Return ``precision``, or raise :class:`UsageError` if it is unknown. Needs no torch."""
     if precision not in ("auto", *_TYPES):
-        raise UsageError(f"there is no precision {precision!r}; use auto, {', '.join(_TYPES)}.")
+        raise UsageError(f"unknown precision {precision!r}: choose {any_of(('auto', *_TYPES))}.")
     return precision
 
 
 def choose_type(precision: str, device: torch.device) -> torch.dtype:
     """Return the type that the network computes in.
 
-    ``auto``: bf16 where the device computes in it natively, else float32. By capability and never by timing,
-    so that the same machine gives the same bytes. Raises :class:`UsageError` for an unknown precision.
+    ``auto`` means bf16 if :func:`has_bf16`, else float32. It depends on the device's capabilities and never on
+    timing, so a machine always writes the same bytes.
+
+    Raises:
+        UsageError: the precision is unknown.
     """
     import torch
 
@@ -45,10 +48,11 @@ def choose_type(precision: str, device: torch.device) -> torch.dtype:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether a device computes products in bf16 faster than in float32.
+    """Return whether a device multiplies faster in bf16 than in float32.
 
-    Ampere and later; AMX; AVX-512 BF16 of AMD. Intel's AVX-512 BF16 alone, as in a virtual machine that hides AMX,
-    took twice the time of float32 (matrix products and convolutions, Xeon of 2023).
+    This holds for NVIDIA GPUs from Ampere on, and for CPUs with AMX or AMD's AVX-512 BF16. Intel's AVX-512 BF16
+    alone, as in a virtual machine that hides AMX, took twice the time of float32 (matrix products and
+    convolutions, Xeon of 2023).
     """
     if device.type == "cuda":
         import torch
@@ -63,7 +67,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def _torch_says(name: str) -> bool:
-    """Ask torch, which keeps this to itself; where another release has it no more, float32 is right as well."""
+    """Query a private function of torch. False if this release does not have it, which falls back to float32."""
     import torch
 
     ask = getattr(torch.cpu, name, None)

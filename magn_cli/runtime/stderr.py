@@ -1,6 +1,6 @@
-"""Who may use standard error: C libraries are kept from it now and then, for the whole process."""
+"""A lock for standard error, which is redirected at times to silence C libraries, for the whole process."""
 
 import threading
 
 in_use = threading.RLock()
-"""Held by who writes there and by who takes it away for a while."""
+"""Hold this lock to write to standard error, or to redirect it."""

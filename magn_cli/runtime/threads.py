@@ -1,4 +1,4 @@
-"""With how many threads the CPU computes."""
+"""Number of CPU threads for computing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from magn_cli.limits import MAX_THREADS, check_range
 
 
 def check_threads(threads: int | None) -> int | None:
-    """Return ``threads``, or raise :class:`UsageError` where it is not in 1..1024; None is all cores."""
+    """Return ``threads``, or raise :class:`UsageError` if it is outside 1..1024. None means all cores."""
     if threads is not None:
         advice = f"give a number from 1 to {MAX_THREADS} (this machine has {os.cpu_count()} cores)"
         check_range("--threads", threads, 1, MAX_THREADS, advice=advice)
@@ -16,7 +16,7 @@ def check_threads(threads: int | None) -> int | None:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch compute with so many threads; None leaves it at all cores. Errors as :func:`check_threads`."""
+    """Set torch's number of threads. None keeps its default. Raises the errors of :func:`check_threads`."""
     if threads is not None:
         import torch
 

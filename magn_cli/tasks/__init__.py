@@ -1,4 +1,4 @@
-"""The restoration tasks: one file each, all that any command needs to know of it."""
+"""The restoration tasks. One file defines each of them for all commands."""
 
 from magn_cli.tasks.base import (
     Baseline,

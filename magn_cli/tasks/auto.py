@@ -1,4 +1,4 @@
-"""``--task auto``: which task a photo needs, if any, by what the tasks claim."""
+"""``--task auto``: chooses a task for each photo by comparing the claims of the tasks."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from magn_cli.tasks.registry import TASKS
 
 @dataclass(frozen=True)
 class Choice:
-    """What to do with a photo."""
+    """The choice for a photo."""
 
     task: str | None
-    """None: nothing; the photo is clean."""
+    """Name of the task; None if the photo is clean."""
 
     found: FoundLevel
-    """The level, for the task; without one, why the photo counts as clean."""
+    """Level for the task; without a task, the reason why the photo counts as clean."""
 
 
 def candidates() -> list[str]:
-    """Return the names of the tasks that are chosen from."""
+    """Return the names of the tasks to choose from."""
     return [name for name, task in TASKS.items() if task.joins_auto]
 
 
 def choose(photo: Photo) -> Choice:
-    """Look at a photo, and at the file it came from, for what degrades it most.
+    """Choose the task for the strongest degradation of a photo.
 
-    The task with the greatest need wins, of equal ones the first. A mosaic is known only where the file says that
-    it is one: raw files of cameras, and CFA TIFF.
+    The task with the greatest need wins; among equals, the first. Only files that say so count as mosaics: raw
+    files of cameras and CFA TIFF.
     """
     if photo.mosaic is None and is_beyond_range(photo.pixels):
-        return _nothing("values go beyond 0..1, which networks do not know")
+        return _nothing("values outside 0..1, on which the networks were not trained")
     if photo.mosaic is None and photo.quantization is None and is_drawing(photo.pixels):
-        return _nothing("few colours, so a drawing or text and no photo")
+        return _nothing("few colours, so a drawing or text, not a photo")
     tasks = [TASKS[name] for name in candidates()]
     claims = {t.name: t.claim(photo) for t in tasks if t.mosaics == (photo.mosaic is not None)}
     name = max(claims, key=lambda name: claims[name].need, default=None)
@@ -45,5 +45,5 @@ def choose(photo: Photo) -> Choice:
     return Choice(name, claims[name].found)
 
 
-def _nothing(seen: str) -> Choice:
-    return Choice(None, FoundLevel(None, f"nothing to restore ({seen}), left as it is", 0.0))
+def _nothing(reason: str) -> Choice:
+    return Choice(None, FoundLevel(None, f"nothing to restore ({reason}), left as it is", 0.0))

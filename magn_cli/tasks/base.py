@@ -1,4 +1,4 @@
-"""What a restoration task is: training, ``degrade``, ``eval`` and ``restore`` all ask the same object."""
+"""The interface of a restoration task, shared by training, ``degrade``, ``eval`` and ``restore``."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ if TYPE_CHECKING:
 
     from magn_cli import images
 else:
-    # magn --help reads what all tasks declare, and is quick.
+    # magn --help reads the declarations of all tasks, so importing them must be fast.
     np, images = LazyModule("numpy"), LazyModule("magn_cli.images")
 
 Pixels: TypeAlias = "NDArray[np.float32]"
 """``(H, W)`` gray or ``(H, W, 3)`` RGB, 0..1; not clipped where noise was added."""
 
 Baseline: TypeAlias = "Callable[[Pixels, float | None], Pixels]"
-"""Takes what was degraded and its level; gives back a picture, 0..1."""
+"""Function from a degraded picture and its level to a restored picture, 0..1."""
 
 Sample = TypeVar("Sample", bound="np.generic")
 
 
 def as_rgb(pixels: NDArray[Sample]) -> NDArray[Sample]:
-    """Return ``(H, W, 3)``: gray as three equal channels (a view, not to be written to), colour as it is."""
+    """Return ``(H, W, 3)``: gray as three equal channels (a read-only view), colour unchanged."""
     return np.broadcast_to(pixels[..., None], (*pixels.shape, 3)) if pixels.ndim == 2 else pixels
 
 
 @dataclass(frozen=True)
 class PaperTable:
-    """The paper's table for a task and how its figures are measured (protocol ``paper``)."""
+    """The paper's table for a task, and how its figures are measured (protocol ``paper``)."""
 
     number: str
-    """Roman."""
+    """Number of the table in Roman numerals."""
 
     sets: tuple[str, ...]
-    """Names of the test sets, by which their folders are found."""
+    """Names of the test sets, which are also the names of their folders."""
 
     levels: tuple[float | None, ...] = (None,)
     gray: Literal["luma", "gray"] | None = None
-    """How gray is made of colour, see :mod:`magn_cli.images.gray`; None: colour stays."""
+    """Conversion of colour to gray, see :mod:`magn_cli.images.gray`; None keeps colour."""
 
     input_name: str = ""
-    """What the table calls the degraded input; empty: it does not print it."""
+    """Name of the degraded input in the table; empty if the table does not have it."""
 
     rounded: bool = True
-    """Whether results are rounded to 8 bit before they are measured; else they are clipped only."""
+    """Round results to 8 bit before measuring; otherwise they are only clipped."""
 
     ssim: Literal["ssim_uniform", "ssim_gaussian"] = "ssim_gaussian"
 
@@ -90,80 +90,84 @@ class Need(IntEnum):
 
     NONE = 0
     PRESENT = 1
-    """What the task removes is there."""
+    """The photo has the degradation that the task removes."""
 
     DOMINANT = 2
-    """It is there, and covers what other tasks would remove."""
+    """The photo has this degradation, and it hides those of other tasks."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a task says to a photo under ``--task auto``."""
+    """Answer of a task to a photo under ``--task auto``."""
 
     need: Need
     found: FoundLevel
-    """The level for the task. Where there is no need, ``how`` says what was seen instead, if anything."""
+    """Level for the task. Without a need, its ``how`` says what was found instead, if anything."""
 
 
 @dataclass(frozen=True)
 class ValidationCase:
-    """Something that training validates on beside :attr:`Task.validation_levels`."""
+    """An additional degradation to validate on, besides :attr:`Task.validation_levels`."""
 
     name: str
-    """Its column in the log is ``psnr_<name>``."""
+    """Name of the column in the log: ``psnr_<name>``."""
 
     level: float
-    """Told to the network, in the task's units."""
+    """Level given to the network, in the task's units."""
 
     degrade: Callable[[Pixels, np.random.Generator], Pixels]
-    """From a clean picture ``(H, W, 3)``, 0..1, to a degraded one of the same shape."""
+    """Function from a clean picture ``(H, W, 3)``, 0..1, to a degraded one of the same shape."""
 
 
 @dataclass(frozen=True)
 class TrainingPair:
-    """What a network learns from: a degraded picture and what it should become."""
+    """A degraded picture and its clean original, to train on."""
 
     clean: Pixels
     degraded: Pixels
     level: float | None
-    """In the task's units; None where it has none."""
+    """In the task's units; None if it has none."""
 
     options: dict[str, Any]
-    """That :meth:`Task.network_input` needs to know of it."""
+    """Options for :meth:`Task.network_input`."""
 
 
 class Task(ABC):
-    """One way in which photographs are degraded, and all that any command needs to know of it."""
+    """One kind of degradation: how it is made, found and removed.
+
+    Only ``name``, ``title``, ``summary``, :meth:`degrade` and :meth:`find_level` are required. CONTRIBUTING.md
+    shows a complete example.
+    """
 
     name: ClassVar[str]
-    """For ``--task``, folders and checkpoints: small letters, digits and hyphens."""
+    """Name for ``--task``, folders and checkpoints: lower-case letters, digits and hyphens."""
 
     title: ClassVar[str]
-    """In words, for headings: ``"Denoising"``."""
+    """Title for headings, such as ``"Denoising"``."""
 
     summary: ClassVar[str]
-    """What its networks do, to follow their name: ``"removes noise from photographs"``."""
+    """What its networks do, as the end of a sentence: ``"removes noise from photographs"``."""
 
     # Levels.
 
     scale: ClassVar[LevelScale | None] = None
-    """None: the task has no level."""
+    """Range of the levels; None if the task has no level."""
 
     whole_levels: ClassVar[bool] = False
-    """Whether only whole numbers are levels."""
+    """Allow only whole numbers as levels."""
 
     levels: ClassVar[tuple[float, ...]] = ()
-    """On which training validates; empty: those of the paper's table, else the middle of the scale."""
+    """Levels to validate on. If empty: those of the paper's table, or else the middle of the scale."""
 
     control_levels: ClassVar[tuple[float, ...]] = ()
-    """Levels told to the network at validation, to see how its change grows with them; empty where a level is a
-    property of the picture and no control."""
+    """Levels given to the network at validation to measure how its change grows with them. Empty if the level is a
+    property of the picture and not a control."""
 
     control_degraded_at: ClassVar[float] = 0.0
-    """Level of the picture on which that is measured."""
+    """Level of the degraded picture for that measurement."""
 
     paper: ClassVar[PaperTable | None] = None
-    """None: the paper has no table for it."""
+    """The paper's table; None if there is none."""
 
     pair_sets: ClassVar[tuple[PairSet, ...]] = ()
     """Test sets of real pictures for ``magn eval --set``, measured in 8 bit."""
@@ -174,7 +178,7 @@ class Task(ABC):
     """Keyword arguments of :meth:`degrade`, and options of ``magn degrade`` and ``magn eval``."""
 
     pair_options: ClassVar[tuple[Option, ...]] = ()
-    """Settings of ``[pairs]`` in a recipe; :attr:`PairOptions.own` holds them."""
+    """Settings in ``[pairs]`` of a recipe, available as :attr:`PairOptions.own`."""
 
     restore_options: ClassVar[tuple[Option, ...]] = ()
     """Keyword arguments of :meth:`network_input` and :meth:`margin`, and options of ``magn restore``."""
@@ -182,78 +186,85 @@ class Task(ABC):
     # Pictures.
 
     alignment: ClassVar[int] = 1
-    """Grid of the degradation in pixels: crops and windows start at multiples of it."""
+    """Grid of the degradation in pixels. Crops and windows start at its multiples."""
 
     keeps_bayer_phase: ClassVar[bool] = False
-    """Whether the input is a Bayer mosaic: neighbours have other colours, so borders are continued by reflection
-    alone and nothing is filled in."""
+    """The input is a Bayer mosaic. Neighbours have other colours, so borders are only padded by reflection, and
+    transparent pixels are not filled in."""
 
     mosaics: ClassVar[bool] = False
-    """Whether it is done to the mosaics of sensors, which others refuse."""
+    """Accept sensor mosaics, which other tasks refuse."""
 
     blends: ClassVar[bool] = True
-    """Whether a share of the change can be applied (``--strength``); not where the input is no picture yet."""
+    """Allow a share of the change to be applied (``--strength``). False if the input is not a picture yet."""
 
     needs_colour: ClassVar[bool] = False
-    """Whether a gray picture cannot be degraded in a meaningful way."""
+    """Require colour pictures, because degrading gray ones would be meaningless."""
 
     # Degraded sets.
 
     suffix: ClassVar[str] = ".png"
-    """Of a degraded set's files, with its dot."""
+    """Suffix of the files in a degraded set, with its dot."""
 
     random: ClassVar[bool] = False
-    """Whether the seed decides anything."""
+    """The degradation is random, so that it depends on the seed."""
 
     # Training, evaluation and use.
 
     gray_share: ClassVar[float] = 0.25
-    """Share of training pairs that are gray, unless told otherwise."""
+    """Default share of gray training pairs."""
 
     baselines: ClassVar[Mapping[str, Baseline]] = {}
-    """Methods to compare with, by name; run by :meth:`run_baseline`."""
+    """Other methods to compare with, by name; :meth:`run_baseline` runs them."""
 
     blocking: ClassVar[bool] = False
-    """Whether PSNR-B, which counts blocks, is measured."""
+    """Measure PSNR-B, which takes blocking into account."""
 
     bf16: ClassVar[bool] = True
-    """Whether computing in bf16 moves results by less than 0.01 dB, so that it may be chosen unasked."""
+    """Computing in bf16 changes results by less than 0.01 dB, so ``--precision auto`` can choose it."""
 
     joins_auto: ClassVar[bool] = False
-    """Whether ``--task auto`` asks its :meth:`claim`."""
+    """Take part in ``--task auto`` with :meth:`claim`."""
 
     @abstractmethod
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
-        """Degrade a clean picture of any size; ``level`` in the task's own units, None where it has none."""
+        """Degrade a clean picture.
+
+        Args:
+            clean: ``(H, W)`` or ``(H, W, 3)`` of any size, 0..1.
+            level: in the task's units; None if the task has none.
+            rng: random generator.
+            options: the task's ``degrade_options``.
+        """
 
     @abstractmethod
     def find_level(self, photo: images.Photo) -> FoundLevel:
-        """Read or estimate the level of a picture as it came from its file."""
+        """Read the level of a photo from its file, or estimate it."""
 
     def strength(self, level: float) -> float:
-        """Return the share of the change to apply for a found level, 0..1; below 1 for hardly degraded ones."""
+        """Return the share of the change to apply at a found level, 0..1; below 1 for slight degradations."""
         return 1.0
 
     def claim(self, photo: images.Photo) -> Claim:
-        """Return how much a photo needs this task; asked where :attr:`joins_auto`.
+        """Return how much a photo needs this task; called if :attr:`joins_auto` is True.
 
-        What :mod:`magn_cli.analysis.findings` sees in a photo is computed once for all tasks.
+        :mod:`magn_cli.analysis.findings` computes each finding about a photo only once for all tasks.
         """
         return Claim(Need.NONE, FoundLevel(None, ""))
 
     # Levels in words.
 
     def level_text(self, level: float | None) -> str:
-        """Return the number as in folders and tables: ``25`` or ``12.5``; nothing for None."""
+        """Return the level for names of folders and tables, such as ``25`` or ``12.5``; empty for None."""
         return level_text(level)
 
     def level_words(self, level: float | None) -> str:
-        """Return the level with the field's word for it: ``sigma 25``; nothing for None."""
+        """Return the level with its name, such as ``sigma 25``; empty for None."""
         return "" if self.scale is None or level is None else f"{self.scale.name} {level:g}"
 
     @property
     def validation_levels(self) -> tuple[float | None, ...]:
-        """The levels on which training validates."""
+        """Levels that training validates on."""
         if self.levels:
             return self.levels
         if self.paper is not None:
@@ -261,11 +272,11 @@ class Task(ABC):
         return (None,) if self.scale is None else ((self.scale.low + self.scale.high) / 2,)
 
     def card_rows(self, scale: LevelScale | None, pairs: Mapping[str, Any]) -> dict[str, str]:
-        """Return what a model card says of the task, as rows of its table.
+        """Return the task's rows for the table in a model card.
 
         Args:
-            scale: of the checkpoint; None: its network takes no level.
-            pairs: the recipe's ``[pairs]``, empty where it is not recorded.
+            scale: level scale of the checkpoint; None if its network takes no level.
+            pairs: ``[pairs]`` of the recipe; empty if not recorded.
         """
         given = "given" if not pairs.get("unknown", 1.0) else "given or unknown"
         return {"level": "none" if scale is None else f"{scale.name} {scale.low:g}-{scale.high:g}, {given}"}
@@ -277,26 +288,32 @@ class Task(ABC):
         return {"degrade": self.degrade_options, "pairs": self.pair_options, "restore": self.restore_options}[use]
 
     def settings(self, use: Use, given: Mapping[str, Any], complete: bool = True) -> dict[str, Any]:
-        """Check options and return them, with the defaults of the others unless ``complete`` is False.
+        """Check options and return them.
 
-        Raises :class:`UsageError` for an unknown name or a value that makes no sense.
+        Args:
+            use: what the options are for.
+            given: options by name.
+            complete: add the defaults of all other options.
+
+        Raises:
+            UsageError: an option is unknown, or its value is invalid.
         """
         known = {option.name: option for option in self.options(use)}
         for name, value in given.items():
             if name not in known:
-                raise UsageError(f"there is no setting {name!r} for {self.name}; check its spelling.")
+                raise UsageError(f"unknown setting {name!r} for {self.name}: check its spelling.")
             known[name].check(value)
         defaults = {name: option.default for name, option in known.items()} if complete else {}
         return {**defaults, **given}
 
     def pairs(self, **values: Any) -> PairOptions:
-        """Return how training pairs are drawn, with this task's defaults where nothing is given.
+        """Return the settings for drawing training pairs, completed with the task's defaults.
 
         Args:
-            values: fields of :class:`PairOptions` and options of the task.
+            values: fields of :class:`PairOptions` and the task's ``pair_options``.
 
         Raises:
-            UsageError: an unknown name or a value that makes no sense.
+            UsageError: a setting is unknown, or its value is invalid.
         """
         common = {field.name for field in fields(PairOptions)} - {"own"}
         own = self.settings("pairs", {name: v for name, v in values.items() if name not in common})
@@ -313,54 +330,68 @@ class Task(ABC):
         dtype: np.dtype[Any],
         **options: Any,
     ) -> bytes | images.Array:
-        """Return what goes into a degraded set's file: its bytes, or samples for a file of :attr:`suffix`.
+        """Return the content of a file in a degraded set: its bytes, or samples to encode as :attr:`suffix`.
 
-        ``dtype``: the clean file's samples. Raises :class:`ImageError` for a picture larger than the format can
-        hold.
+        Args:
+            clean: ``(H, W)`` or ``(H, W, 3)``, 0..1.
+            level: in the task's units; None if the task has none.
+            rng: random generator.
+            dtype: sample type of the clean file.
+            options: the task's ``degrade_options``.
+
+        Raises:
+            ImageError: the picture is too large for the format.
         """
         return images.from_float(self.degrade(clean, level, rng, **options), dtype)
 
     def run_baseline(self, baseline: Baseline, degraded: Pixels, level: float | None, **options: Any) -> Pixels:
-        """Run a baseline on what was degraded with ``options``."""
+        """Run a baseline on a picture that was degraded with ``options``."""
         return baseline(degraded, level)
 
     # What the network sees and gives.
 
     def photo_options(self, photo: images.Photo, **options: Any) -> dict[str, Any]:
-        """Return the options for one photo, with what its file says.
+        """Return the options for one photo, completed with information from its file.
 
-        Raises :class:`ImageError` where it holds the mosaic of a sensor and this task wants a picture, or where
-        an option contradicts it.
+        Raises:
+            ImageError: the photo is a sensor mosaic, which this task does not accept, or an option contradicts the
+                file.
         """
         if photo.mosaic is not None:
-            raise ImageError(f"the picture is the mosaic of a sensor; {images.NEEDS_DEMOSAIC}.")
+            raise ImageError(f"the picture is a sensor mosaic; {images.NEEDS_DEMOSAIC}.")
         return options
 
     def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
-        """Return what the network sees, ``(H, W, 3)``, of the same type; gray enters as three equal channels."""
+        """Return the input of the network, ``(H, W, 3)``, of the same type; gray becomes three equal channels."""
         return as_rgb(pixels)
 
     def margin(self, **options: Any) -> tuple[int, int]:
-        """Return how many rows on top and columns on the left :meth:`network_input` adds."""
+        """Return the number of rows on top and columns on the left that :meth:`network_input` adds."""
         return 0, 0
 
     def turned(self, turn: Callable[[NDArray[Any]], NDArray[Any]], **options: Any) -> dict[str, Any]:
-        """Return the options for a picture that ``turn`` was done to; its sides are multiples of the grid."""
+        """Return the options for a picture after ``turn``, a dihedral transform.
+
+        The sides of the picture are multiples of :attr:`alignment`.
+        """
         return options
 
     def network_output(self, restored: Pixels, gray: bool) -> Pixels:
-        """Return rows of the result from what the network made of them, ``(H, W, 3)``.
+        """Convert rows of the network's output to rows of the result.
 
-        ``gray``: whether the picture came in as ``(H, W)``; if so it leaves as the mean of the three channels.
+        Args:
+            restored: ``(H, W, 3)``.
+            gray: the picture was ``(H, W)``, so the result is the mean of the three channels.
         """
         return restored.mean(axis=-1) if gray else restored
 
     # Training pairs.
 
     def training_level(self, rng: np.random.Generator, pairs: PairOptions) -> float | None:
-        """Draw a level for a training pair, uniform over the range.
+        """Draw a level for a training pair, uniformly from the range.
 
-        Raises :class:`UsageError` where that is outside the task's.
+        Raises:
+            UsageError: the range in ``pairs`` exceeds the task's.
         """
         if self.scale is None:
             return None
@@ -368,7 +399,7 @@ class Task(ABC):
         return float(rng.uniform(low, high))
 
     def training_pair(self, clean: Pixels, rng: np.random.Generator, pairs: PairOptions) -> TrainingPair:
-        """Degrade a clean crop as training wants it, all drawn from ``rng``."""
+        """Degrade a clean crop for training, with level and options drawn from ``rng``."""
         level = self.training_level(rng, pairs)
         options = self.training_options(rng, pairs)
         shown = {option.name for option in self.restore_options}
@@ -376,9 +407,9 @@ class Task(ABC):
         return TrainingPair(clean, self.degrade(clean, level, rng, **options), level, known)
 
     def validation_cases(self, pairs: PairOptions) -> tuple[ValidationCase, ...]:
-        """Return what to validate on beside :attr:`validation_levels`, for a network trained on such pairs."""
+        """Return additional cases to validate on for networks trained on such pairs."""
         return ()
 
     def training_options(self, rng: np.random.Generator, pairs: PairOptions) -> dict[str, Any]:
-        """Draw the options of :meth:`degrade` for a training pair."""
+        """Draw options of :meth:`degrade` for a training pair."""
         return {}

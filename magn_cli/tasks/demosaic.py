@@ -1,4 +1,4 @@
-"""Bayer mosaics: the degradation of Table IV."""
+"""Demosaicing: restores colour pictures from Bayer mosaics (Table IV)."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ else:
 
 PATTERNS = ("grbg", "rggb", "gbrg", "bggr")
 DEFAULT_PATTERN = "grbg"
-"""The paper's: G at (0, 0), R at (0, 1), B at (1, 0); what networks are trained on."""
+"""The paper's pattern, which networks are trained on: G at (0, 0), R at (0, 1), B at (1, 0)."""
 
 _WORDS = any_of(PATTERNS)
 _SHIFTS = {"grbg": (0, 0), "rggb": (0, 1), "bggr": (1, 0), "gbrg": (1, 1)}
-"""Rows and columns by which a pattern has to be moved to become GRBG."""
+"""Rows and columns by which to shift a pattern so that it becomes GRBG."""
 
 
 def _debayer(code: str) -> Baseline:
     def run(mosaic: Pixels, level: float | None) -> Pixels:
-        # The three channels hold zeros where nothing was sampled.
+        # Each pixel has zeros in the two channels that were not sampled.
         cfa = images.from_float(mosaic.sum(-1), np.uint8)
         return images.to_float(cv2.cvtColor(cfa, getattr(cv2, code)))
 
@@ -39,9 +39,9 @@ def _debayer(code: str) -> Baseline:
 
 
 class Demosaic(Task):
-    """Find the two colours that a Bayer sensor did not sample at each position; no level.
+    """Estimates the two colours that a Bayer sensor did not sample at each pixel. It has no level.
 
-    Option ``pattern``: one of ``PATTERNS``, named by the colours of the first two rows.
+    The option ``pattern`` is one of ``PATTERNS``, named after the colours of the first two rows.
     """
 
     name: ClassVar[str] = "demosaic"
@@ -67,7 +67,7 @@ class Demosaic(Task):
     mosaics: ClassVar[bool] = True
     blends: ClassVar[bool] = False
     needs_colour: ClassVar[bool] = True
-    # Both are of the paper's GRBG; OpenCV names a pattern by the second row and column.
+    # Both are for the paper's GRBG: OpenCV names patterns after the second row and column.
     baselines: ClassVar[Mapping[str, Baseline]] = {
         "bilinear": _debayer("COLOR_BayerGB2RGB"),
         "edge-aware": _debayer("COLOR_BayerGB2RGB_EA"),
@@ -75,17 +75,27 @@ class Demosaic(Task):
     joins_auto: ClassVar[bool] = True
     gray_share: ClassVar[float] = 0.05
     bf16: ClassVar[bool] = False
-    """It takes 0.02 dB on McMaster18 (38.27 in place of 38.29): hardly any error is left for it to hide in."""
+    """bf16 costs 0.02 dB on McMaster18 (38.27 instead of 38.29), because the remaining error is so small."""
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
-        """Sample ``(H, W, 3)``: to ``(H, W, 3)`` with zeros where a colour was not sampled, or with the
-        option ``channels=1`` to a CFA picture ``(H, W)``. Gray is sampled as three equal channels."""
+        """Sample one colour at each pixel.
+
+        Args:
+            clean: ``(H, W, 3)``, or gray ``(H, W)``, which is sampled as three equal channels.
+            level: ignored.
+            rng: ignored.
+            options: ``pattern``, one of ``PATTERNS``; ``channels``, 1 or 3.
+
+        Returns:
+            ``(H, W, 3)`` with zeros for colours that were not sampled, or a CFA picture ``(H, W)`` with
+            ``channels=1``.
+        """
         rgb = np.repeat(clean[..., None], 3, axis=-1) if clean.ndim == 2 else clean
         mosaic = rgb * _sampled(rgb.shape[:2], options.get("pattern", DEFAULT_PATTERN))
         return mosaic.sum(axis=-1) if options.get("channels", 3) == 1 else mosaic
 
     def find_level(self, photo: images.Photo) -> FoundLevel:
-        """There is no level to be found."""
+        """Return no level."""
         return FoundLevel(None, "no level needed")
 
     def claim(self, photo: images.Photo) -> Claim:
@@ -93,22 +103,26 @@ class Demosaic(Task):
         return Claim(Need.PRESENT, self.find_level(photo))
 
     def photo_options(self, photo: images.Photo, **options: Any) -> dict[str, Any]:
-        """Return the pattern that the file of a mosaic tells, if it does, in place of the default.
+        """Add the pattern from the file of a mosaic.
 
-        Raises :class:`ImageError` where another one is given: levels and white balance went by the file's.
+        Raises:
+            ImageError: the given pattern contradicts the file. Levels and white balance were applied with the
+            file's.
         """
         if photo.mosaic is None:
             return options
         stated, given = photo.mosaic.pattern, options.get("pattern", photo.mosaic.pattern)
         if given != stated:
-            raise ImageError(f"the file says that its pattern is {stated}, not {given}; leave --pattern away.")
+            raise ImageError(f"the Bayer pattern in the file is {stated}, not {given}; omit --pattern.")
         return {**options, "pattern": stated}
 
     def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
-        """Return the mosaic as three channels in GRBG, from a CFA ``(H, W)`` or a mosaic ``(H, W, 3)``.
+        """Return the mosaic as three channels in GRBG, from a CFA picture ``(H, W)`` or a mosaic ``(H, W, 3)``.
 
-        Another pattern is moved to GRBG by reflecting a row or column in front of it. Raises
-        :class:`ImageError` where a picture of three channels is no mosaic of that pattern.
+        Other patterns are shifted to GRBG by a reflected row or column in front.
+
+        Raises:
+            ImageError: a picture with three channels is not a mosaic of that pattern.
         """
         pattern = options.get("pattern", DEFAULT_PATTERN)
         sampled = _sampled(pixels.shape[:2], pattern)
@@ -116,35 +130,35 @@ class Demosaic(Task):
             pixels = pixels[..., None] * sampled
         elif np.abs(pixels * ~sampled).mean() > 0.02 * np.abs(pixels).mean():
             raise ImageError(
-                f"the picture is no {pattern.upper()} mosaic, it has colours where none was sampled; "
+                f"the picture is not a {pattern.upper()} mosaic, as it has colours where none was sampled; "
                 "give a one-channel CFA picture, or another --pattern."
             )
         rows, columns = self.margin(**options)
         moved = np.pad(pixels, [(rows, 0), (columns, 0), (0, 0)], mode="reflect")
-        # A single row or column has nothing to be reflected but itself, in the wrong colour.
+        # A single row or column can only be reflected onto itself, in the wrong colour.
         return moved * _sampled(moved.shape[:2], DEFAULT_PATTERN)
 
     def run_baseline(self, baseline: Baseline, degraded: Pixels, level: float | None, **options: Any) -> Pixels:
-        """Show a baseline what the network sees: every pattern as GRBG, one channel as three."""
+        """Run a baseline on the network's input: three channels in GRBG."""
         above, beside = self.margin(**options)
         return baseline(self.network_input(degraded, **options), level)[above:, beside:]
 
     def margin(self, **options: Any) -> tuple[int, int]:
-        """Return by how much the pattern is moved to become GRBG."""
+        """Return the rows and columns by which the pattern is shifted to become GRBG."""
         return _SHIFTS[options.get("pattern", DEFAULT_PATTERN)]
 
     def turned(self, turn: Callable[[NDArray[Any]], NDArray[Any]], **options: Any) -> dict[str, Any]:
-        """Return the pattern that a mosaic has once it is turned."""
+        """Return the pattern of a mosaic after a dihedral transform."""
         colours = np.array(list(options.get("pattern", DEFAULT_PATTERN))).reshape(2, 2)
         return {**options, "pattern": "".join(turn(colours).flatten())}
 
     def network_output(self, restored: Pixels, gray: bool) -> Pixels:
-        """Return ``(H, W, 3)``, also for a CFA picture."""
+        """Return ``(H, W, 3)``, also for CFA pictures."""
         return restored
 
 
 def _sampled(size: tuple[int, ...], pattern: str) -> np.ndarray:
-    """Which colour is sampled where: ``(H, W, 3)`` of bool."""
+    """Return which colour is sampled at each pixel: ``(H, W, 3)`` of bool."""
     colours = np.array(["rgb".index(c) for c in pattern]).reshape(2, 2)
     height, width = size
     tiled = np.tile(colours, (-(-height // 2), -(-width // 2)))[:height, :width]

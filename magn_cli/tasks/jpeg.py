@@ -1,4 +1,4 @@
-"""JPEG compression: the degradation of Table III."""
+"""JPEG artifact removal (Table III)."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ else:
     findings, jpeg_blocks = LazyModule("magn_cli.analysis.findings"), LazyModule("magn_cli.analysis.jpeg_blocks")
 
 SIDE = 8
-"""Of JPEG's blocks."""
+"""Side of JPEG's blocks, in pixels."""
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 DEFAULT_SUBSAMPLING = "4:2:0"
-"""Pillow's and libjpeg's own, and what most files have."""
+"""Default of Pillow and libjpeg, and the most common one in files."""
 
 EARLIER = 1.2
-"""Contrast of blocks that a JPEG file of a quality above 95 does not have from itself."""
+"""Block contrast that compression at a quality above 95 does not cause. It shows an earlier compression."""
 
 OTHER_CODECS = frozenset({"WEBP", "AVIF", "HEIF"})
-"""Formats that compress in blocks of their own, which networks have not seen."""
+"""Formats with blocks of their own, on which the networks were not trained."""
 
 MAX_SIDE = 65_500
-"""Pixels a side; libjpeg stops a little below the 65,535 that the format could say."""
+"""Longest side in pixels. libjpeg's limit is slightly below the 65,535 of the format."""
 
 
 class Jpeg(Task):
-    """Remove the artifacts of JPEG compression; level: quality 5-95 as Pillow and libjpeg count it.
+    """Removes JPEG artifacts. The level is the quality, 5-95, as in Pillow and libjpeg.
 
-    Option ``corner``: row and column, 0..7, at which the 8x8 blocks of a picture begin that was cut after
-    compression. On pieces of seven photographs, cut by 3 rows and 5 columns, of quality 20 / 50 / 80, the network
-    gains 0.5 / 0.3 / 0.2 dB by knowing it, and 0.9 / 0.8 / 0.3 where it does not know the quality.
+    The option ``corner`` is the row and column, 0..7, where the 8x8 blocks begin in a picture that was cropped
+    after compression. On crops of seven photographs, offset by 3 rows and 5 columns, it improves the result at
+    quality 20 / 50 / 80 by 0.5 / 0.3 / 0.2 dB, and by 0.9 / 0.8 / 0.3 dB if the quality is unknown.
     """
 
     name: ClassVar[str] = "jpeg"
@@ -70,13 +70,13 @@ class Jpeg(Task):
         Option(
             "subsampling",
             (*["4:2:0"] * 5, *["4:4:4"] * 4, "4:2:2"),
-            "Chroma subsampling: drawn from this list, so what stands in it more often comes more often.",
+            "Chroma subsampling: drawn from this list, in which entries can repeat to be drawn more often.",
             choices=SUBSAMPLINGS,
         ),
         Option(
             "twice",
             0.0,
-            "Share of pairs that were a JPEG of another quality before, half of them on another 8x8 grid.",
+            "Share of pairs that are compressed twice, half of them on another 8x8 grid the first time.",
             low=0,
             high=1,
         ),
@@ -90,10 +90,18 @@ class Jpeg(Task):
     joins_auto: ClassVar[bool] = True
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:
-        """Compress and decode through libjpeg at quality ``level`` (rounded to a whole number).
+        """Compress and decode with libjpeg.
 
-        Options: ``subsampling`` of colour, one of ``SUBSAMPLINGS``, 4:2:0 if not given; ``before``: quality of
-        an earlier compression and by how many rows and columns its 8x8 grid lay further up and left.
+        Args:
+            clean: ``(H, W)`` or ``(H, W, 3)``, 0..1.
+            level: quality, rounded to a whole number.
+            rng: ignored.
+            options: ``subsampling``, one of ``SUBSAMPLINGS``, by default 4:2:0; ``before``, for an earlier
+                compression: its quality, and by how many rows and columns its 8x8 grid was further up and left.
+
+        Raises:
+            UsageError: no level is given.
+            ImageError: the picture is too large for JPEG.
         """
         if level is None:
             raise UsageError("jpeg needs a quality; give --level with a number from 5 to 95.")
@@ -118,9 +126,10 @@ class Jpeg(Task):
         return encode(clean, level, options.get("subsampling", DEFAULT_SUBSAMPLING))
 
     def find_level(self, photo: images.Photo) -> FoundLevel:
-        """Quality from the file's quantization tables; unknown where the file is no JPEG.
+        """Read the quality from the file's quantization tables.
 
-        Then a picture in which no 8x8 blocks are seen is left as it is: it never was one, or was resized since.
+        If the file is not a JPEG, the quality is unknown. If it also shows no 8x8 blocks, it never was a JPEG or
+        was resized later, and its strength is 0.
         """
         nearest = findings.quality(photo)
         if nearest is None:
@@ -130,15 +139,15 @@ class Jpeg(Task):
         return FoundLevel(float(quality), how)
 
     def strength(self, level: float) -> float:
-        """Return 1 up to quality 95, then less, to 0 at 99.
+        """Return 1 up to quality 95, falling linearly to 0 at 99.
 
-        Networks know qualities up to 95. What they do to a better file is too much: on a 400x400 piece of each
+        The networks were trained on qualities up to 95 and change better files too much: on a 400x400 crop of each
         example photo, the bundled weights at full strength lose up to 0.3 dB at 98 and 1.3 dB at 100.
         """
         return min(1.0, max(0.0, (99 - level) / 4))
 
     def claim(self, photo: images.Photo) -> Claim:
-        """Claim JPEG files, and other files that show the blocks of one."""
+        """Claim JPEG files and other files that show JPEG blocks."""
         grid = findings.grid(photo)
         contrast = 1.0 if grid is None else grid.contrast
         if photo.quantization is None:
@@ -156,7 +165,7 @@ class Jpeg(Task):
         return Claim(Need.NONE, FoundLevel(None, f"JPEG of quality {found.level:g}"))
 
     def photo_options(self, photo: images.Photo, **options: Any) -> dict[str, Any]:
-        """Return the options, with the corner of the blocks where they are seen and not those of the file."""
+        """Add the corner of the blocks if the picture shows blocks that are not from its own file."""
         options = super().photo_options(photo, **options)
         if photo.quantization is not None and not _is_fine(photo):
             return options
@@ -166,29 +175,29 @@ class Jpeg(Task):
         )
 
     def network_input(self, pixels: NDArray[Sample], **options: Any) -> NDArray[Sample]:
-        """Return ``(H, W, 3)``; by reflected rows and columns in front, blocks begin at multiples of 8."""
+        """Return ``(H, W, 3)``, padded in front by reflection so that blocks start at multiples of 8."""
         rows, columns = self.margin(**options)
         if rows == columns == 0:
             return as_rgb(pixels)
         return np.pad(as_rgb(pixels), [(rows, 0), (columns, 0), (0, 0)], mode="symmetric")
 
     def margin(self, **options: Any) -> tuple[int, int]:
-        """Return how many rows and columns come in front."""
+        """Return the number of rows and columns that are added in front."""
         row, column = options.get("corner", (0, 0))
         return -row % SIDE, -column % SIDE
 
     def turned(self, turn: Callable[[NDArray[Any]], NDArray[Any]], **options: Any) -> dict[str, Any]:
-        """Return the corner that the blocks have once the picture is turned."""
+        """Return the corner of the blocks after a dihedral transform."""
         row, column = options.get("corner", (0, 0))
         ends = np.zeros((SIDE, SIDE), np.uint8)
         ends[row, column], ends[row - 1, column - 1] = 1, 2
-        # Which of a block's two ends comes first may have changed.
+        # The transform can swap the two ends of a block.
         first, last = (np.argwhere(turn(ends) == end)[0] for end in (1, 2))
         corner = np.where((first - 1) % SIDE == last, first, last)
         return {**options, "corner": tuple(int(n) for n in corner)}
 
     def training_options(self, rng: np.random.Generator, pairs: PairOptions) -> dict[str, Any]:
-        """Draw the subsampling, and what the picture was compressed with before where it was."""
+        """Draw the subsampling and the settings of an earlier compression, if any."""
         drawn: dict[str, Any] = {"subsampling": str(rng.choice(pairs.own["subsampling"]))}
         if rng.random() < pairs.own["twice"]:
             shift = tuple(int(n) for n in rng.integers(0, 8, 2)) if rng.random() < 0.5 else (0, 0)
@@ -197,7 +206,7 @@ class Jpeg(Task):
 
 
 def _is_fine(photo: images.Photo) -> bool:
-    """Whether a JPEG file is of a quality that hardly leaves blocks of its own."""
+    """Return whether the quality of a JPEG file is so high that it hardly shows blocks of its own."""
     nearest = findings.quality(photo)
     assert Jpeg.scale is not None
     return nearest is not None and nearest[0] > Jpeg.scale.high
@@ -220,21 +229,21 @@ def _unknown(photo: images.Photo) -> FoundLevel:
 
 
 def encode(pixels: Pixels, quality: float, subsampling: str = DEFAULT_SUBSAMPLING) -> bytes:
-    """Return the JPEG file that Pillow makes of ``(H, W)`` gray or ``(H, W, 3)`` RGB, 0..1.
+    """Encode a picture as JPEG with Pillow.
 
     Args:
-        pixels: rounded to 8 bit and clipped first.
+        pixels: ``(H, W)`` gray or ``(H, W, 3)`` RGB, 0..1; clipped and rounded to 8 bit.
         quality: rounded to a whole number.
-        subsampling: of colour, one of ``SUBSAMPLINGS``; gray has none.
+        subsampling: chroma subsampling, one of ``SUBSAMPLINGS``; ignored for gray.
 
     Raises:
-        ImageError: the picture is larger than the format can hold.
+        ImageError: the picture is too large for JPEG.
     """
     height, width = pixels.shape[:2]
     if max(height, width) > MAX_SIDE:
         raise ImageError(
-            f"the picture has {width:,} x {height:,} pixels and JPEG holds at most {MAX_SIDE:,} a side; "
-            "cut it first."
+            f"the picture has {width:,} x {height:,} pixels, but JPEG allows at most {MAX_SIDE:,} a side; "
+            "crop it first."
         )
     buffer = io.BytesIO()
     kind = {} if pixels.ndim == 2 else {"subsampling": subsampling}

@@ -1,4 +1,4 @@
-"""Options that tasks declare, and how training pairs are drawn."""
+"""Options that tasks declare, and the settings of training pairs."""
 
 from __future__ import annotations
 
@@ -9,48 +9,48 @@ from typing import Any, Literal
 from magn_cli.errors import UsageError, any_of
 
 Use = Literal["degrade", "pairs", "restore"]
-"""What an option is for: making a degraded set, drawing training pairs, restoring."""
+"""Purpose of an option: making degraded sets, drawing training pairs, or restoring."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """An option of one task: its name, default, help text and what it may be.
+    """An option of a task: its name, default, help text and allowed values.
 
     >>> Option("size", 1.0, "Size of the grain in pixels.", low=0.3, high=3).check(2)
     2
     """
 
     name: str
-    """A Python identifier; on the command line ``_`` becomes ``-``."""
+    """A Python identifier; ``_`` becomes ``-`` on the command line."""
 
     default: bool | int | float | str | tuple[Any, ...] | None
-    """Its type is the option's. None: text that need not be given."""
+    """Default, which also determines the type. None stands for optional text."""
 
     help: str
     choices: tuple[Any, ...] = ()
-    """All values that it may have, or the items of a list; empty: any."""
+    """Allowed values, or allowed items of a list; empty allows any."""
 
     low: float | None = None
     high: float | None = None
-    """The range of a number, ends included; both or neither."""
+    """Range of a number, ends included; give both or neither."""
 
     listed: bool = True
-    """Whether the command line offers it; False: a photo tells it."""
+    """Offer the option on the command line. False if only photos supply it."""
 
     @property
     def kind(self) -> type:
-        """The type of a value; of a list's items for a list."""
+        """Type of the value, or of the items of a list."""
         if isinstance(self.default, tuple):
             return type(self.default[0]) if self.default else str
         return str if self.default is None else type(self.default)
 
     @property
     def is_list(self) -> bool:
-        """Whether the value is a list."""
+        """True if the value is a list."""
         return isinstance(self.default, tuple)
 
     def check(self, value: Any) -> Any:
-        """Return ``value``, or raise :class:`UsageError` where it is of another type or not allowed."""
+        """Return ``value``, or raise :class:`UsageError` if its type is wrong or it is not allowed."""
         items = value if self.is_list else (value,)
         number = (int, float) if self.kind is float else self.kind
         if not isinstance(items, tuple) or not all(
@@ -69,28 +69,29 @@ class Option:
         return value
 
     def _expected(self) -> str:
-        words = {bool: "true or false", int: "a whole number", float: "a number"}.get(self.kind, "a text")
+        words = {bool: "true or false", int: "a whole number", float: "a number"}.get(self.kind, "text")
         return f"a list, each {words}" if self.is_list else words
 
 
 @dataclass(frozen=True)
 class PairOptions:
-    """How training pairs are drawn; :meth:`Task.pairs` makes one with the task's own options.
+    """Settings for drawing training pairs, made by :meth:`Task.pairs`.
 
-    Raises :class:`UsageError` where a setting makes no sense.
+    Raises:
+        UsageError: a setting is invalid.
     """
 
     gray: float = 0.25
-    """Share of pairs made gray."""
+    """Share of gray pairs."""
 
     unknown: float = 0.0
-    """Share of pairs whose level the network is not told."""
+    """Share of pairs whose level is hidden from the network."""
 
     levels: tuple[float, ...] = ()
-    """Lowest and highest level; empty: the whole range of the task."""
+    """Lowest and highest level; empty for the whole range of the task."""
 
     own: Mapping[str, Any] = field(default_factory=dict)
-    """The task's own options, all of them."""
+    """All options of the task itself."""
 
     def __post_init__(self) -> None:
         for name in ("gray", "unknown"):
@@ -100,5 +101,5 @@ class PairOptions:
             raise UsageError(f"invalid levels {list(self.levels)}: give a lowest and a highest level.")
 
     def to_values(self) -> dict[str, Any]:
-        """Return all settings by name, as they stand in a recipe's ``[pairs]``."""
+        """Return all settings by name, as in ``[pairs]`` of a recipe."""
         return {"gray": self.gray, "unknown": self.unknown, "levels": self.levels, **self.own}

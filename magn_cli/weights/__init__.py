@@ -1,1 +1,1 @@
-"""Checkpoints: which there are, and what one file holds."""
+"""Checkpoints: the registry, downloads, and reading and writing files."""

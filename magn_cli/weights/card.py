@@ -1,4 +1,4 @@
-"""The model card of a checkpoint, in the form of the Hugging Face Hub: a YAML header, then Markdown."""
+"""Model cards for the Hugging Face Hub: a YAML header, then Markdown."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from magn_cli.tasks import get_task
 from magn_cli.weights.metadata import Checkpoint
 
 IDENTIFIERS = {"CC BY-SA 4.0": "cc-by-sa-4.0"}
-"""The Hub's names of licences."""
+"""The Hub's identifiers of licences."""
 
 
 def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: str, limits: str) -> str:
-    """Write a card.
+    """Return the text of a model card.
 
     Args:
-        about: what the checkpoint says of itself.
-        file: its name.
+        about: metadata of the checkpoint.
+        file: name of the checkpoint's file.
         figures: measured PSNR in dB by test set and level, such as ``{"Set12 sigma 25": 30.11}``.
-        data: what it was trained on, a paragraph.
-        limits: what it does badly, Markdown.
+        data: a paragraph about the training data.
+        limits: limits of the network, as Markdown.
 
-    Raises :class:`UsageError` where its task is not known here.
+    Raises:
+        UsageError: the checkpoint's task is unknown.
     """
     name, task = f"{about.preset}-{about.task}", get_task(about.task)
     header = ModelCardData(
@@ -90,7 +91,7 @@ Mean PSNR in dB, measured by `magn eval` with protocol `paper`, level given:
 
 
 def trained(training: dict[str, Any]) -> str:
-    """Return how far a checkpoint was trained: ``16,000 steps in 125 minutes, then 7,000 in 60``."""
+    """Return the training history in words: ``16,000 steps in 125 minutes, then 7,000 in 60``."""
     runs = []
     run: dict[str, Any] | None = training
     while run:

@@ -1,4 +1,4 @@
-"""Checkpoints: a network and everything it says about itself in one safetensors file."""
+"""Reads and writes checkpoints: a network and its metadata in one safetensors file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from magn_cli.weights.metadata import FORMAT_VERSION, Checkpoint
 
 
 def save_checkpoint(path: Path, model: Magn, about: Checkpoint) -> None:
-    """Write ``model`` as safetensors: weights in fp16, batch statistics in fp32, ``about`` in the metadata.
+    """Write a network as safetensors: weights in fp16, batch statistics in fp32, ``about`` as metadata.
 
-    The file appears under its name only when it is whole. Raises :class:`WeightsError` where it cannot be written.
+    The file gets its name only when it is complete.
+
+    Raises:
+        WeightsError: the file cannot be written.
     """
     statistics = {name for name, _ in model.named_buffers()}
     tensors = {
@@ -44,28 +47,33 @@ def save_checkpoint(path: Path, model: Magn, about: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> tuple[Magn, Checkpoint]:
-    """Read a checkpoint into a network in eval mode, float32, on the CPU.
+    """Read a checkpoint.
 
-    Raises :class:`WeightsError` where the file is missing, no whole safetensors file, not one of ours, of a
-    newer format, or does not hold the network that its metadata describes.
+    Returns:
+        The network in eval mode, float32, on the CPU; and the metadata.
+
+    Raises:
+        WeightsError: the file is missing, damaged, not made by magn or of a newer format, or its tensors do not
+        match
+            the network in its metadata.
     """
     if not path.is_file():
-        raise WeightsError(f"there is no weights file {path}; check the path given.")
+        raise WeightsError(f"the weights file {path} does not exist; check the path.")
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
-            f"{path} is not a whole safetensors file ({error}); get it again, other formats are not read."
+            f"{path} is not a complete safetensors file ({error}); download it again, or use another checkpoint."
         ) from error
     about = about_files.parse(path, metadata)
     try:
         with torch.device("meta"):
             model = Magn(about.config)
     except RuntimeError as error:
-        raise WeightsError(f"{path} describes an invalid network ({error}); get the file again.") from error
-    # Compared before there is memory for it: metadata may describe one that no memory holds.
+        raise WeightsError(f"{path} describes an invalid network ({error}); download it again.") from error
+    # Check before allocating memory, because the metadata could describe a network too large for any memory.
     _check(path, model, tensors)
     model.to_empty(device="cpu")
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
@@ -83,8 +91,8 @@ def _check(path: Path, model: Magn, tensors: dict[str, Tensor]) -> None:
     )
     if wrong:
         raise WeightsError(
-            f"{path} does not hold the network that its metadata describes ({len(wrong)} tensors differ, "
-            f"first {wrong[0]!r}); get the file again."
+            f"{path} does not match the network in its metadata ({len(wrong)} tensors differ, "
+            f"first {wrong[0]!r}); download it again."
         )
     if broken := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
-        raise WeightsError(f"{path} holds values that are not finite in {broken[0]!r}; get the file again.")
+        raise WeightsError(f"{path} has values that are not finite in {broken[0]!r}; download it again.")

@@ -1,4 +1,4 @@
-"""That a file is the one that is meant: its size and sha256."""
+"""Checks that a file has the expected size and sha256."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from magn_cli.files import checksum
 
 
 def check(path: Path, sha256: str, size: int, mend: str, again: bool = False) -> Path:
-    """Return ``path`` if the file has that size and hash.
+    """Return ``path`` if the file has the expected size and hash.
 
     Args:
         path: the file.
-        sha256: what is expected, in hexadecimal digits.
-        size: what is expected, in bytes.
-        mend: what to do otherwise: the end of a sentence.
-        again: read the file even where its hash is remembered.
+        sha256: expected hash, in hexadecimal digits.
+        size: expected size in bytes.
+        mend: advice that ends the error message.
+        again: hash the file even if its hash is cached.
 
     Raises:
-        WeightsError: it is missing or cannot be read.
-        DamagedError: it has another size or hash.
+        WeightsError: the file is missing or cannot be read.
+        DamagedError: the file has another size or hash.
     """
     try:
         bytes_found = path.stat().st_size

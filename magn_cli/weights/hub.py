@@ -1,4 +1,4 @@
-"""The Hugging Face Hub through its own client: cache, resuming, tokens, mirrors, offline mode are its own."""
+"""Access to the Hugging Face Hub through its own client, which handles caching, resuming, tokens and mirrors."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ CARD = "README.md"
 
 @dataclass(frozen=True)
 class Reference:
-    """One file on the Hub."""
+    """A file on the Hub."""
 
     repo_id: str
     """``user/name``."""
 
     filename: str
     revision: str | None
-    """A commit, tag or branch; None: the newest on the main branch."""
+    """A commit, tag or branch; None means the newest on the main branch."""
 
     def __str__(self) -> str:
         return f"{SCHEME}{self.repo_id}/{self.filename}" + (f"@{self.revision}" if self.revision else "")
 
 
 def is_reference(text: str) -> bool:
-    """Whether ``text`` names something on the Hub and not a file here."""
+    """Return whether ``text`` names a file on the Hub and not a local one."""
     return text.startswith(SCHEME)
 
 
 def parse(text: str) -> Reference:
-    """Read ``hf://user/repo/file.safetensors@revision``. Raises :class:`WeightsError` for anything else."""
+    """Parse ``hf://user/repo/file.safetensors@revision``. Raises :class:`WeightsError` for anything else."""
     match = re.fullmatch(r"hf://([^/@]+/[^/@]+)/([^@]+?)(?:@([\w./-]+))?", text, re.ASCII)
     named = match is not None and REPOSITORY.fullmatch(match[1])
     if match is None or not named or ".." in (match[3] or "") or (match[3] or "").startswith("/"):
-        raise WeightsError(f"{text} names no file on the Hub; write hf://user/repo/file.safetensors@revision.")
+        raise WeightsError(f"invalid Hub reference {text}: write hf://user/repo/file.safetensors@revision.")
     check_inside(match[2], text)
     return Reference(*match.groups())
 
@@ -55,7 +55,7 @@ def stem(weights: str) -> str:
 
 
 def cached(reference: Reference) -> Path | None:
-    """Return where a file lies in the Hub's cache on this machine; None where it does not. Uses no network."""
+    """Return the path of a file in the local cache, or None if it is not cached. Uses no network."""
     from huggingface_hub import try_to_load_from_cache
 
     with _sentences(str(reference), reference.repo_id):
@@ -64,15 +64,20 @@ def cached(reference: Reference) -> Path | None:
 
 
 def get(reference: Reference, force: bool = False) -> Path:
-    """Return a file of the Hub, from its cache or downloaded; ``force``: downloaded in any case.
+    """Return the local path of a file on the Hub, and download it if necessary.
 
-    Raises :class:`WeightsError` where it cannot be had, saying what to do.
+    Args:
+        reference: the file.
+        force: download it even if it is cached.
+
+    Raises:
+        WeightsError: the file cannot be downloaded; the message says what to do.
     """
     from huggingface_hub import constants, hf_hub_download
 
     if force and constants.HF_HUB_OFFLINE:
         raise WeightsError(
-            f"{reference} is damaged on this machine and HF_HUB_OFFLINE is set; unset it, and try again."
+            f"the local copy of {reference} is damaged and HF_HUB_OFFLINE is set; unset it and try again."
         )
     with _sentences(str(reference), reference.repo_id):
         return Path(
@@ -87,15 +92,25 @@ def get(reference: Reference, force: bool = False) -> Path:
 
 
 def push(path: Path, repo_id: str, card: str, replace: bool, private: bool) -> str:
-    """Upload a checkpoint and its card to a repository, made if there is none; return the new commit.
+    """Upload a checkpoint and its card, and create the repository if necessary.
 
-    A card that is there already stays, unless ``replace`` says otherwise. Raises :class:`WeightsError` where the
-    upload is refused or fails.
+    Args:
+        path: the checkpoint.
+        repo_id: ``user/name``.
+        card: text of the model card.
+        replace: replace an existing card.
+        private: make a new repository private.
+
+    Returns:
+        The new commit.
+
+    Raises:
+        WeightsError: the upload is refused or fails.
     """
     from huggingface_hub import CommitOperationAdd, HfApi, constants
 
     if not REPOSITORY.fullmatch(repo_id):
-        raise WeightsError(f"{repo_id!r} is no name of a repository; write user/name.")
+        raise WeightsError(f"invalid repository {repo_id!r}: write user/name.")
     if constants.HF_HUB_OFFLINE:
         raise WeightsError(f"{path} cannot be uploaded while HF_HUB_OFFLINE is set; unset it.")
     with _sentences(repo_id, repo_id):
@@ -105,7 +120,7 @@ def push(path: Path, repo_id: str, card: str, replace: bool, private: bool) -> s
         if replace or not hub.file_exists(repo_id, CARD):
             operations.append(CommitOperationAdd(CARD, card.encode()))
         else:
-            log.warning("%s has a %s already, which stays; --card replaces it", repo_id, CARD)
+            log.warning("%s already has a %s, which is kept; use --card to replace it", repo_id, CARD)
         commit = hub.create_commit(repo_id, operations, commit_message=f"Add {path.name}")
         return str(commit.oid)
 
@@ -117,22 +132,22 @@ def _sentences(what: str, repo_id: str) -> Iterator[None]:
     try:
         yield
     except errors.HFValidationError as error:
-        raise WeightsError(f"{repo_id!r} is no name of a repository; write user/name.") from error
+        raise WeightsError(f"invalid repository {repo_id!r}: write user/name.") from error
     except errors.GatedRepoError as error:
         raise WeightsError(
-            f"{what} asks for consent; give it on the repository's page, then log in by hf auth login."
+            f"{what} requires consent; give it on the repository's page, then log in with hf auth login."
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise WeightsError(
-            f"there is no repository {repo_id}, or you may not see it; check the name, or log in by hf auth login "
-            "or the variable HF_TOKEN."
+            f"the repository {repo_id} does not exist or is not visible to you; check the name, or log in with "
+            "hf auth login or HF_TOKEN."
         ) from error
     except errors.RevisionNotFoundError as error:
-        raise WeightsError(f"{what} has no such revision; check what stands behind the @.") from error
+        raise WeightsError(f"{what}: the revision does not exist; check the part after the @.") from error
     except errors.LocalEntryNotFoundError as error:
         raise WeightsError(_out_of_reach(what, error)) from error
     except errors.EntryNotFoundError as error:
-        raise WeightsError(f"{what} is not in that repository; check the name of the file.") from error
+        raise WeightsError(f"{what}: the repository has no such file; check its name.") from error
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
         raise WeightsError(f"{what}: {_refusal(status)}.") from error
@@ -140,35 +155,37 @@ def _sentences(what: str, repo_id: str) -> Iterator[None]:
         raise WeightsError(_out_of_reach(what, error)) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise WeightsError(f"{what}: the disk is full; free some space, or set HF_HOME to another.") from error
-        raise WeightsError(f"{what} cannot be had ({_words(error)}); try again.") from error
+            raise WeightsError(
+                f"{what}: the disk is full; free some space, or set HF_HOME to another disk."
+            ) from error
+        raise WeightsError(f"{what} cannot be transferred ({_words(error)}); try again.") from error
     except Exception as error:
-        # The client's network errors have no common parent over its versions.
+        # The client's network errors have no base class that all of its versions share.
         raise WeightsError(
-            f"{what} cannot be had ({_words(error)}); check the connection and HF_ENDPOINT, then try again."
+            f"{what} cannot be transferred ({_words(error)}); check the connection and HF_ENDPOINT and try again."
         ) from error
 
 
 def _out_of_reach(what: str, error: BaseException) -> str:
     from huggingface_hub import constants
 
-    copy = "or copy the file from another machine and give it by --weights"
+    copy = "or copy the file from another machine and pass it with --weights"
     if constants.HF_HUB_OFFLINE:
-        return f"{what} is not on this machine and HF_HUB_OFFLINE is set; unset it, {copy}."
+        return f"{what} has not been downloaded and HF_HUB_OFFLINE is set; unset it, {copy}."
     status = getattr(getattr(error.__cause__, "response", None), "status_code", None)
     if status is not None:
         return f"{what}: {_refusal(status)}."
-    return f"{what} is not on this machine and the Hub cannot be reached; check the connection, {copy}."
+    return f"{what} has not been downloaded and the Hub cannot be reached; check the connection, {copy}."
 
 
 def _refusal(status: int | None) -> str:
     if status in (401, 403):
-        return "the Hub does not let you; log in by hf auth login, or set HF_TOKEN to a token that may do it"
+        return "the Hub denies access; log in with hf auth login, or set HF_TOKEN to a token with access"
     if status == 429:
-        return "the Hub has had too many requests from here; wait some minutes, then try again"
+        return "the Hub received too many requests from here; wait some minutes, then try again"
     if status is not None and status >= 500:
-        return f"the Hub has trouble of its own (status {status}); try again later"
-    return f"the Hub refuses (status {status}); try again later"
+        return f"the Hub has a problem (status {status}); try again later"
+    return f"the Hub refuses the request (status {status}); try again later"
 
 
 def _words(error: BaseException) -> str:

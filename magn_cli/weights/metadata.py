@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: its metadata, read without torch and without the numbers."""
+"""Metadata of checkpoints, read without torch and without the weights."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file says of itself (its metadata), without the numbers."""
+    """Metadata of a checkpoint."""
 
     task: str
     preset: str
     config: MagnConfig
     scale: LevelScale | None
     training: dict[str, Any]
-    """How it was made: data, steps, seed, minutes, command."""
+    """Training record: data, steps, seed, minutes, command and more."""
 
     licence: str
 
 
 def read_metadata(path: Path) -> Checkpoint:
-    """Read what a checkpoint says of itself.
+    """Read the metadata of a checkpoint.
 
-    Raises :class:`WeightsError` where the file is missing, no whole safetensors file, not one of ours, or of a
-    newer format.
+    Raises:
+        WeightsError: the file is missing, damaged, not made by magn, or of a newer format.
     """
     if not path.is_file():
-        raise WeightsError(f"there is no weights file {path}; check the path given.")
+        raise WeightsError(f"the weights file {path} does not exist; check the path.")
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
-            f"{path} is not a whole safetensors file ({error}); get it again, other formats are not read."
+            f"{path} is not a complete safetensors file ({error}); download it again, or use another checkpoint."
         ) from error
     return parse(path, metadata)
 
 
 def parse(path: Path, metadata: dict[str, str]) -> Checkpoint:
-    """Return what the metadata of the file ``path`` say; errors as for :func:`read_metadata`."""
+    """Parse the metadata of the file ``path``; errors as for :func:`read_metadata`."""
     version = metadata.get("format_version")
     if version is None:
-        raise WeightsError(f"{path} holds no magn metadata; use a checkpoint made by magn train.")
+        raise WeightsError(f"{path} has no magn metadata; use a checkpoint made by magn train.")
     if version != str(FORMAT_VERSION):
-        raise WeightsError(f"{path} has format {version}, this magn reads format {FORMAT_VERSION}; update magn.")
+        raise WeightsError(f"{path} has format {version}, but this magn reads {FORMAT_VERSION}; update magn.")
     try:
         scale, training = json.loads(metadata["level_scale"]), json.loads(metadata["training"])
         if not isinstance(training, dict):
-            raise ValueError("the training record is no table")
+            raise ValueError("the training record is not a table")
         return Checkpoint(
             task=metadata["task"],
             preset=metadata["preset"],
@@ -68,11 +68,11 @@ def parse(path: Path, metadata: dict[str, str]) -> Checkpoint:
             licence=metadata["licence"],
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise WeightsError(f"the metadata of {path} cannot be read ({error}); get the file again.") from error
+        raise WeightsError(f"the metadata of {path} cannot be read ({error}); download it again.") from error
 
 
 def _config(path: Path, values: dict[str, Any]) -> MagnConfig:
     try:
         return MagnConfig.from_dict(values)
     except ValueError as error:
-        raise WeightsError(f"{path} describes an invalid network ({error}); get the file again.") from error
+        raise WeightsError(f"{path} describes an invalid network ({error}); download it again.") from error

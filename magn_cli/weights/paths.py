@@ -1,4 +1,4 @@
-"""Where weights and what is known of them lie on this machine."""
+"""Locations of weights and registries on this machine."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ from platformdirs import user_config_path
 from magn_cli.errors import WeightsError
 
 BUNDLED = Path(__file__).with_name("bundled")
-"""Checkpoints that came with the package."""
+"""Folder of the checkpoints that are part of the package."""
 
 REGISTRY = "weights.toml"
 
 
 def shipped_registry() -> Path:
-    """Return the registry of the package; in a checkout it stands at the top."""
+    """Return the package's registry, which is at the top of a checkout."""
     packaged = Path(__file__).with_name(REGISTRY)
     return packaged if packaged.is_file() else Path(__file__).parents[2] / REGISTRY
 
 
 def own_registry() -> Path | None:
-    """Return the user's registry: what ``MAGN_WEIGHTS`` names (a file, or its folder), else the platform's folder
-    for settings.
+    """Return the user's registry, which need not exist.
 
-    It may not exist. None: there is no such folder, or it may not be entered. Raises :class:`WeightsError` where
-    ``MAGN_WEIGHTS`` names nothing that can be used.
+    ``MAGN_WEIGHTS`` names the file or its folder; without it, the registry is in the platform's configuration
+    folder.
+
+    Returns:
+        The path; None if there is no accessible configuration folder.
+
+    Raises:
+        WeightsError: the path in ``MAGN_WEIGHTS`` does not exist or cannot be used.
     """
     named = os.environ.get("MAGN_WEIGHTS")
     try:
@@ -37,7 +42,7 @@ def own_registry() -> Path | None:
     except (OSError, RuntimeError, ValueError) as error:
         if named:
             raise WeightsError(f"MAGN_WEIGHTS={named} cannot be used ({error}); name a file or folder.") from error
-        # Somebody without a home of their own has no registry.
+        # A user without a home folder has no registry.
         return None
     if named and not there:
         raise WeightsError(f"MAGN_WEIGHTS={named} does not exist; name a weights.toml or its folder, or unset it.")

@@ -1,4 +1,4 @@
-"""From a checkpoint to a repository of the user's own on the Hub."""
+"""Publishes a checkpoint in a repository on the Hub."""
 
 from __future__ import annotations
 
@@ -15,10 +15,19 @@ LIMITS = "Not described yet."
 
 
 def push(path: Path, repo_id: str, card: str | None, private: bool) -> str:
-    """Upload a checkpoint and its model card; return its entry for a registry, as TOML.
+    """Upload a checkpoint and its model card.
 
-    ``card``: the user's own; None: one is written from what the checkpoint says of itself. Raises
-    :class:`WeightsError` where the file is no checkpoint, or the upload is refused.
+    Args:
+        path: the checkpoint.
+        repo_id: ``user/name``.
+        card: text of the model card; None to write one from the metadata.
+        private: make a new repository private.
+
+    Returns:
+        The entry for a registry, as TOML.
+
+    Raises:
+        WeightsError: the file is no checkpoint, or the upload fails.
     """
     check_inside(path.name, "the upload")
     about = load_checkpoint(path)[1]
@@ -32,7 +41,7 @@ def push(path: Path, repo_id: str, card: str | None, private: bool) -> str:
     return as_toml(
         {
             "task": about.task,
-            # Not that of the checkpoint: it would take the place of magn's own.
+            # Not the checkpoint's preset, which would override magn's own entry.
             "preset": repo_id.rpartition("/")[2],
             "repo_id": repo_id,
             "revision": commit,

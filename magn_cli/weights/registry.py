@@ -1,4 +1,4 @@
-"""Which checkpoints there are: ``weights.toml``, read by hand and by this module."""
+"""The registries of checkpoints (``weights.toml``)."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ SOURCES = ("file", "repo_id", "missing")
 
 @dataclass(frozen=True)
 class RegistryEntry:
-    """One checkpoint of a registry. It has a ``file``, or a ``repo_id``, or says why it is ``missing``."""
+    """A checkpoint in a registry, with either ``file``, ``repo_id`` or ``missing``."""
 
     task: str
     preset: str
     folder: Path
-    """What ``file`` is relative to."""
+    """Folder that contains ``file``."""
 
     licence: str = ""
     trained: str = ""
-    """How far it was trained, in words."""
+    """Training history in words."""
 
     figures: dict[str, float] = field(default_factory=dict)
-    """Measured figures: test set and level to dB."""
+    """Measured PSNR in dB, by test set and level."""
 
     sha256: str = ""
     size: int = 0
-    """Bytes."""
+    """Size of the file in bytes."""
 
     file: str = ""
     """Name of a file in :attr:`folder`."""
@@ -63,29 +63,30 @@ class RegistryEntry:
     """``user/name`` on the Hugging Face Hub."""
 
     revision: str = ""
-    """The commit that is meant, whatever is pushed there later."""
+    """Commit in that repository."""
 
     filename: str = ""
     """Name of the file in that repository."""
 
     missing: str = ""
-    """Why it is nowhere yet, and how to get it: the end of a sentence."""
+    """Why there is no file yet, and how to get one; the end of a sentence."""
 
     @property
     def path(self) -> Path | None:
-        """Where a file lies that is not on the Hub."""
+        """Path of ``file``; None if the checkpoint is on the Hub or missing."""
         return self.folder / self.file if self.file else None
 
     @property
     def name(self) -> str:
-        """For sentences."""
+        """Name for messages."""
         return f"the {self.preset} weights for {self.task}"
 
 
 def entries() -> tuple[RegistryEntry, ...]:
-    """Read the registries; the user's adds to the shipped one and overrides it, by task and preset.
+    """Read the registries. The user's adds to the shipped one and overrides it by task and preset.
 
-    Raises :class:`WeightsError` naming file, line or key where one is broken.
+    Raises:
+        WeightsError: a registry is broken; the message names the file and the line or key.
     """
     shipped, own = paths.shipped_registry(), paths.own_registry()
     found = {(e.task, e.preset): e for e in read(shipped, paths.BUNDLED)}
@@ -95,28 +96,30 @@ def entries() -> tuple[RegistryEntry, ...]:
 
 
 def read(path: Path, folder: Path) -> Iterator[RegistryEntry]:
-    """Yield the entries of one registry, whose files lie in ``folder``; errors as for :func:`entries`."""
+    """Yield the entries of one registry, whose files are in ``folder``; errors as for :func:`entries`."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise WeightsError(
-            f"the registry {path} cannot be read ({error.strerror}); check it, or install magn again."
+            f"the registry {path} cannot be read ({error.strerror}); check the file, or reinstall magn."
         ) from error
     except UnicodeDecodeError as error:
-        raise WeightsError(f"the registry {path} is no UTF-8 text; save it as UTF-8.") from error
+        raise WeightsError(f"the registry {path} is not UTF-8 text; save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise WeightsError(f"the registry {path} is broken: {error}; mend that line.") from error
+        raise WeightsError(f"the registry {path} is not valid TOML: {error}; correct that line.") from error
     for key in document.keys() - {"checkpoint"}:
         raise WeightsError(f"the registry {path} has an unknown key {key!r}; it holds [[checkpoint]] tables only.")
     tables = document.get("checkpoint", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise WeightsError(f"the registry {path} has a wrong 'checkpoint'; write [[checkpoint]] above each entry.")
+        raise WeightsError(
+            f"the registry {path} has an invalid 'checkpoint'; write [[checkpoint]] above each entry."
+        )
     seen: set[tuple[str, str]] = set()
     for number, values in enumerate(tables, 1):
         entry = _entry(f"the registry {path}", f"checkpoint {number}", values, folder)
         if (entry.task, entry.preset) in seen:
             raise WeightsError(
-                f"the registry {path} has {entry.name} twice, again in checkpoint {number}; drop one."
+                f"the registry {path} has {entry.name} twice, again in checkpoint {number}; remove one."
             )
         seen.add((entry.task, entry.preset))
         yield entry
@@ -128,10 +131,10 @@ def _entry(where: str, which: str, values: dict[str, Any], folder: Path) -> Regi
         raise WeightsError(f"{where} has an unknown key {key!r} in {which}; remove it.")
     for key, value in values.items():
         if not isinstance(value, kinds[key]) or isinstance(value, bool):
-            raise WeightsError(f"{where} has a wrong {key!r} in {which}: {value!r}; see weights.toml of magn.")
+            raise WeightsError(f"{where} has an invalid {key!r} in {which}: {value!r}; see magn's weights.toml.")
     sources = [key for key in SOURCES if values.get(key)]
     if len(sources) != 1:
-        raise WeightsError(f"{where} must have one of 'file', 'repo_id' and 'missing' in {which}; mend it.")
+        raise WeightsError(f"{where} needs exactly one of 'file', 'repo_id' and 'missing' in {which}.")
     needed = {"file": ("sha256", "size"), "repo_id": ("sha256", "size", "revision", "filename"), "missing": ()}
     for key in (*REQUIRED, *needed[sources[0]]):
         if not values.get(key):
@@ -140,27 +143,28 @@ def _entry(where: str, which: str, values: dict[str, Any], folder: Path) -> Regi
                 "sha256": (SHA256, "its 64 digits"), "task": (TASK, " or ".join(TASKS))}  # fmt: skip
     for key, (pattern, meant) in patterns.items():
         if values.get(key) and not pattern.fullmatch(values[key]):
-            raise WeightsError(f"{where} has a wrong {key!r} in {which}: {values[key]!r}; write {meant}.")
+            raise WeightsError(f"{where} has an invalid {key!r} in {which}: {values[key]!r}; write {meant}.")
     if any(type(value) not in (int, float) for value in values.get("figures", {}).values()):
-        raise WeightsError(f"{where} has a figure in {which} that is no number; write dB.")
+        raise WeightsError(f"{where} has a figure in {which} that is not a number; write dB.")
     for key in ("file", "filename"):
         check_inside(values.get(key, ""), f"{where}, {key!r} in {which}")
     return RegistryEntry(folder=folder, **values)
 
 
 def check_inside(name: str, where: str) -> None:
-    """Raise :class:`WeightsError` where a file's name leads out of the folder that it should lie in."""
+    """Raise :class:`WeightsError` if a file name leads out of its folder or is no safetensors file."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if ".." in parts or name.startswith(("/", "\\", "~")) or ":" in name or not name.isprintable():
-        raise WeightsError(f"{where}: {name} leads out of its folder; give the name of a file inside of it.")
+        raise WeightsError(f"{where}: {name} leads out of its folder; give the name of a file inside it.")
     if name and not name.endswith(".safetensors"):
-        raise WeightsError(f"{where}: {name} is no safetensors file; other formats are not read.")
+        raise WeightsError(f"{where}: {name} is not a .safetensors file; other formats are not supported.")
 
 
 def find(task: str, preset: str) -> RegistryEntry:
     """Return the entry for a task and preset.
 
-    Raises :class:`NoSuchWeightsError` where there is none, or where it says that there is none yet.
+    Raises:
+        NoSuchWeightsError: there is no entry, or its checkpoint is missing.
     """
     known = entries()
     for entry in known:
@@ -170,13 +174,13 @@ def find(task: str, preset: str) -> RegistryEntry:
             return entry
     there = ", ".join(f"{e.task} with {e.preset}" for e in known if not e.missing) or "none"
     raise NoSuchWeightsError(
-        f"there are no {preset} weights for {task} (there are: {there}); "
-        f"give your own with --weights FILE, made by magn train --task {task}."
+        f"there are no {preset} weights for {task} (available: {there}); "
+        f"train your own with magn train --task {task} and pass them with --weights FILE."
     )
 
 
 def as_toml(values: dict[str, Any]) -> str:
-    """Return a ``[[checkpoint]]`` table to be put into a registry."""
+    """Return a ``[[checkpoint]]`` table for a registry."""
     figures = values.get("figures") or {}
     lines = tomli_w.dumps({key: value for key, value in values.items() if key != "figures"})
     inner = ", ".join(f"{json.dumps(where)} = {value:.2f}" for where, value in figures.items())

@@ -1,4 +1,4 @@
-"""From what a user asks for to a file on this machine, in the order that docs/weights.md tells."""
+"""Finds the checkpoint that a user asks for, in the order that docs/weights.md describes."""
 
 from __future__ import annotations
 
@@ -18,29 +18,34 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ResolvedWeights:
-    """A checkpoint on this machine: found, hashed and asked what it is, once, to be passed down."""
+    """A checkpoint on this machine, with its hash and metadata."""
 
     path: Path
     sha256: str
     about: Checkpoint
-    """What it says of itself."""
+    """Its metadata."""
 
     @property
     def name(self) -> str:
-        """For results: preset and the start of the hash."""
+        """Name for results: the preset and the start of the hash."""
         return f"{self.about.preset} {self.sha256[:8]}"
 
 
 def resolve(task: str, preset: str, weights: str | PathLike[str] | None = None) -> ResolvedWeights:
-    """Return the checkpoint to use for a task; it is downloaded where it has to be. Needs no torch.
+    """Find the checkpoint for a task, and download it if necessary. Needs no torch.
 
-    In this order: ``weights`` (a file, or ``hf://user/repo/file@revision``); the file that came with magn or lies
-    beside the user's registry; the cache of the Hub; the Hub.
+    It looks in this order: ``weights``; the package; the folder of the user's registry; the cache of the Hub; the
+    Hub.
+
+    Args:
+        task: name of the task.
+        preset: preset in the registries; ignored with ``weights``.
+        weights: a file, or ``hf://user/repo/file.safetensors@revision``.
 
     Raises:
         NoSuchWeightsError: the registry has no such checkpoint.
-        WeightsError: it cannot be had, is not the file that the registry means, is for another task, or is for
-            gray pictures only.
+        WeightsError: the checkpoint cannot be downloaded, is damaged, is for another task, or is for gray pictures
+            only.
     """
     path, sha256 = _located(task, preset, weights)
     about = read_metadata(path)
@@ -48,7 +53,7 @@ def resolve(task: str, preset: str, weights: str | PathLike[str] | None = None) 
         fix = f"use --task {about.task}" if weights is not None else "correct the registry that names it"
         raise WeightsError(f"{path} is a checkpoint for {about.task}, not for {task}; {fix}.")
     if about.config.channels != 3:
-        raise WeightsError(f"{path} is a network for {about.config.channels} channel; use one trained for 3.")
+        raise WeightsError(f"{path} is a network for {about.config.channels} channel; use one for 3 channels.")
     try:
         return ResolvedWeights(path, sha256 or checksum.of(path), about)
     except OSError as error:
@@ -56,12 +61,12 @@ def resolve(task: str, preset: str, weights: str | PathLike[str] | None = None) 
 
 
 def locate(task: str, preset: str, weights: str | PathLike[str] | None = None) -> Path:
-    """Return the path alone of the checkpoint that :func:`resolve` would use; it is not looked into."""
+    """Return the path of the checkpoint that :func:`resolve` would use, without reading its metadata."""
     return _located(task, preset, weights)[0]
 
 
 def _located(task: str, preset: str, weights: str | PathLike[str] | None) -> tuple[Path, str | None]:
-    """Return the path, and the sha256 where it was compared already."""
+    """Return the path, and the sha256 if it has been checked."""
     if weights is not None:
         named = fspath(weights)
         if not hub.is_reference(named):
@@ -82,35 +87,44 @@ def _located(task: str, preset: str, weights: str | PathLike[str] | None) -> tup
 
 
 def here(entry: RegistryEntry, again: bool = False) -> tuple[Path, str]:
-    """Return a checkpoint's file without any network, and in words where it lies; size and hash are compared.
+    """Return the local file of a checkpoint after checking its size and hash. Uses no network.
 
-    ``again``: read the file even where its hash is remembered. Raises :class:`NotHereError` where it would have
-    to be downloaded, :class:`WeightsError` where what is here is not what the registry means.
+    Args:
+        entry: the checkpoint.
+        again: hash the file even if its hash is cached.
+
+    Returns:
+        The path, and where it is: ``bundled``, ``local`` or ``cached``.
+
+    Raises:
+        NotHereError: the checkpoint has not been downloaded.
+        WeightsError: the local file cannot be read or is damaged.
     """
     own = entry.path
     if own is not None:
         bundled = entry.folder == paths.BUNDLED
-        mend = "install magn again" if bundled else f"put the right file there, or mend {paths.own_registry()}"
+        mend = "reinstall magn" if bundled else f"put the right file there, or correct {paths.own_registry()}"
         return checksums.check(own, entry.sha256, entry.size, mend, again), "bundled" if bundled else "local"
     local = _beside_registry(entry)
     if local is not None and local.is_file():
         try:
-            return checksums.check(local, entry.sha256, entry.size, "another file is looked for", again), "local"
+            return checksums.check(local, entry.sha256, entry.size, "looking for another file", again), "local"
         except WeightsError as error:
-            # Two repositories may each have a file of that name.
+            # Files of different repositories can have the same name.
             log.warning("%s", str(error).rstrip("."))
     cached = hub.cached(_reference(entry))
     if cached is None:
         by_hand = f", or put {local.name} into {local.parent}" if local is not None else ""
-        raise NotHereError(f"{entry.name} are not on this machine; get them by {_pulling(entry)}{by_hand}.")
-    mend = f"get them again by {_pulling(entry)}"
+        raise NotHereError(f"{entry.name} have not been downloaded; run {_pulling(entry)}{by_hand}.")
+    mend = f"run {_pulling(entry)} to download them again"
     return checksums.check(cached, entry.sha256, entry.size, mend, again), "cached"
 
 
 def pull(entry: RegistryEntry) -> Path:
-    """Download a checkpoint, or find that it is here; a damaged one in the Hub's cache is replaced.
+    """Return the local file of a checkpoint, and download it if it is missing or damaged in the Hub's cache.
 
-    Raises :class:`WeightsError` where that is not possible.
+    Raises:
+        WeightsError: the download fails, or a file outside of the cache is damaged.
     """
     try:
         return here(entry)[0]
@@ -123,11 +137,11 @@ def pull(entry: RegistryEntry) -> Path:
 
 
 def _downloaded(entry: RegistryEntry) -> Path:
-    mend = f"the repository {entry.repo_id} does not hold what was registered, so do not use it"
+    mend = f"do not use the repository {entry.repo_id}, as its file is not the registered one"
     try:
         return checksums.check(hub.get(_reference(entry)), entry.sha256, entry.size, mend, again=True)
     except DamagedError:
-        # The cache compares no hashes: what lies there, perhaps under another name, may be what is damaged.
+        # The cache does not check hashes, so its copy of the file can be damaged. Download it once more.
         return checksums.check(hub.get(_reference(entry), force=True), entry.sha256, entry.size, mend, again=True)
 
 

@@ -1,4 +1,4 @@
-"""Programs that are checked by mypy --strict are told the kind of what they get."""
+"""``mypy --strict`` knows the types of results."""
 
 import os
 import subprocess

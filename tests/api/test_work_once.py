@@ -1,4 +1,4 @@
-"""One photo: each thing that is known of it, and of the weights, is found once."""
+"""For one photo, weights are resolved once and each finding is computed once."""
 
 import sys
 
@@ -15,7 +15,7 @@ from tests.support.commands import magn
 
 @pytest.fixture
 def counted(monkeypatch):
-    """How often hashes were asked for, networks built, and photos looked at."""
+    """Counts of hashes, loaded networks and analyses of photos."""
     counts: dict[str, int] = {}
 
     def count(owner, name):

@@ -1,4 +1,4 @@
-"""Read by mypy, never run: what a typed program is told of the results."""
+"""Checked by mypy but never run: the types of results."""
 
 from pathlib import Path
 from typing import Any, assert_type

@@ -1,4 +1,4 @@
-"""The simulated camera: colours come out right, noise is as strong as asked for, and looks like a camera's."""
+"""The simulated camera: correct colours, and noise of the right strength and character."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_the_same_seed_gives_the_same_noise() -> None:
 
 
 def test_noise_is_coarser_than_white_noise_and_chroma_coarser_than_luma() -> None:
-    """Neighbours of white noise have nothing in common; a camera's do."""
+    """White noise has no correlation between neighbours; camera noise has."""
     clean = np.full((128, 128, 3), 0.4, np.float32)
     luma, chroma = [], []
     for seed in range(30):

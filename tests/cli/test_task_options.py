@@ -70,7 +70,7 @@ def test_they_are_checked_for_their_task(invoke):
         ("brighten", {"kinds": ("d",)}, "invalid kinds 'd': choose a, b or c"),
         ("jpeg", {"share": 0.5}, "--share 0.5 is only for brighten"),
         ("auto", {"share": 0.5}, "--share 0.5 is only for brighten"),
-        ("dehaze", {"share": 0.5}, "there is no task 'dehaze'"),
+        ("dehaze", {"share": 0.5}, "unknown task 'dehaze'"),
     ):
         with pytest.raises(UsageError, match=words):
             of_task(task, "degrade", given)

@@ -53,7 +53,7 @@ def scene() -> np.ndarray:
 
 @pytest.fixture
 def clean(tmp_path) -> Path:
-    """Three colour pictures, one of them in a sub-folder and one gray; and files that are none."""
+    """Two colour pictures, one of them in a sub-folder, a gray one, and files that are no pictures."""
     folder = tmp_path / "clean"
     (folder / "sub").mkdir(parents=True)
     (folder / ".hidden").mkdir()
@@ -233,7 +233,7 @@ class TestRunAgain:
         assert contents(out) == contents(tmp_path / "fresh")
 
     def test_a_run_that_was_killed_is_taken_up_again(self, clean, tmp_path):
-        """Results are there and no manifest tells of them."""
+        """The results exist, but no manifest lists them."""
         out = tmp_path / "out"
         done(clean, "denoise", out, "--level", 10)
         before = contents(out)
@@ -381,7 +381,7 @@ class TestMistakes:
     @pytest.mark.parametrize("below", ["", "sub", "new/set"])
     def test_a_set_within_the_clean_pictures(self, clean, below):
         before = contents(clean)
-        refused(magn(clean, "jpeg", clean / below, "--level", 10), 2, "lies in")
+        refused(magn(clean, "jpeg", clean / below, "--level", 10), 2, "is inside")
         assert contents(clean) == before
 
     @pytest.mark.parametrize("name", ["jpeg-10", "jpeg-10/a.jpg"])
@@ -389,7 +389,7 @@ class TestMistakes:
         done(clean, "jpeg", tmp_path / "out", "--level", 10)
         before = contents(tmp_path / "out")
         result = magn(tmp_path / "out" / name, "jpeg", tmp_path / "out", "--level", 10, "--overwrite")
-        refused(result, 2, "lies in")
+        refused(result, 2, "is inside")
         assert contents(tmp_path / "out") == before
 
     def test_out_is_a_file(self, clean, tmp_path):

@@ -1,4 +1,4 @@
-"""When two names are one file."""
+"""Names that refer to the same file."""
 
 import unicodedata
 from pathlib import Path

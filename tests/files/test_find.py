@@ -1,4 +1,4 @@
-"""Which files of a folder are meant, the same for every command."""
+"""Finding files in folders, in the same way for all commands."""
 
 import os
 from pathlib import Path

@@ -218,7 +218,7 @@ def test_fujis_exif_is_in_its_preview(tmp_path):
 def test_another_pattern_than_the_file_says(tmp_path, otter):
     path = write_dng(tmp_path / "a.dng", Sensor().mosaic(otter / 255), Sensor())
     result = magn("restore", path, "--task", "demosaic", "--pattern", "bggr")
-    refused(result, 1, "a.dng", "rggb", "leave --pattern away")
+    refused(result, 1, "a.dng", "rggb", "omit --pattern")
 
 
 @pytest.mark.parametrize(

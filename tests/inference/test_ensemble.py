@@ -1,4 +1,4 @@
-"""Self-ensemble and strength: what is done with a network's answers."""
+"""Self-ensemble and strength."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ JPEG, DENOISE, DEMOSAIC = (get_task(name) for name in ("jpeg", "denoise", "demos
 
 
 class Slanted:
-    """In place of a network: adds what grows to the right, so that it does not treat all sides alike."""
+    """A fake network that adds a ramp to the right, so that it does not treat all sides alike."""
 
     def strips(self, seen, level=None, keeps_bayer=False, progress=None):
         across = np.linspace(0, 1, seen.shape[1], dtype=np.float32)[None, :, None]

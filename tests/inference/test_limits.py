@@ -1,4 +1,4 @@
-"""What happens where memory, size or patience end: in processes of their own, as a user would see it."""
+"""Limits of memory, size and time, tested in separate processes as a user would see them."""
 
 import os
 import signal

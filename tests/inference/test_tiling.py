@@ -1,4 +1,4 @@
-"""Windows and tiles: arithmetic, and that the tile size never shows in the result."""
+"""Windows and tiles: positions, and results that do not depend on the tile size."""
 
 import dataclasses
 
@@ -58,7 +58,7 @@ def test_a_border_keeps_the_grid_and_the_bayer_phase(length, multiple, keeps_bay
 
 
 def lively(config: MagnConfig) -> Magn:
-    """A network with random weights whose every part matters."""
+    """A network with random weights, in which all parts affect the result."""
     torch.manual_seed(3)
     model = Magn(config)
     with torch.no_grad():
@@ -83,7 +83,7 @@ TWO_GRIDS = dataclasses.replace(
 )
 @pytest.mark.parametrize("size", [(1, 1), (7, 13), (163, 149), (80, 81)])
 def test_tile_and_batch_of_windows_never_show(config, size, task):
-    """Whatever the task: only the last bits of a float, as convolutions differ by shape."""
+    """For all tasks, results differ only in the last bits, because convolutions depend on the shape."""
     clean = np.random.default_rng(0).random((*size, 3), np.float32)
     task = get_task(task)
     level = None if task.scale is None else 30.0
@@ -146,7 +146,7 @@ def test_an_overflow_is_computed_again_in_float32(caplog):
 
 
 class Greedy(Magn):
-    """Runs out of memory where a tile is larger than it may be."""
+    """Runs out of memory if a tile is larger than a limit."""
 
     most = 0
 
@@ -172,7 +172,7 @@ def test_where_memory_runs_out_smaller_pieces_give_the_same(caplog):
 
 
 class Late(Greedy):
-    """Runs out of memory once, after it has given some rows."""
+    """Runs out of memory once, after some rows."""
 
     calls = 0
 
@@ -209,7 +209,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory():
 
 
 class Broken(Magn):
-    """Fails for a reason of its own."""
+    """Fails for another reason than memory."""
 
     def encode(self, degraded, level=None):
         raise RuntimeError("shape mismatch")

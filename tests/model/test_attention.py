@@ -1,4 +1,4 @@
-"""Mean-masked attention: every form against eq. 5-8 as they are printed."""
+"""Mean-masked attention: all implementations against eq. 5-8 as printed."""
 
 import warnings
 
@@ -83,7 +83,7 @@ def test_the_size_of_a_block_changes_nothing(nodes, at_once, monkeypatch):
 
 
 def clear(q, k, by):
-    """Rows in which no score is so near the mean of its row that rounding could flip its edge."""
+    """Rows whose scores are all so far from their mean that rounding cannot change an edge."""
     scores = (q @ k.transpose(1, 2)).double()
     return ((scores - scores.mean(-1, keepdim=True)).abs() > by).all(-1)
 
@@ -116,7 +116,7 @@ def test_nothing_of_the_size_of_the_scores_is_kept_for_the_backward_pass():
 
 @pytest.mark.parametrize("dtype, bound", [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
 def test_the_form_for_gpus_is_the_reference(dtype, bound):
-    """Its arithmetic, through the slow form of flex_attention that needs neither a GPU nor a compiler."""
+    """Tests the arithmetic with the uncompiled flex_attention, which is slow but needs no GPU."""
     torch.manual_seed(0)
     q, k, v = (torch.randn(3, 600, 16) for _ in range(3))
     k[2] = k[2, :1]  # equal keys: nothing may be dropped

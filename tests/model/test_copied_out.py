@@ -1,4 +1,4 @@
-"""The network's folder needs nothing else of the package: copied under another name, it runs by itself."""
+"""The folder of the network runs on its own, copied under another name, without the rest of the package."""
 
 import os
 import shutil

@@ -106,7 +106,7 @@ def test_graph_convolution_is_the_papers(size, patch_size):
 @pytest.mark.parametrize("preset", ["magn", "magn-s"])
 @pytest.mark.parametrize("value", [0.0, 0.37, 1.0])
 def test_a_constant_picture_loses_no_edge_to_rounding(preset, value):
-    """In a flat area every edge is as good as the next: the graph gives back the one value there is."""
+    """In a flat area, all edges are equal, and the graph returns the constant value."""
     torch.manual_seed(0)
     config = dataclasses.replace(PRESETS[preset], blocks_before=1, blocks_after=1, graph_blocks=1)
     model = Magn(config).eval()

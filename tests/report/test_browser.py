@@ -42,7 +42,7 @@ def comparison(tmp_path_factory, otter):
 
 @pytest.fixture
 def opened(browser):
-    """Open a page with the settings of a context; at the end it must have asked for nothing and said nothing."""
+    """Open a page in a browser context, and check that it sent no requests and logged no messages."""
     contexts, asked, said = [], [], []
 
     def open_page(path, **settings):
@@ -65,7 +65,7 @@ def opened(browser):
 
 
 def revealed(card):
-    """Where the right picture begins and the left one ends, in pixels of the page from the picture's left."""
+    """Position of the divider in pixels of the page, from the left edge of the picture."""
     clips = [
         card.locator(f"img.{side}").evaluate("e => getComputedStyle(e).clipPath") for side in ("left", "right")
     ]

@@ -143,12 +143,12 @@ class TestFitting:
         assert sum(len(source) for one in shown for source in one.sources) <= room
         assert "quality" in sentence
         if len(shown) < 4:
-            assert f"{4 - len(shown)} of 4 pictures found no room" in sentence
+            assert f"{4 - len(shown)} of 4 pictures did not fit" in sentence
             assert [s.picture.number for s in shown] == list(range(5 - len(shown), 5))  # the lowest ranks
         for one in shown:
             assert {opened(s).size for s in one.sources} == {(one.view.width, one.view.height)}
             if one.is_cut:
-                assert "cut to" in sentence
+                assert "cropped to" in sentence
 
     def test_a_cut_picture_still_has_its_region_in_it(self, gallery):
         shown, _ = embedded(gallery.pictures, 50_000)
@@ -403,7 +403,7 @@ def test_photos_of_one_name_do_not_share_a_comparison(tmp_path, otter):
         (tmp_path / folder).mkdir()
         Image.fromarray(otter[:48, :64]).save(tmp_path / folder / "x.jpg", quality=30)
     both = [tmp_path / folder / "x.jpg" for folder in ("a", "b")]
-    refused(magn("restore", *both, "--compare", tmp_path / "seen"), 2, "one name", ".html")
+    refused(magn("restore", *both, "--compare", tmp_path / "seen"), 2, "the same name", ".html")
     assert not (tmp_path / "a" / "x_restored.png").exists()
     assert magn("restore", *both, "--compare", tmp_path / "page.html").exit_code == 0
     refused(magn("restore", both[0], "--compare", "-"), 2, "--compare")

@@ -1,4 +1,4 @@
-"""That freed memory is kept for the next tensor."""
+"""The allocator keeps freed memory for the next tensor."""
 
 import platform
 import subprocess

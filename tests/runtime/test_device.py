@@ -1,4 +1,4 @@
-"""Which precision is chosen, and that it does no harm."""
+"""The choice of precision, and its effect on results."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def test_auto_is_decided_by_what_the_processor_can_do(monkeypatch):
         monkeypatch.setattr(precision, "has_bf16", lambda where, able=able: able)
         assert precision.choose_type("auto", cpu) == expected
         assert precision.choose_type("fp32", cpu) == torch.float32
-    with pytest.raises(UsageError, match="no precision"):
+    with pytest.raises(UsageError, match="unknown precision"):
         precision.choose_type("int8", cpu)
 
 

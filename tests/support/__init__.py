@@ -1,1 +1,1 @@
-"""What tests share: builders of files, fakes, and ways to run a command."""
+"""Shared by tests: builders of files, fakes, and ways to run commands."""

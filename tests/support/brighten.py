@@ -7,7 +7,7 @@ from magn_cli.tasks import FoundLevel, LevelScale, Option, Task
 
 
 def _share(level, keep):
-    """What is left of the light."""
+    """Share of the light that remains."""
     return keep + (1 - keep) * (1 - level / 100)
 
 

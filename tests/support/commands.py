@@ -1,4 +1,4 @@
-"""Running a command as a user would, and what an answer to a mistake has to look like."""
+"""Runs commands as a user would, and checks their error messages."""
 
 from typer.testing import CliRunner
 
@@ -15,7 +15,7 @@ def magn(*words):
 
 
 def refused(result, code, *words):
-    """Exit code as told, one sentence that holds the words, no traceback."""
+    """Check the exit code, and that the error is one sentence with the words, without a traceback."""
     assert result.exit_code == code, result.output
     lines = [line for line in result.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, lines

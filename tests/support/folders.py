@@ -1,4 +1,4 @@
-"""What the tests of whole folders share: a network that is quick, and the command in a process of its own."""
+"""Shared by tests of whole folders: a fast fake network, and the command in a separate process."""
 
 import os
 import subprocess

@@ -79,7 +79,7 @@ class TestChoices:
     def test_floats_that_networks_do_not_know(self, name, scale):
         values = noisy(clean(name), 25).astype(np.float32) / 255
         beyond = choose(photo_of(values * np.float32(scale)))
-        assert (beyond.task is None and "beyond 0..1" in beyond.found.how) or scale < 1
+        assert (beyond.task is None and "outside 0..1" in beyond.found.how) or scale < 1
         # Noise alone goes beyond, too.
         wide = values + np.random.default_rng(0).standard_normal(values.shape, np.float32) * np.float32(0.2)
         assert choose(photo_of(wide)).task == "denoise"
@@ -103,7 +103,7 @@ def test_drawings_are_no_photographs(side):
 
 
 def test_what_is_chosen_is_better_than_what_is_not(otter, tmp_path):
-    """On a noisy JPEG, where both could be meant."""
+    """For a noisy JPEG, which both tasks could claim."""
     for sigma, quality in ((20, 92), (8, 50)):
         photo = as_jpeg(tmp_path, noisy(otter, sigma), quality)
         errors = {

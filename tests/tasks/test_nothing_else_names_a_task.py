@@ -1,4 +1,4 @@
-"""What is to be known of a task stands in its file: no other part of the package names one."""
+"""Only the file of a task names it; no other part of the package does."""
 
 import ast
 import re
@@ -26,7 +26,7 @@ def modules():
 
 
 def docstrings(tree):
-    """The strings that stand alone: they tell of things and give examples, and decide nothing."""
+    """Docstrings, which may name tasks in examples, as they do not affect what the code does."""
     return {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
 
 

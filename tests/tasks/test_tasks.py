@@ -31,7 +31,7 @@ RNG = np.random.default_rng(0)
 
 
 class Identity:
-    """In place of a network: gives back what it sees."""
+    """A fake network that returns its input."""
 
     def strips(self, seen, level=None, keeps_bayer=False, progress=None):
         for start in range(0, len(seen), 50):
@@ -208,7 +208,7 @@ def test_every_pattern_reaches_the_network_as_grbg(otter, pattern, channels):
 
 
 def test_a_photo_is_no_mosaic(otter):
-    with pytest.raises(ImageError, match="no GRBG mosaic"):
+    with pytest.raises(ImageError, match="not a GRBG mosaic"):
         get_task("demosaic").network_input(as_float(otter))
 
 

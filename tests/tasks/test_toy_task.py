@@ -1,4 +1,4 @@
-"""A task is one file: every command does what it says, by nothing but an entry point of an installed package."""
+"""A task is one file: with only an entry point in an installed package, all commands support it."""
 
 import json
 import os
@@ -40,7 +40,7 @@ batch = 2
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, otter):
-    """A folder with photos, and a package that brings the task."""
+    """A folder with photos, and an installed package with the task."""
     place = tmp_path_factory.mktemp("toy")
     (place / "photos").mkdir()
     for name, photo in (("a", otter), ("b", otter[::-1]), ("c", otter[:, ::-1])):
@@ -85,7 +85,7 @@ def test_degrade(place, otter):
     manifest = json.loads((place / "set" / "manifest.json").read_text())
     assert manifest["task"] == "brighten" and manifest["options"]["keep"] == 0.2
     for words, sentence in (
-        (("--level", 60.5), "not a whole number"),
+        (("--level", 60.5), "needs a whole number"),
         (("--level", 60, "--keep", 2), "keep 2.0 is out of range"),
         (("--level", 60, "--pattern", "rggb"), "--pattern rggb is only for demosaic"),
     ):

@@ -1,4 +1,4 @@
-"""Model cards: what the Hub reads of them, and that they tell how a checkpoint was made."""
+"""Model cards: the header for the Hub, and the training record."""
 
 import yaml
 

@@ -1,4 +1,4 @@
-"""The stand-in for the Hugging Face Hub, driven by the real client: only so do tests that use it mean anything."""
+"""The fake Hugging Face Hub, tested with the real client, so that other tests can rely on it."""
 
 import http.client
 import os

@@ -28,7 +28,7 @@ def home(tmp_path):
 
 
 class User:
-    """Somebody with a home of their own, in front of a hub."""
+    """A user with a separate home folder and access to a hub."""
 
     def __init__(self, hub, home):
         self.hub, self.home = hub, home
@@ -130,14 +130,14 @@ def test_a_file_put_beside_the_registry_is_used(user, hub):
     assert got(user.pulls(HF_HUB_OFFLINE="1")) == JPEG
     (user.registry.parent / FILE).write_bytes(JPEG[:-1])
     told = user.pulls()
-    assert got(told) == JPEG and "another file is looked for" in told.stderr
+    assert got(told) == JPEG and "looking for another file" in told.stderr
 
 
 def test_another_content_than_registered_is_refused_and_mended_by_a_second_pull(user, hub):
     user.knows(hub.add(REPO, FILE, JPEG))
     hub.corrupt(REPO, FILE)
-    refused(user.pulls(), sha256(JPEG), "do not use it")
-    refused(user.pulls(HF_HUB_OFFLINE="1"), "damaged on this machine", "HF_HUB_OFFLINE")
+    refused(user.pulls(), sha256(JPEG), "do not use the repository")
+    refused(user.pulls(HF_HUB_OFFLINE="1"), "is damaged", "HF_HUB_OFFLINE")
     refused(user.runs("weights", "path", "--task", "jpeg", "--preset", "mine"), "magn weights pull")
     user.knows(hub.add(REPO, "other.safetensors", JPEG), filename="other.safetensors")
     assert got(user.pulls()) == JPEG
@@ -149,9 +149,9 @@ def test_another_content_than_registered_is_refused_and_mended_by_a_second_pull(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"revision": "f" * 40}, ["no such revision"]),
-        ({"repo_id": f"{USER}/nothing"}, ["no repository", "HF_TOKEN"]),
-        ({"filename": "nothing.safetensors"}, ["not in that repository"]),
+        ({"revision": "f" * 40}, ["the revision does not exist"]),
+        ({"repo_id": f"{USER}/nothing"}, ["the repository", "does not exist", "HF_TOKEN"]),
+        ({"filename": "nothing.safetensors"}, ["the repository has no such file"]),
     ],
 )
 def test_what_is_not_there(user, hub, change, words):
@@ -161,7 +161,7 @@ def test_what_is_not_there(user, hub, change, words):
 
 @pytest.mark.parametrize(
     ("status", "where", "words"),
-    [(403, "", ["log in", "HF_TOKEN"]), (503, "/cdn/", ["trouble of its own", "503"])],
+    [(403, "", ["log in", "HF_TOKEN"]), (503, "/cdn/", ["has a problem", "503"])],
 )
 def test_a_hub_that_refuses(user, hub, status, where, words):
     user.knows(hub.add(REPO, FILE, JPEG))
@@ -230,7 +230,7 @@ def test_what_one_pushes_another_pulls(user, hub, tmp_path):
     # What somebody wrote there stays, unless they say otherwise.
     hub.add(REPO, "README.md", b"mine")
     again = user.runs("weights", "push", path, REPO, HF_TOKEN="hf_right")
-    assert again.returncode == 0 and "stays" in again.stderr and hub.files(REPO)["README.md"] == b"mine"
+    assert again.returncode == 0 and "is kept" in again.stderr and hub.files(REPO)["README.md"] == b"mine"
     (tmp_path / "card.md").write_text("# Another")
     assert (
         user.runs("weights", "push", path, REPO, "--card", tmp_path / "card.md", HF_TOKEN="hf_right").returncode

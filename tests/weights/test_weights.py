@@ -1,4 +1,4 @@
-"""The registry, where files are looked for, and that no wrong file is used."""
+"""The registry, the search for files, and checks against wrong files."""
 
 import json
 import os
@@ -77,7 +77,10 @@ class TestRegistry:
             ("[[checkpoint]]\npreset = 'a'\nmissing = 'x'\n", ["'task'"]),
             ("checkpoint = 3\n", ["[[checkpoint]]"]),
             ("[[checkpoint]]\ntask = 'sharpen'\npreset = 'a'\nmissing = 'x'\n", ["'task'", "'sharpen'"]),
-            ("[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nmissing = 'x'\nfigures = {a = 'b'}\n", ["no number"]),
+            (
+                "[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nmissing = 'x'\nfigures = {a = 'b'}\n",
+                ["not a number"],
+            ),
             (2 * "[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nmissing = 'x'\n", ["twice", "checkpoint 2"]),
             (
                 "[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nrepo_id = 'a/b'\nfilename = 'a.safetensors'\n"
@@ -186,7 +189,7 @@ class TestIntegrity:
         refused(magn("restore", otter_jpeg, "--task", "denoise", "--weights", JPEG), 3, "use --task jpeg")
         _, entry = copied(home)
         own(None, **{**entry, "task": "denoise"})
-        refused(magn("restore", otter_jpeg, "--task", "denoise", "--preset", "mine"), 3, "mend the registry")
+        refused(magn("restore", otter_jpeg, "--task", "denoise", "--preset", "mine"), 3, "correct the registry")
 
     def test_a_hash_is_remembered_until_the_file_changes(self, home, monkeypatch):
         path, _ = copied(home)
@@ -219,7 +222,7 @@ class TestIntegrity:
         for name, content in bad.items():
             (home / name).write_bytes(content)
             result = magn("restore", otter_jpeg, "--task", "jpeg", "--weights", home / name)
-            refused(result, 3, name, "not a whole safetensors file")
+            refused(result, 3, name, "not a complete safetensors file")
             assert not otter_jpeg.with_name("otter_restored.png").exists()
 
 

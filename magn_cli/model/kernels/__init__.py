@@ -1,1 +1,1 @@
-"""What is there for speed: each has a plain form that it is tested against."""
+"""Fast implementations of parts of the network. Each is tested against a plain one."""

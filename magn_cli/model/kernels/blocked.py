@@ -1,4 +1,7 @@
-"""Mean-masked attention in blocks of rows: needs no compiler, runs everywhere, keeps no scores for backward."""
+"""Mean-masked attention in blocks of rows.
+
+It needs no compiler, runs on every device, and stores no scores for the backward pass.
+"""
 
 from __future__ import annotations
 
@@ -13,45 +16,46 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 MASKED = -1e6
-"""What a dropped edge's score becomes (eq. 7 subtracts 1e6; after the softmax both are zero)."""
+"""Score of a dropped edge. Eq. 7 subtracts 1e6 instead; both are zero after the softmax."""
 
 BOUNDED = 62.0
-"""Scores that cannot be above this need no row maximum taken from them: in float32 their exponentials, and the sum
-of a million of them, are finite."""
+"""Scores up to this bound need no subtraction of the row maximum: in float32, their exponentials and the sum of a
+million of them are finite."""
 
 MASKED_BOUNDED = -40.0
-"""A dropped edge's score among bounded ones. Those that are kept are 0 or more, so what is dropped weighs 4e-18 of
-the least of them: nothing, in float32. Exponentials that underflow are slow, and so is what denormal ones are
-multiplied with."""
+"""Score of a dropped edge among bounded scores. Kept scores are 0 or more, so a dropped edge weighs at most 4e-18
+of any kept one, which vanishes in float32. A lower score would be slow: underflow and denormal numbers."""
 
 SCORES_AT_ONCE = 5 << 17
-"""Scores in one block, over all its groups: 2.5 MiB in float32, which the caches of two cores hold; four graphs
-of 400 nodes are one block."""
+"""Number of scores in one block, over all its groups: 2.5 MiB in float32, which fits the caches of two cores. Four
+graphs of 400 nodes make one block."""
 
 SCORES_WITHOUT_BLOCKS = 1 << 20
-"""Up to so many, 4 MiB, the calls that blocks need take longer than what caches save."""
+"""Up to this number of scores (4 MiB), the overhead of blocks exceeds what the caches save."""
 
 MIN_ROWS = 16
-"""Fewer rows would make the matrix products inefficient, however many nodes there are."""
+"""Minimum number of rows in a block. Fewer would make the matrix products inefficient."""
 
 COLUMNS_AT_ONCE = 1024
-"""Longer rows are cut where the scores are bounded: sums over parts of a row need no maximum of the whole."""
+"""Maximum length of a row in a block. Only bounded scores are split, because summing parts of a row then needs no
+maximum over the whole row."""
 
 
 def blocked_attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, most: float) -> Tensor:
-    """Attend with scores ``q k^T`` where they are above ``-cutoff``.
+    """Compute attention over the scores ``q k^T`` that are above ``-cutoff``.
 
     Args:
-        query, centred: ``(G, N, d)``; the keys have mean zero over N.
+        query: ``(G, N, d)``.
+        centred: keys ``(G, N, d)``, with mean zero over N.
         value: ``(G, N, e)``, of the same type.
-        cutoff: ``(G, N, 1)``, one a row.
-        most: one number; no score is above it.
+        cutoff: ``(G, N, 1)``, one value for each row.
+        most: upper bound of all scores.
 
     Returns:
-        ``(G, N, e)``. Differentiable once, with respect to query, centred and value.
+        ``(G, N, e)``, differentiable once with respect to query, centred and value.
     """
     if "torch._dynamo" in sys.modules:
-        # A compiler would unroll the blocks. It takes half a second to import, so not as a decorator.
+        # A compiler would unroll the blocks. Not a decorator, as that would import the compiler: half a second.
         return torch.compiler.disable(_attention)(query, centred, value, cutoff, most)
     return _attention(query, centred, value, cutoff, most)
 
@@ -66,7 +70,7 @@ def _attention(query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, mo
 def _attended(
     query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, bounded: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return the result, and the sum of each row's weights."""
+    """Return the result and the sum of the weights of each row."""
     if bounded and _is_small(query):
         weights = _all_weights(query, centred, cutoff)
         total = weights.sum(dim=-1, keepdim=True)
@@ -81,7 +85,7 @@ def _attended(
 
 
 class _Blocked(torch.autograd.Function):
-    """Scores are computed again in the backward pass, block by block, in place of being kept."""
+    """Attention that recomputes the scores block by block in the backward pass instead of storing them."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, bounded: bool) -> Tensor:
@@ -94,8 +98,8 @@ class _Blocked(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         query, centred, value, cutoff, out, total = ctx.saved_tensors
-        # Row i of the softmax takes back P_ij (dP_ij - sum_j P_ij dP_ij), and the sum is grad_i . out_i. With
-        # P_ij = weights_ij / total_i, the division is done on what has no columns j.
+        # The gradient of row i of the softmax is P_ij (dP_ij - sum_j P_ij dP_ij), and the sum is grad_i . out_i.
+        # With P_ij = weights_ij / total_i, the division can be applied to grad, which is smaller.
         grad = grad / total
         taken = -(grad * out).sum(dim=-1, keepdim=True)
         grad_and_taken = torch.cat([grad, taken], dim=-1)
@@ -130,31 +134,31 @@ def _is_small(query: Tensor) -> bool:
 
 
 def _all_weights(query: Tensor, centred: Tensor, cutoff: Tensor) -> Tensor:
-    """Return the weights of bounded scores, ``(G, N, N)``."""
+    """Return the weights for bounded scores, ``(G, N, N)``."""
     scores = torch.bmm(torch.cat([query, cutoff], dim=-1), _with_ones(centred).transpose(1, 2))
     return _masked(scores, bounded=True)
 
 
 @dataclass(frozen=True)
 class _Block:
-    """What is worked on at once: some groups, some rows of their scores, some columns."""
+    """The part of the scores that is computed at once: some groups, rows and columns."""
 
     rows: tuple[slice, slice]
-    """Of ``(G, N, ...)``, groups and rows."""
+    """Index of its groups and rows in ``(G, N, ...)``."""
 
     columns: tuple[slice, slice]
-    """Of ``(G, N, ...)``, groups and columns."""
+    """Index of its groups and columns in ``(G, N, ...)``."""
 
     space: Tensor
-    """Memory for the scores, the same for all blocks."""
+    """Memory for the scores, shared by all blocks."""
 
     @property
     def below(self) -> tuple[slice, slice, slice]:
-        """Of ``(G, ..., N)``, groups and columns."""
+        """Index of its groups and columns in ``(G, ..., N)``."""
         return self.columns[0], slice(None), self.columns[1]
 
     def put(self, whole: Tensor, part: Tensor) -> None:
-        """Add what the columns of this block give its rows; the first columns begin the sum."""
+        """Add the contribution of this block's columns to its rows; the first columns start the sum."""
         if self.columns[1].start == 0:
             whole[self.rows] = part
         else:
@@ -163,24 +167,24 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Edges:
-    """Rows of the adjacency (eq. 6, 7), each times its sum."""
+    """Rows of the adjacency matrix (eq. 6, 7), before they are divided by their sums."""
 
     query: Tensor
-    """``(G, N, d + 1)``: the cut-off is a feature of its own, whose key is one. Added to a whole row, it moves the
-    threshold to zero and not the softmax."""
+    """``(G, N, d + 1)``. The last feature is the cut-off, and its key is one: this adds the cut-off to the whole
+    row, which moves the threshold to zero without changing the softmax."""
 
     keys: Tensor
     """``(G, d + 1, N)``."""
 
     bounded: bool
-    """Whether no score can be above :data:`BOUNDED`."""
+    """True if no score exceeds :data:`BOUNDED`."""
 
     @staticmethod
     def of(query: Tensor, centred: Tensor, cutoff: Tensor, bounded: bool) -> _Edges:
         return _Edges(torch.cat([query, cutoff], dim=-1), _with_one_below(centred), bounded)
 
     def weights(self, block: _Block) -> Tensor:
-        """Return the weights of a block, ``(groups, rows, columns)``, written into its space."""
+        """Compute the weights of a block, ``(groups, rows, columns)``, in its ``space``."""
         query, keys = self.query[block.rows], self.keys[block.below]
         shape = *query.shape[:2], keys.shape[2]
         scores = block.space[: shape[0] * shape[1] * shape[2]].view(shape)
@@ -189,15 +193,14 @@ class _Edges:
 
 
 def _masked(scores: Tensor, bounded: bool) -> Tensor:
-    """Turn scores, from which the threshold is taken, into weights; in place, as a second block would not fit the
-    cache."""
+    """Turn scores relative to the threshold into weights, in place, as a second block would not fit the cache."""
     F.threshold(scores, -torch.finfo(scores.dtype).tiny, MASKED_BOUNDED if bounded else MASKED, inplace=True)
     # The softmax reads each row before it writes it.
     return scores.exp_() if bounded else torch.softmax(scores, dim=-1, out=scores)
 
 
 def _add_product(to: Tensor, a: Tensor, b: Tensor) -> None:
-    """``to += a @ b``; in one operation where ``to`` lies in one piece, which is slow for others."""
+    """``to += a @ b``, fused if ``to`` is contiguous; the fused operation is slow otherwise."""
     if to.is_contiguous():
         to.baddbmm_(a, b)
     else:

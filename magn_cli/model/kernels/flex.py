@@ -1,4 +1,4 @@
-"""Mean-masked attention by ``torch.nn.attention.flex_attention``, compiled: one kernel on an NVIDIA GPU."""
+"""Mean-masked attention with compiled ``torch.nn.attention.flex_attention``: one kernel on an NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor
 from .blocked import MASKED
 
 MIN_NODES = 512
-"""Below, a block of scores is small and a kernel of its own is not worth being compiled."""
+"""Minimum number of nodes. For fewer, compiling a kernel is not worth it."""
 
 WIDTHS = (16, 32, 64, 128)
-"""Widths of query and value that the kernel takes; a patch's 784 values are not among them."""
+"""Widths of query and value that the kernel supports. The 784 values of a patch are too many."""
 
 
 def takes(query: Tensor, value: Tensor) -> bool:
-    """Whether :func:`flex_attention` is the form to use for these tensors."""
+    """Return whether :func:`flex_attention` supports these tensors and is worth using."""
     widths = {query.shape[-1], value.shape[-1]}
     return query.is_cuda and query.dtype == torch.float32 and query.shape[1] >= MIN_NODES and widths <= {*WIDTHS}
 
@@ -31,11 +31,13 @@ def flex_attention(
     cutoff: Tensor,
     attend: Callable[..., Any] | None = None,
 ) -> Tensor:
-    """Attend with scores ``q k^T`` where they are above ``-cutoff``; shapes as in ``blocked_attention``.
+    """Compute attention over the scores ``q k^T`` that are above ``-cutoff``; shapes as in ``blocked_attention``.
 
-    The type of ``value`` is that of the products (bf16 under autocast); scores and softmax are float32. What
-    is centred is rounded after that, so the cut-off of float32 holds.
-    ``attend``: the kernel; torch's, compiled, if not given.
+    Products use the type of ``value`` (bf16 under autocast); scores and softmax are float32. Keys are centred
+    before they are rounded, so the cut-off for float32 holds.
+
+    Args:
+        attend: the kernel; None uses torch's, compiled.
     """
 
     def keep_above_mean(score: Tensor, batch: Tensor, head: Tensor, row: Tensor, column: Tensor) -> Tensor:
@@ -48,7 +50,7 @@ def flex_attention(
 
 @cache
 def _compiled() -> Callable[..., Any]:
-    # It imports torch's compiler, which takes half a second and no processor needs.
+    # Imports torch's compiler, which takes half a second and is not needed on CPUs.
     from torch.nn.attention import flex_attention as torch_flex
 
     return torch.compile(torch_flex.flex_attention, dynamic=False)

@@ -49,7 +49,7 @@ function build(card) {
   const images = [...card.querySelectorAll("img")];
   const viewer = document.getElementById("viewer").content.cloneNode(true).firstElementChild;
   const part = (selector) => viewer.querySelector(selector);
-  const [stage, frame, range, spoken] = [".stage", ".frame", "input", ".unseen"].map(part);
+  const [stage, frame, range, spoken] = [".stage", ".frame", "input", ".visually-hidden"].map(part);
   part(".layers").append(...images);
   card.querySelectorAll(".region").forEach((region, i, all) => {
     enlarge(region, images, part(".layers"), all.length > 1 ? i + 1 : null);
