@@ -223,8 +223,8 @@ class _Reader:
             scan(self.huffman[1, ac], blocks, where, (first, last), low, self.interval)
             return
         if high:
-            stream.refine_dc([(c.blocks, where) for (c, *_), (where, _) in zip(parts, units, strict=True)], low,
-                             self.interval)
+            refined = [(c.blocks, where, each) for (c, *_), (where, each) in zip(parts, units, strict=True)]
+            stream.refine_dc(refined, low, self.interval)
             return
         stream.sequential(
             [

@@ -161,11 +161,20 @@ class BitStream:
             blocks.reshape(-1, 64)[block[told], k[told]] = value[told] << low
         return differences
 
-    def refine_dc(
-        self, parts: Sequence[tuple[NDArray[np.int16] | None, Index]], low: int, interval: int
-    ) -> None:
-        """Read one more bit of each DC coefficient."""
-        raise NotImplementedError
+    def refine_dc(self, parts: Sequence[tuple[NDArray[np.int16] | None, Index, int]], low: int, interval: int) -> None:
+        """Read one more bit of each DC coefficient; of each component the blocks, their order, how many a unit has."""
+        per_unit = sum(each for *_, each in parts)
+        first = 0
+        for blocks, order, each in parts:
+            number = np.arange(len(order))
+            unit = number // each
+            position = unit * per_unit + first + number % each
+            if interval:
+                starts = np.array(self.starts, np.int64)
+                position = starts[unit // interval] + position - unit // interval * interval * per_unit
+            if blocks is not None:
+                blocks.reshape(-1, 64)[order, 0] |= (self.bits(position, 1) << low).astype(np.int16)
+            first += each
 
     def first_ac(
         self,
@@ -176,8 +185,49 @@ class BitStream:
         low: int,
         interval: int,
     ) -> None:
-        """Read a band of AC coefficients of one component for the first time."""
-        raise NotImplementedError
+        """Read a band of AC coefficients of one component, ``(blocks, 64)``, for the first time."""
+        first, last = band
+        position = number = skipped = 0
+        while number < len(order):
+            origin = position >> 3
+            windows = self.windows(origin)
+            symbols, codes = table.symbol[windows].tobytes(), table.code[windows].tobytes()
+            base, limit, at = 8 * origin, 8 * CHUNK, position - 8 * origin
+            positions: list[int] = []
+            places: list[int] = []
+            while number < len(order) and at < limit:
+                if interval and number % interval == 0:
+                    at, skipped = self.starts[number // interval] - base, 0
+                    if not 0 <= at < limit:
+                        break
+                number += 1
+                if skipped:
+                    skipped -= 1
+                    continue
+                k = first
+                while k <= last:
+                    symbol, code = symbols[at], codes[at]
+                    run, size = symbol >> 4, symbol & 15
+                    if not code:
+                        raise ValueError("a scan is damaged")
+                    if size == 0 and run < 15:
+                        skipped = (1 << run) - 1 + self._number(base + at + code, run)
+                        at += code + run
+                        break
+                    k += run
+                    if size:
+                        positions.append(at)
+                        places.append(64 * (number - 1) + k)
+                    k += 1
+                    at += code + size
+            position = at + base
+            if position > self.end:
+                raise ValueError("a scan ends too early")
+            if positions:
+                _, value = self._values(np.array(positions, np.int64) + base, table)
+                place = np.array(places, np.int64)
+                inside = place - place // 64 * 64 >= first
+                blocks[order[place[inside] // 64], place[inside] % 64] = value[inside] << low
 
     def refine_ac(
         self,
@@ -188,5 +238,82 @@ class BitStream:
         low: int,
         interval: int,
     ) -> None:
-        """Read one more bit of a band of AC coefficients of one component."""
-        raise NotImplementedError
+        """Read one more bit of a band of AC coefficients of one component, ``(blocks, 64)``."""
+        first, last = band
+        width = last + 1 - first
+        known = blocks[order, first : last + 1] != 0
+        flags = known.tobytes()
+        where = np.flatnonzero(known)
+        ends = np.cumsum(known.sum(axis=1)).tolist()
+        known_places = where.tolist()
+        position = number = skipped = 0
+        corrected: list[int] = []
+        correcting: list[int] = []
+        new: list[int] = []
+        signs: list[int] = []
+        while number < len(order):
+            origin = position >> 3
+            windows = self.windows(origin)
+            symbols, codes = table.symbol[windows].tobytes(), table.code[windows].tobytes()
+            bits = (windows >> 15).astype(np.uint8).tobytes()
+            base, limit, at = 8 * origin, 8 * CHUNK, position - 8 * origin
+            while number < len(order) and at < limit:
+                if interval and number % interval == 0:
+                    at, skipped = self.starts[number // interval] - base, 0
+                    if not 0 <= at < limit:
+                        break
+                begin = k = number * width
+                stop = begin + width
+                number += 1
+                if not skipped:
+                    while k < stop:
+                        symbol, code = symbols[at], codes[at]
+                        if not code:
+                            raise ValueError("a scan is damaged")
+                        at += code
+                        run, size = symbol >> 4, symbol & 15
+                        sign = 0
+                        if size:
+                            sign = bits[at]
+                            at += 1
+                        elif run < 15:
+                            skipped = (1 << run) + self._number(base + at, run)
+                            at += run
+                            break
+                        while k < stop:
+                            if flags[k]:
+                                corrected.append(k)
+                                correcting.append(bits[at])
+                                at += 1
+                            elif run == 0:
+                                break
+                            else:
+                                run -= 1
+                            k += 1
+                        if size and k < stop:
+                            new.append(k)
+                            signs.append(sign)
+                        k += 1
+                if skipped:
+                    skipped -= 1
+                    if k == begin:
+                        rest = known_places[ends[number - 2] if number > 1 else 0 : ends[number - 1]]
+                    else:
+                        rest = [place for place in range(k, stop) if flags[place]]
+                    corrected += rest
+                    correcting += bits[at : at + len(rest)]
+                    at += len(rest)
+            position = at + base
+            if position > self.end:
+                raise ValueError("a scan ends too early")
+        some = np.array(corrected, np.int64)
+        row, column = order[some // width], first + some % width
+        old = blocks[row, column]
+        blocks[row, column] = old + np.sign(old) * (np.array(correcting, np.int16) << low)
+        some = np.array(new, np.int64)
+        blocks[order[some // width], first + some % width] = np.where(np.array(signs, bool), 1, -1) << low
+
+    def _number(self, position: int, count: int) -> int:
+        byte = position >> 3
+        wide = int.from_bytes(self.bytes[byte : byte + 4].tobytes(), "big")
+        return (wide >> (32 - (position & 7) - count)) & ((1 << count) - 1)
