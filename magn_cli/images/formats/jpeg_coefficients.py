@@ -38,8 +38,8 @@ class JpegCoefficients:
     """What a JPEG file says of its picture, as stored (an EXIF orientation changes nothing here)."""
 
     planes: tuple[NDArray[np.int16], ...]
-    """Of gray or luma, and of both chroma planes where they have the size of luma: the quantized coefficients, each
-    8x8 block of them where its pixels lie. Sides are multiples of 8 and cover the picture."""
+    """Of gray or luma, and of both chroma planes where they have the size of luma: the quantized coefficients of
+    all blocks, ``(rows, columns, 8, 8)``, natural order (row = vertical frequency)."""
 
     tables: tuple[NDArray[np.int32], ...]
     """The quantization table of each plane, ``(8, 8)``, natural order."""
@@ -87,8 +87,7 @@ def read_coefficients(data: bytes) -> JpegCoefficients | None:
 def _plane(component: _Component) -> NDArray[np.int16]:
     assert component.blocks is not None
     rows, columns = component.shape
-    natural = component.blocks[:rows, :columns, np.argsort(ZIGZAG)].reshape(rows, columns, 8, 8)
-    return np.ascontiguousarray(natural.swapaxes(1, 2)).reshape(rows * 8, columns * 8)
+    return component.blocks[:rows, :columns, np.argsort(ZIGZAG)].reshape(rows, columns, 8, 8)
 
 
 class _Reader:
