@@ -16,7 +16,10 @@ SIDE = 8
 ROUNDS = 6
 """Tries to find 8-bit pixels that compress to the file's coefficients."""
 
-MARGIN = 0.35
+NEAR = 0.2
+"""How near to the end of an interval a coefficient may be: libjpeg's integer DCT is not exact."""
+
+MARGIN = 0.6
 """How far inside an interval a coefficient is moved once 8-bit pixels have missed it, at most."""
 
 HIDDEN_ROUNDS = 8
@@ -36,6 +39,9 @@ _FROM_RGB = np.array(
 )
 _TO_RGB = np.array([[1, 0, 1.402], [1, -0.344136286, -0.714136286], [1, 1.772, 0]], np.float32)
 """JFIF 1.02: luma 0..255, chroma around 0."""
+_ENCODED = np.array([[19595, 38470, 7471], [-11059, -21709, 32768], [32768, -27439, -5329]], np.float32)
+"""What libjpeg takes for the same, times 65536; exact in float32."""
+_HALVES = np.array([32768, 32767, 32767], np.float32)
 
 
 class JpegProjection:
@@ -106,7 +112,7 @@ class _Strip:
         """Return the pixels after every coefficient was moved into its interval."""
         planes = self._planes(self.pixels)
         moves = []
-        for plane, stored, table in zip(planes, self.stored, self.tables, strict=False):
+        for plane, stored, table in zip(planes, self.stored, self.tables, strict=True):
             given = plane.copy()
             cut = ~self.is_whole
             if cut.any():
@@ -127,11 +133,10 @@ class _Strip:
         which = np.flatnonzero(self.is_whole)
         for _ in range(ROUNDS):
             moves, missed = [], np.zeros(len(which), bool)
-            for plane, stored, table in zip(self._planes(pixels[which]), self.stored, self.tables, strict=False):
-                # An encoder rounds what it has converted.
-                found = _forward(np.rint(plane))
+            for plane, stored, table in zip(self._encoded(pixels[which]), self.stored, self.tables, strict=True):
+                found = _forward(plane)
                 some = stored[which]
-                missed |= (np.abs(found - some * table) >= table / 2 - 1e-3).any(axis=(1, 2))
+                missed |= (np.abs(found - some * table) >= table / 2 - np.minimum(NEAR, table / 8)).any(axis=(1, 2))
                 moves.append((found, some, table))
             if not missed.any():
                 break
@@ -148,6 +153,15 @@ class _Strip:
         planes = pixels @ _FROM_RGB[: len(self.stored)].T
         planes[..., 0] -= np.float32(128)
         return [planes[..., i] for i in range(len(self.stored))]
+
+    def _encoded(self, pixels: Float) -> list[Float]:
+        """Return planes of whole numbers, as libjpeg makes them of 8-bit pixels."""
+        if pixels.ndim == 3:
+            return self._planes(pixels)
+        count = len(self.stored)
+        planes = np.floor((pixels @ _ENCODED[:count].T + _HALVES[:count]) / 65536)
+        planes[..., 0] -= np.float32(128)
+        return [planes[..., i] for i in range(count)]
 
     def _in_rgb(self, moves: list[Float]) -> Float:
         if self.pixels.ndim == 3:
