@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from magn_cli.images import JpegCoefficients
+from magn_cli import images
+from magn_cli.images import JpegCoefficients, Photo
+
+log = logging.getLogger(__name__)
 
 Float = NDArray[np.float32]
 
@@ -22,11 +27,20 @@ NEAR = 0.2
 MARGIN = 0.6
 """How far inside an interval a coefficient is moved once 8-bit pixels have missed it, at most."""
 
+TOLERANCE, ALIKE = 8, 0.8
+"""By how much the mean of a block may differ from its pixels', which are clipped, in what share of all blocks."""
+
+STRIP = 1 << 18
+"""Pixels that are worked on at once."""
+
 HIDDEN_ROUNDS = 8
 """Tries to continue a picture whose border cuts blocks."""
 
 _DCT = np.array(
-    [[np.sqrt((1 if u == 0 else 2) / 8) * np.cos((2 * x + 1) * u * np.pi / 16) for x in range(8)] for u in range(8)],
+    [
+        [np.sqrt((1 if u == 0 else 2) / 8) * np.cos((2 * x + 1) * u * np.pi / 16) for x in range(8)]
+        for u in range(8)
+    ],
     np.float32,
 )
 _FROM_RGB = np.array(
@@ -44,6 +58,37 @@ _ENCODED = np.array([[19595, 38470, 7471], [-11059, -21709, 32768], [32768, -274
 _HALVES = np.array([32768, 32767, 32767], np.float32)
 
 
+def projection_for(photo: Photo) -> JpegProjection | None:
+    """Return the projection for a photo; None where it is no JPEG file, or one whose coefficients cannot be used.
+
+    That is so for CMYK, RGB and arithmetic-coded files, and for damage that the decoder of its pixels overlooked.
+    """
+    if photo.coded is None:
+        return None
+    try:
+        coefficients = images.read_coefficients(photo.coded)
+    except Exception as error:
+        log.info("the coefficients of the file cannot be read (%s); the result is not compared with them.", error)
+        return None
+    pixels = images.as_stored(photo.pixels, photo.turned)
+    if coefficients is None or not _agrees(coefficients, pixels):
+        log.info("the coefficients of the file are not those of its pixels; the result is not compared with them.")
+        return None
+    return JpegProjection(coefficients)
+
+
+def _agrees(coefficients: JpegCoefficients, pixels: NDArray[Any]) -> bool:
+    """Whether the means of nearly all blocks are those of the decoded picture, which may be clipped."""
+    if coefficients.size != pixels.shape[:2] or coefficients.is_gray != (pixels.ndim == 2):
+        return False
+    rows, columns = (side // SIDE for side in pixels.shape[:2])
+    stored = coefficients.planes[0][:rows, :columns, 0, 0] * (coefficients.tables[0][0, 0] / 8) + 128
+    cut = pixels[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE, -1)
+    means = cut.mean(axis=(1, 3), dtype=np.float32)
+    found = means[..., 0] if coefficients.is_gray else means @ _FROM_RGB[0]
+    return stored.size == 0 or float(np.mean(np.abs(found - stored.clip(0, 255)) < TOLERANCE)) > ALIKE
+
+
 class JpegProjection:
     """Projects restored pictures onto the set of those that a JPEG file may have come from.
 
@@ -53,6 +98,8 @@ class JpegProjection:
     samples of chroma, only luma is projected: what becomes of chroma depends on the encoder's filter.
     """
 
+    rows = SIDE
+
     def __init__(self, coefficients: JpegCoefficients) -> None:
         self.coefficients = coefficients
 
@@ -60,23 +107,39 @@ class JpegProjection:
         """Return the nearest picture of the set, in floats: exact but for the last bits.
 
         Args:
-            values: ``(H, W)`` or ``(H, W, 3)``, 0..1; whole rows of blocks of the picture.
+            values: ``(H, W)`` or ``(H, W, 3)``, 0..1; whole rows of blocks of the picture as the file stores it.
             first_row: where they begin, a multiple of 8.
 
         Returns:
             The same shape, not clipped.
+
+        Example:
+            >>> import io
+            >>> import numpy as np
+            >>> from PIL import Image
+            >>> from magn_cli.images import read_coefficients
+            >>> file = io.BytesIO()
+            >>> Image.new("L", (16, 8), 100).save(file, "JPEG", quality=10)
+            >>> projection = JpegProjection(read_coefficients(file.getvalue()))
+            >>> projection.nearest(np.full((8, 16), 0.7))[0, 0].round(3)
+            np.float32(0.404)
         """
-        strip = _Strip(self.coefficients, values, first_row)
-        return strip.joined(strip.projected()) / np.float32(255)
+        return np.concatenate([s.joined(s.projected()) / np.float32(255) for s in self._strips(values, first_row)])
 
     def rounded(self, values: NDArray[Any], first_row: int = 0) -> NDArray[np.uint8]:
-        """Return 8-bit pixels that compress to the file's coefficients wherever such are found.
+        """Return 8-bit pixels that libjpeg compresses to the file's coefficients wherever such are found.
 
-        Arguments as of :meth:`nearest`. Where a table's steps are below about 4, rounding alone moves coefficients
-        further than an interval is wide, and some are missed.
+        Arguments as of :meth:`nearest`. Rounding pixels moves a coefficient by up to about 1, so some are missed
+        where a table's steps are below about 4. Blocks that the border cuts are rounded only.
         """
-        strip = _Strip(self.coefficients, values, first_row)
-        return strip.joined(strip.settled(strip.projected())).astype(np.uint8)
+        return np.concatenate(
+            [s.joined(s.settled(s.projected())).astype(np.uint8) for s in self._strips(values, first_row)]
+        )
+
+    def _strips(self, values: NDArray[Any], first_row: int) -> Iterator[_Strip]:
+        rows = max(STRIP // values.shape[1] // SIDE, 1) * SIDE
+        for start in range(0, len(values), rows):
+            yield _Strip(self.coefficients, values[start : start + rows], first_row + start)
 
 
 class _Strip:
@@ -136,7 +199,9 @@ class _Strip:
             for plane, stored, table in zip(self._encoded(pixels[which]), self.stored, self.tables, strict=True):
                 found = _forward(plane)
                 some = stored[which]
-                missed |= (np.abs(found - some * table) >= table / 2 - np.minimum(NEAR, table / 8)).any(axis=(1, 2))
+                missed |= (np.abs(found - some * table) >= table / 2 - np.minimum(NEAR, table / 8)).any(
+                    axis=(1, 2)
+                )
                 moves.append((found, some, table))
             if not missed.any():
                 break

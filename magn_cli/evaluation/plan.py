@@ -13,8 +13,8 @@ from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import baselines, pairs
 from magn_cli.evaluation.benchmarks import Benchmark, benchmark, table
 from magn_cli.evaluation.request import NetworkSettings, Request
-from magn_cli.evaluation.run import Float, Pair, Protocol
-from magn_cli.tasks import TASKS, Task, get_task
+from magn_cli.evaluation.run import Float, LoadedPair, Pair, Protocol
+from magn_cli.tasks import TASKS, Baseline, Task, get_task
 from magn_cli.weights import hub
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Method:
     level_input: str
     """``given`` or ``unknown``: whether a network is told the level; ``-`` for a baseline."""
 
-    run: Callable[[Float, float | None], Float]
+    run: Callable[[LoadedPair], Float]
     network: PhotoRestorer | None = None
     """What runs it, where it is no baseline."""
 
@@ -94,7 +94,7 @@ def methods(
         if job.task.name in found:
             continue
         chosen = [
-            Method(name, "-", baselines.method(name, job.task, **job.options))
+            Method(name, "-", _of_pair(baselines.method(name, job.task, **job.options)))
             for name in dict.fromkeys([baselines.INPUT, *names])
         ]
         if network is not None:
@@ -122,10 +122,14 @@ def _network(job: EvaluationJob, settings: NetworkSettings, blind: bool) -> Meth
     name += ", ensemble" if settings.ensemble else ""
     level_input = "-" if restorer.scale is None else "unknown" if blind else "given"
 
-    def run(degraded: Float, level: float | None) -> Float:
-        return restorer.restore_values(degraded, None if blind else level)
+    def run(pair: LoadedPair) -> Float:
+        return restorer.restore_values(pair.degraded, None if blind else pair.level, photo=pair.photo)
 
     return Method(name, level_input, run, restorer, loader.weights[job.task.name])
+
+
+def _of_pair(baseline: Baseline) -> Callable[[LoadedPair], Float]:
+    return lambda pair: baseline(pair.degraded, pair.level)
 
 
 def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[EvaluationJob]:

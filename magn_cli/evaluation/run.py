@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import metrics
-from magn_cli.tasks import Baseline, Task
+from magn_cli.tasks import Task
 
 Float = NDArray[np.float32]
 Protocol = Literal["paper", "modern"]
@@ -28,6 +28,9 @@ class LoadedPair:
     reference: Float
     level: float | None
     """None: the task has none, or nobody knows it."""
+
+    photo: images.Photo | None = None
+    """The degraded picture with what its file says of it; None: no file stands behind it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Row:
 def measure(
     pair: Pair,
     task: Task,
-    methods: Iterable[Baseline],
+    methods: Iterable[Callable[[LoadedPair], Float]],
     protocol: Protocol,
     watch: Callable[[Float, Float], None] = lambda restored, reference: None,
 ) -> Iterator[Row | ImageError]:
@@ -77,7 +80,7 @@ def measure(
     for method in methods:
         try:
             began = time.perf_counter()
-            restored = method(loaded.degraded, loaded.level)
+            restored = method(loaded)
             seconds = time.perf_counter() - began
             finished = _finished(restored, task, protocol)
             row = _row(pair.name, task, finished, loaded, seconds)

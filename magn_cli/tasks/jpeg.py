@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.runtime.lazy import LazyModule
-from magn_cli.tasks.base import Claim, Need, PaperTable, Pixels, Sample, Task, as_rgb
+from magn_cli.tasks.base import Claim, Need, PaperTable, Pixels, Projection, Sample, Task, as_rgb
 from magn_cli.tasks.levels import FoundLevel, LevelScale
 from magn_cli.tasks.options import Option, PairOptions
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from magn_cli import images
-    from magn_cli.analysis import findings, jpeg_blocks
+    from magn_cli.analysis import findings, jpeg_blocks, jpeg_projection
 else:
     np, images, Image = LazyModule("numpy"), LazyModule("magn_cli.images"), LazyModule("PIL.Image")
     findings, jpeg_blocks = LazyModule("magn_cli.analysis.findings"), LazyModule("magn_cli.analysis.jpeg_blocks")
+    jpeg_projection = LazyModule("magn_cli.analysis.jpeg_projection")
 
 SIDE = 8
 """Of JPEG's blocks."""
@@ -186,6 +187,20 @@ class Jpeg(Task):
         first, last = (np.argwhere(turn(ends) == end)[0] for end in (1, 2))
         corner = np.where((first - 1) % SIDE == last, first, last)
         return {**options, "corner": tuple(int(n) for n in corner)}
+
+    def projection(self, photo: images.Photo, level: float | None) -> Projection | None:
+        """Return the projection onto the coefficients of a JPEG file.
+
+        None where the network is to remove more than this file's own compression: with a level below its quality,
+        or where a fine file shows the blocks of an earlier, coarser one. Its coefficients tell these artifacts, too.
+        """
+        nearest = findings.quality(photo)
+        if nearest is None or (level is not None and self.scale and level < self.scale.nearest(nearest[0])):
+            return None
+        grid = findings.grid(photo) if _is_fine(photo) else None
+        if grid is not None and grid.contrast >= EARLIER:
+            return None
+        return jpeg_projection.projection_for(photo)
 
     def training_options(self, rng: np.random.Generator, pairs: PairOptions) -> dict[str, Any]:
         """Draw the subsampling, and what the picture was compressed with before where it was."""

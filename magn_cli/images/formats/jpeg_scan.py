@@ -161,7 +161,9 @@ class BitStream:
             blocks.reshape(-1, 64)[block[told], k[told]] = value[told] << low
         return differences
 
-    def refine_dc(self, parts: Sequence[tuple[NDArray[np.int16] | None, Index, int]], low: int, interval: int) -> None:
+    def refine_dc(
+        self, parts: Sequence[tuple[NDArray[np.int16] | None, Index, int]], low: int, interval: int
+    ) -> None:
         """Read one more bit of each DC coefficient; of each component the blocks, their order, how many a unit has."""
         per_unit = sum(each for *_, each in parts)
         first = 0
