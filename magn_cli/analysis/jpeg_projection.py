@@ -1,4 +1,4 @@
-"""A JPEG file's own coefficients as a promise: a restored picture is moved to the nearest that compresses to them."""
+"""A JPEG file's coefficients as a promise: a restored picture is moved to the nearest that compresses to them."""
 
 from __future__ import annotations
 
@@ -245,10 +245,8 @@ def _outside(found: Float, stored: Float, table: Float, margin: float) -> Float:
 
 
 def _forward(pixels: Float) -> Float:
-    result: Float = _DCT @ pixels @ _DCT.T
-    return result
+    return np.asarray(_DCT @ pixels @ _DCT.T, np.float32)
 
 
 def _inverse(coefficients: Float) -> Float:
-    result: Float = _DCT.T @ coefficients @ _DCT
-    return result
+    return np.asarray(_DCT.T @ coefficients @ _DCT, np.float32)

@@ -191,14 +191,11 @@ class Jpeg(Task):
     def projection(self, photo: images.Photo, level: float | None) -> Projection | None:
         """Return the projection onto the coefficients of a JPEG file.
 
-        None where the network is to remove more than this file's own compression: with a level below its quality,
-        or where a fine file shows the blocks of an earlier, coarser one. Its coefficients tell these artifacts, too.
+        None where the network is to remove more than this file's own compression, as its coefficients hold the
+        artifacts of an earlier one, too: where the level is below the file's quality, or unknown.
         """
         nearest = findings.quality(photo)
-        if nearest is None or (level is not None and self.scale and level < self.scale.nearest(nearest[0])):
-            return None
-        grid = findings.grid(photo) if _is_fine(photo) else None
-        if grid is not None and grid.contrast >= EARLIER:
+        if nearest is None or level is None or self.scale is None or level < self.scale.nearest(nearest[0]):
             return None
         return jpeg_projection.projection_for(photo)
 

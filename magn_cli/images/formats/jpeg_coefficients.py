@@ -1,15 +1,14 @@
 """The DCT coefficients that a JPEG file stores: its entropy-coded data read without losing anything.
 
-Pixels do not tell them: they are rounded and clipped. Follows ITU-T T.81, sequential and progressive Huffman coding
-(sections F.2 and G.2).
+Pixels do not tell them: they are rounded and clipped. Follows ITU-T T.81, sequential and progressive Huffman
+coding (sections F.2 and G.2).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,7 @@
 """Huffman-coded scans of a JPEG file.
 
-Where a symbol begins is known only once all before it are read, so that is done in a plain loop over little else than
-lengths, which numpy has looked up for every bit of a chunk at once; numpy then reads all values.
+Where a symbol begins is known only once all before it are read. So a plain loop goes over lengths alone, which
+numpy has looked up for every bit of a chunk at once, and numpy then reads all values.
 """
 
 from __future__ import annotations
@@ -164,7 +164,10 @@ class BitStream:
     def refine_dc(
         self, parts: Sequence[tuple[NDArray[np.int16] | None, Index, int]], low: int, interval: int
     ) -> None:
-        """Read one more bit of each DC coefficient; of each component the blocks, their order, how many a unit has."""
+        """Read one more bit of each DC coefficient.
+
+        ``parts``: of each component the blocks, their order and how many an interleaved unit has.
+        """
         per_unit = sum(each for *_, each in parts)
         first = 0
         for blocks, order, each in parts:
