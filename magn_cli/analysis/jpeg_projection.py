@@ -92,8 +92,8 @@ def _agrees(coefficients: JpegCoefficients, pixels: NDArray[Any]) -> bool:
 class JpegProjection:
     """Projects restored pictures onto the set of those that a JPEG file may have come from.
 
-    Each DCT coefficient of the picture is moved into the interval of all values that the file's table rounds to the
-    coefficient in the file. The original lies in that set, which is convex, so moving to its nearest point brings
+    Each DCT coefficient of the picture is moved into the interval of all values that the file's table rounds to
+    the coefficient in the file. The original lies in that set, which is convex, so moving to its nearest point brings
     every picture nearer to the original, in the file's colours (gray, or YCbCr at 4:4:4). Where a file has fewer
     samples of chroma, only luma is projected: what becomes of chroma depends on the encoder's filter.
     """
@@ -237,7 +237,7 @@ class _Strip:
 
 
 def _outside(found: Float, stored: Float, table: Float, margin: float) -> Float:
-    """Return what takes coefficients into their intervals, or ``margin`` further inside if they are wide enough."""
+    """Return what takes coefficients into their intervals, ``margin`` further inside where these are wide enough."""
     half = table / 2
     half = half - np.minimum(np.float32(margin), half / 2)
     middle = stored * table

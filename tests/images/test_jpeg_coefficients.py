@@ -8,9 +8,8 @@ from PIL import Image
 
 from magn_cli.images import read_coefficients
 
-DCT = np.array(
-    [[np.cos((2 * x + 1) * u * np.pi / 16) * (0.5 if u else 8**-0.5) for x in range(8)] for u in range(8)]
-)
+U, X = np.mgrid[:8, :8]
+DCT = np.cos((2 * X + 1) * U * np.pi / 16) * np.where(U > 0, 0.5, 8**-0.5)
 
 
 def jpeg(pixels, **options):

@@ -85,8 +85,8 @@ class BitStream:
         """Read a scan that tells coefficients for the first time: all, or the DC of a progressive file.
 
         Args:
-            parts: of each component the tables for DC and AC (None: no AC), the blocks ``(..., 64)`` to fill (None:
-                nobody wants them), which block comes when, and how many of them an interleaved unit has.
+            parts: of each component the tables for DC and AC (None: no AC), the blocks ``(..., 64)`` to fill
+                (None: nobody wants them), which block comes when, and how many an interleaved unit has.
             low: by how many bits values are shifted.
             interval: of units, after which coding begins anew; 0: never.
         """
