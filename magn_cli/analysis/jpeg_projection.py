@@ -237,7 +237,7 @@ class _Strip:
 
 
 def _outside(found: Float, stored: Float, table: Float, margin: float) -> Float:
-    """Return what takes coefficients into their intervals, ``margin`` further inside where these are wide enough."""
+    """Return what takes coefficients into their intervals, ``margin`` further inside where these allow it."""
     half = table / 2
     half = half - np.minimum(np.float32(margin), half / 2)
     middle = stored * table
