@@ -93,9 +93,9 @@ class JpegProjection:
     """Projects restored pictures onto the set of those that a JPEG file may have come from.
 
     Each DCT coefficient of the picture is moved into the interval of all values that the file's table rounds to
-    the coefficient in the file. The original lies in that set, which is convex, so moving to its nearest point brings
-    every picture nearer to the original, in the file's colours (gray, or YCbCr at 4:4:4). Where a file has fewer
-    samples of chroma, only luma is projected: what becomes of chroma depends on the encoder's filter.
+    the coefficient in the file. The original lies in that set, which is convex, so moving to its nearest point
+    brings every picture nearer to the original, in the file's colours (gray, or YCbCr at 4:4:4). Where a file has
+    fewer samples of chroma, only luma is projected: what becomes of chroma depends on the encoder's filter.
     """
 
     rows = SIDE

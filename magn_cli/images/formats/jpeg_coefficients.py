@@ -68,7 +68,16 @@ def read_coefficients(data: bytes) -> JpegCoefficients | None:
     """Read the coefficients in the bytes of a JPEG file.
 
     None for files whose pixels are not gray or YCbCr of 8 bits, and for the arithmetic-coded, which hardly exist.
-    Raises ``ValueError`` or ``IndexError`` where the file is damaged.
+    Raises ``ValueError``, ``IndexError`` or ``KeyError`` where the file is damaged.
+
+    Example:
+        >>> import io
+        >>> from PIL import Image
+        >>> file = io.BytesIO()
+        >>> Image.new("L", (20, 12), 144).save(file, "JPEG", quality=50)
+        >>> coefficients = read_coefficients(file.getvalue())
+        >>> coefficients.planes[0].shape, coefficients.tables[0][0, 0], coefficients.planes[0][0, 0, 0, 0]
+        ((2, 3, 8, 8), np.int32(16), np.int16(8))
     """
     reader = _Reader(data)
     reader.read()
