@@ -48,7 +48,7 @@ class LoadedPhoto:
     def bytes(self) -> int:
         """Size in bytes of its samples, and of its file while that is in memory."""
         alpha = self.photo.alpha
-        held = 0 if self.data is None else len(self.data)
+        held = len(self.data or self.photo.coded or b"")
         return self.photo.pixels.nbytes + (0 if alpha is None else alpha.nbytes) + held
 
     def needed_for(self, restored: RestoredPhoto) -> LoadedPhoto:

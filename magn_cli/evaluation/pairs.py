@@ -29,7 +29,11 @@ def on_the_fly(folder: Path, recipe: DegradeRecipe, level: float | None) -> list
         def load() -> LoadedPair:
             clean = recipe.clean(images.read(path).pixels)
             _need_colour(recipe.task, clean, path)
-            return LoadedPair(recipe.degrade(clean, name, level), clean, level)
+            content = recipe.content(clean, np.dtype(np.float32), name, level)
+            if isinstance(content, bytes):
+                photo = images.decode(content)
+                return LoadedPair(images.to_float(photo.pixels), clean, level, photo)
+            return LoadedPair(content, clean, level)
 
         return load
 
@@ -120,8 +124,8 @@ def _two_files(
             sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (reference, bad))
             raise ImageError(f"{clean} and {degraded} differ in size ({sizes}): pair pictures of the same size.")
         if finds is None:
-            return LoadedPair(bad, reference, level)
-        return LoadedPair(bad, reference, finds.find_level(photo).level, photo)
+            return LoadedPair(bad, reference, level, photo)
+        return LoadedPair(bad, reference, finds.find_level(photo).level, photo, is_found=True)
 
     return load
 

@@ -15,7 +15,7 @@ from magn_cli.evaluation import baselines, pairs
 from magn_cli.evaluation.benchmarks import Benchmark, benchmark, table
 from magn_cli.evaluation.request import NetworkSettings, Request
 from magn_cli.evaluation.run import Float, LoadedPair, Pair, Protocol
-from magn_cli.tasks import TASKS, Task, get_task
+from magn_cli.tasks import TASKS, Baseline, Task, get_task
 from magn_cli.weights import hub
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Method:
     level_input: str
     """``given`` or ``unknown``: whether a network is told the level; ``-`` for a baseline."""
 
-    run: Callable[[Float, float | None], Float]
+    run: Callable[[LoadedPair], Float]
     network: PhotoRestorer | None = None
     """What runs it, where it is no baseline."""
 
@@ -64,8 +64,8 @@ class Method:
 
     def measured(self, pair: LoadedPair) -> Float:
         """Return what becomes of a degraded picture; a file whose level is to be found is restored as a file."""
-        if self.photos is None or pair.photo is None:
-            return self.run(pair.degraded, pair.level)
+        if self.photos is None or pair.photo is None or not pair.is_found:
+            return self.run(pair)
         return images.to_float(self.photos.restore(pair.photo).pixels)
 
 
@@ -112,7 +112,7 @@ def methods(
         if job.task.name in found:
             continue
         chosen = [
-            Method(name, "-", baselines.method(name, job.task, **job.options))
+            Method(name, "-", _of_pair(baselines.method(name, job.task, **job.options)))
             for name in dict.fromkeys([baselines.INPUT, *request.baselines])
         ]
         if network is not None:
@@ -140,8 +140,8 @@ def _network(job: EvaluationJob, settings: NetworkSettings, blind: bool) -> Meth
     name += ", ensemble" if settings.ensemble else ""
     level_input = "-" if restorer.scale is None else "unknown" if blind else "given"
 
-    def run(degraded: Float, level: float | None) -> Float:
-        return restorer.restore_values(degraded, None if blind else level)
+    def run(pair: LoadedPair) -> Float:
+        return restorer.restore_values(pair.degraded, None if blind else pair.level, photo=pair.photo)
 
     photos = None if blind else restorer
     return Method(name, level_input, run, restorer, loader.weights[job.task.name], photos)
@@ -161,10 +161,14 @@ def _auto(settings: NetworkSettings) -> Method:
         ensemble=settings.ensemble,
     )
 
-    def run(degraded: Float, level: float | None) -> Float:
+    def run(pair: LoadedPair) -> Float:
         raise ImageError("--task auto needs the degraded files: name a set of real pairs with --set.")
 
     return Method(f"{settings.preset}, auto", "-", run, photos=loader.load())
+
+
+def _of_pair(baseline: Baseline) -> Callable[[LoadedPair], Float]:
+    return lambda pair: baseline(pair.degraded, pair.level)
 
 
 def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[EvaluationJob]:

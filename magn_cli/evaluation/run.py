@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,10 @@ class LoadedPair:
     """None: the task has none, or nobody knows it."""
 
     photo: images.Photo | None = None
-    """The degraded file, where methods are to find the level in it as ``magn restore`` does."""
+    """The degraded picture with what its file says of it; None: no file stands behind it."""
+
+    is_found: bool = False
+    """Whether :attr:`level` was found in the file, as ``magn restore`` finds it."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +65,10 @@ class Row:
     megapixels: float
 
 
-Measured: TypeAlias = Callable[[LoadedPair], Float]
-"""Takes a pair and returns what becomes of its degraded picture, of the same shape."""
-
-
 def measure(
     pair: Pair,
     task: Task,
-    methods: Iterable[Measured],
+    methods: Iterable[Callable[[LoadedPair], Float]],
     protocol: Protocol,
     watch: Callable[[Float, Float], None] = lambda restored, reference: None,
 ) -> Iterator[Row | ImageError]:

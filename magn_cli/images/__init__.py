@@ -4,6 +4,7 @@ from magn_cli.images.arrays import photo_of
 from magn_cli.images.decoding import INPUT_SUFFIXES, check_start, decode
 from magn_cli.images.depth import change_depth, from_float, full_scale, is_beyond_range, to_float
 from magn_cli.images.encoding import OUTPUT_SUFFIXES, WriteOptions, encode, is_supported_output, output_format
+from magn_cli.images.formats.jpeg_coefficients import JpegCoefficients, read_coefficients
 from magn_cli.images.limits import MAX_PIXELS
 from magn_cli.images.metadata.orientation import as_seen, as_stored
 from magn_cli.images.on_disk import read, read_bytes, write
@@ -20,6 +21,7 @@ __all__ = [
     "OUTPUT_SUFFIXES",
     "RAW_SUFFIXES",
     "Array",
+    "JpegCoefficients",
     "JpegTables",
     "Metadata",
     "Mosaic",
@@ -42,6 +44,7 @@ __all__ = [
     "photo_of",
     "read",
     "read_bytes",
+    "read_coefficients",
     "read_size",
     "to_float",
     "visible",

@@ -63,9 +63,10 @@ class Photo:
     (0..1 nominal, not clipped), whatever the file holds. ``alpha`` is (H, W) of the same dtype and range,
     or None. ``quantization`` is None unless the file is a JPEG. ``format`` is the format of the file:
     "JPEG", "PNG", "WEBP", "TIFF", "BMP", "PNM", "AVIF", "HEIF" or "RAW". ``turned`` is the EXIF orientation
-    (1..8) that the stored picture had and that it was turned by. ``mosaic`` is None unless the file says that
-    it holds one. ``findings`` is where :mod:`magn_cli.analysis.findings` keeps what it has seen in this picture;
-    a changed copy (``dataclasses.replace``) begins with none.
+    (1..8) that the stored picture had and that it was turned by. ``coded`` is the bytes of a JPEG file,
+    which tell more than its pixels, see :func:`magn_cli.images.read_coefficients`; None for others. ``mosaic`` is
+    None unless the file says that it holds one. ``findings`` is where :mod:`magn_cli.analysis.findings` keeps what
+    it has seen in this picture; a changed copy (``dataclasses.replace``) begins with none.
     """
 
     pixels: Array
@@ -75,4 +76,5 @@ class Photo:
     format: str
     turned: int = 1
     mosaic: Mosaic | None = None
+    coded: bytes | None = field(default=None, repr=False)
     findings: dict[str, Any] = field(default_factory=dict, init=False, repr=False)

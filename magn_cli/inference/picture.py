@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.analysis import findings
 from magn_cli.images import Photo, from_float, to_float
+from magn_cli.inference.block_rows import block_rows
 from magn_cli.inference.ensemble import dihedral_transforms, whole_cells
 from magn_cli.inference.options import Level, check_level, check_strength
 from magn_cli.inference.restored_photo import RestoredPhoto
@@ -86,6 +87,7 @@ class PhotoRestorer:
         shown = photo if hidden is None else replace(photo, pixels=images.filled(photo.pixels, hidden))
         options = self.task.photo_options(shown, **self.options)
         stored = images.as_stored(shown.pixels, photo.turned)
+        projection = self.task.projection(photo, found.level)
 
         def rounded(rows: Span, values: NDArray[np.float32]) -> tuple[Span, images.Array]:
             if strength < 1:
@@ -93,9 +95,13 @@ class PhotoRestorer:
                 values = before + np.float32(strength) * (values - before)
             if photo.mosaic:
                 values = images.developed(values, photo.mosaic)
+            if projection is not None:
+                return rows, projection.rounded(values, rows.start)
             return rows, from_float(values, stored.dtype)
 
         strips = self._strips(stored, found.level, progress, options)
+        if projection is not None:
+            strips = block_rows(strips, projection.rows, len(stored))
         out = joined((rounded(rows, values) for rows, values in strips), len(stored))
         pixels = np.ascontiguousarray(images.as_seen(out, photo.turned))
         if hidden is not None:
@@ -107,6 +113,7 @@ class PhotoRestorer:
         pixels: NDArray[np.float32],
         level: float | None,
         progress: Callable[[float], None] = lambda done: None,
+        photo: Photo | None = None,
     ) -> NDArray[np.float32]:
         """Restore ``(H, W)`` or ``(H, W, 3)``, 0..1.
 
@@ -114,11 +121,20 @@ class PhotoRestorer:
             pixels: the degraded picture.
             level: in the task's units; None if unknown.
             progress: called with the share that is done, 0..1.
+            photo: what the pixels came from. Where its file says more than they do, the result agrees with it and
+                is rounded to 8 bit.
 
         Returns:
             ``(H, W)`` or ``(H, W, 3)``, not clipped.
         """
-        return joined(self._strips(pixels, level, progress, self.options), len(pixels))
+        turned = 1 if photo is None else photo.turned
+        projection = None if photo is None else self.task.projection(photo, level)
+        stored = images.as_stored(pixels, turned)
+        strips = self._strips(stored, level, progress, self.options)
+        if projection is not None:
+            cut = block_rows(strips, projection.rows, len(stored))
+            strips = ((rows, to_float(projection.rounded(values, rows.start))) for rows, values in cut)
+        return np.ascontiguousarray(images.as_seen(joined(strips, len(stored)), turned))
 
     def _strips(
         self,

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.runtime.lazy import LazyModule
@@ -117,6 +117,16 @@ class ValidationCase:
 
     degrade: Callable[[Pixels, np.random.Generator], Pixels]
     """Function from a clean picture ``(H, W, 3)``, 0..1, to a degraded one of the same shape."""
+
+
+class Projection(Protocol):
+    """Moves a restored picture to the nearest one that its file does not contradict."""
+
+    rows: int
+    """Strips begin at multiples of this many rows."""
+
+    def rounded(self, values: Pixels, first_row: int) -> NDArray[np.uint8]:
+        """Return 8-bit pixels from a strip of the picture as its file stores it, 0..1, not clipped."""
 
 
 @dataclass(frozen=True)
@@ -384,6 +394,13 @@ class Task(ABC):
             gray: the picture was ``(H, W)``, so the result is the mean of the three channels.
         """
         return restored.mean(axis=-1) if gray else restored
+
+    def projection(self, photo: images.Photo, level: float | None) -> Projection | None:
+        """Return what makes a restored photo agree with its file; None: the file says nothing beyond its pixels.
+
+        ``level``: what the network is told.
+        """
+        return None
 
     # Training pairs.
 

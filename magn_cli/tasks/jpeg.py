@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.runtime.lazy import LazyModule
-from magn_cli.tasks.base import Claim, Need, PaperTable, Pixels, Sample, Task, as_rgb
+from magn_cli.tasks.base import Claim, Need, PaperTable, Pixels, Projection, Sample, Task, as_rgb
 from magn_cli.tasks.levels import FoundLevel, LevelScale
 from magn_cli.tasks.options import Option, PairOptions
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from magn_cli import images
-    from magn_cli.analysis import findings, jpeg_blocks
+    from magn_cli.analysis import findings, jpeg_blocks, jpeg_projection
 else:
     np, images, Image = LazyModule("numpy"), LazyModule("magn_cli.images"), LazyModule("PIL.Image")
     findings, jpeg_blocks = LazyModule("magn_cli.analysis.findings"), LazyModule("magn_cli.analysis.jpeg_blocks")
+    jpeg_projection = LazyModule("magn_cli.analysis.jpeg_projection")
 
 SIDE = 8
 """Side of JPEG's blocks, in pixels."""
@@ -195,6 +196,17 @@ class Jpeg(Task):
         first, last = (np.argwhere(turn(ends) == end)[0] for end in (1, 2))
         corner = np.where((first - 1) % SIDE == last, first, last)
         return {**options, "corner": tuple(int(n) for n in corner)}
+
+    def projection(self, photo: images.Photo, level: float | None) -> Projection | None:
+        """Return the projection onto the coefficients of a JPEG file.
+
+        None where the network is to remove more than this file's own compression, as its coefficients hold the
+        artifacts of an earlier one, too: where the level is below the file's quality, or unknown.
+        """
+        nearest = findings.quality(photo)
+        if nearest is None or level is None or self.scale is None or level < self.scale.nearest(nearest[0]):
+            return None
+        return jpeg_projection.projection_for(photo)
 
     def training_options(self, rng: np.random.Generator, pairs: PairOptions) -> dict[str, Any]:
         """Draw the subsampling and the settings of an earlier compression, if any."""

@@ -59,7 +59,9 @@ def test_auto_is_measured_as_users_run_it(real):
 
 
 def test_what_others_have_published_stands_beside_it(real):
-    run = magn("eval", "--set", "PolyU", "--data", real, "--baselines-only", "--baseline", "nlm", "--markdown", "-")
+    run = magn(
+        "eval", "--set", "PolyU", "--data", real, "--baselines-only", "--baseline", "nlm", "--markdown", "-"
+    )
     assert run.exit_code == 0, run.output
     assert "noise translation 38.67" in run.stdout
 

@@ -58,7 +58,7 @@ def read(data: bytes) -> tuple[Photo, bool]:
     if gain_map.is_in(data):
         gain_map.warn_left_out()
         metadata = replace(metadata, xmp=metadata.xmp and gain_map.without(metadata.xmp))
-    return Photo(pixels, alpha, metadata, read_tables(data), "JPEG"), has_more
+    return Photo(pixels, alpha, metadata, read_tables(data), "JPEG", coded=data), has_more
 
 
 def read_tables(data: bytes) -> JpegTables:
