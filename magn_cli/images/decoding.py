@@ -10,6 +10,7 @@ from magn_cli.images.formats import heif, jpeg, pillow, png, pnm, tiff
 from magn_cli.images.formats.detect import HEAD, detect_format
 from magn_cli.images.limits import RefusedError, at_most
 from magn_cli.images.metadata import colour_chunks
+from magn_cli.images.metadata.completion import completed
 from magn_cli.images.metadata.orientation import upright
 from magn_cli.images.photo import Photo
 from magn_cli.images.raw import libraw
@@ -50,6 +51,7 @@ def decode(data: bytes, max_pixels: int | None = None, *, mosaics: bool = False,
                 raise RefusedError("is empty: get an intact copy of it")
             photo, has_more = _decoded(data, mosaics)
             _remark(photo, has_more)
+            photo = upright(completed(photo))
         if photo.mosaic and not mosaics:
             raise RefusedError(f"holds the mosaic of a sensor: {libraw.NEEDS_DEMOSAIC}")
         if photo.pixels.dtype.kind == "f":
@@ -62,7 +64,7 @@ def decode(data: bytes, max_pixels: int | None = None, *, mosaics: bool = False,
         # Decoders raise a dozen types for broken files; all mean the same to the user.
         logger.debug("Reading %s failed.", called, exc_info=error)
         raise ImageError(f"{called} is truncated or damaged: get an intact copy of it.") from error
-    return upright(photo)
+    return photo
 
 
 def check_start(start: bytes, name: str = "") -> None:

@@ -95,6 +95,10 @@ def test_files_cut_off_anywhere_are_refused_in_silence(tmp_path, capfd):
         cuts = {*range(20, len(data), len(data) // 25), *range(len(data) - 4, len(data))}
         for cut in cuts:
             path.write_bytes(data[:cut])
+            if path.suffix == ".jpg" and len(data) - cut <= 2:
+                # Only its end marker is gone.
+                assert np.array_equal(images.read(path).pixels, decoding.decode(data).pixels)
+                continue
             assert "truncated or damaged" in refusal(path), (path.name, len(data) - cut)
     assert capfd.readouterr() == ("", "")
 

@@ -8,7 +8,7 @@ from magn_cli.images.metadata.tags import Directory, read_directory
 from magn_cli.images.warnings import warn
 
 _X_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x0128
-_MAKER_NOTE, _COLOUR_SPACE = 37500, 0xA001
+_MAKE, _MAKER_NOTE, _COLOUR_SPACE, _UNCALIBRATED = 271, 37500, 0xA001, 0xFFFF
 _CENTIMETRE = 2.54
 _USUAL_DPI = (72.0, 72.0)
 _MAX_PREFIX = 32
@@ -50,16 +50,24 @@ def dpi(data: bytes) -> tuple[float, float]:
 
 
 def is_adobe_rgb(data: bytes) -> bool:
-    """Whether the block says that the colours are Adobe RGB: interoperability R03, or colour space 2."""
-    below = _below(data, tags.EXIF_DIRECTORY)
-    if below is None:
-        return False
+    """Whether the block says that the colours are Adobe RGB.
+
+    Cameras say so by interoperability R03 (DCF 2.0) or by colour space 2. Programs that rewrite EXIF often lose the
+    interoperability, so "uncalibrated" is believed too where a camera is named: DCF knows only these two spaces.
+    """
     try:
-        interoperability = _below(below.data, tags.INTEROPERABILITY_DIRECTORY, below)
+        directory = read_directory(data)
+        below = _below(data, tags.EXIF_DIRECTORY, directory)
+        if below is None:
+            return False
+        interoperability = _below(data, tags.INTEROPERABILITY_DIRECTORY, below)
         index = interoperability.value(1) if interoperability else None
-        return below.integers(_COLOUR_SPACE) == (2,) or (index or b"").startswith(b"R03")
+        space = below.integers(_COLOUR_SPACE)
     except ValueError:
         return False
+    if index:
+        return index.startswith(b"R03")
+    return space == (2,) or (space == (_UNCALIBRATED,) and _MAKE in directory.positions)
 
 
 def with_orientation_1(data: bytes) -> bytes:

@@ -45,6 +45,7 @@ class Directory:
         positions: where the record of each tag begins.
         end: where the records end.
         following: the offset of the next directory, or 0.
+        is_cut: whether the file ends before the records do; ``positions`` are of those that are there.
         is_big: whether the file is a BigTIFF, with records of 20 bytes and offsets of 8; else 12 and 4.
     """
 
@@ -54,6 +55,7 @@ class Directory:
     positions: dict[int, int]
     end: int
     following: int
+    is_cut: bool = False
     is_big: bool = False
 
     def record(self, tag: int) -> bytes:
@@ -148,7 +150,8 @@ def read_directory(data: bytes | bytearray, offset: int | None = None) -> Direct
         raise ValueError("the tag directory is cut off")
     # Some EXIF writers leave out the last field of the last directory.
     following = struct.unpack_from(order + offset_code, data, end)[0] if end + size <= len(data) else 0
-    return Directory(data, order, first, positions, end, following, is_big)
+    is_cut = records + count * record > len(data)
+    return Directory(data, order, first, positions, end, following, is_cut, is_big)
 
 
 def pages(data: bytes | bytearray) -> list[Directory]:
