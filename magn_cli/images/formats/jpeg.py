@@ -78,9 +78,7 @@ def _tables(structure: Structure) -> JpegTables | None:
         if segment.marker == jpeg_segments.DQT:
             tables |= _quantization_tables(segment.content)
     frame = structure.frame.content if structure.frame else b"\0" * 6
-    components = [
-        (frame[at + 1] >> 4, frame[at + 1] & 15, frame[at + 2]) for at in range(6, 6 + 3 * frame[5], 3)
-    ]
+    components = [(frame[at + 1] >> 4, frame[at + 1] & 15, frame[at + 2]) for at in range(6, 6 + 3 * frame[5], 3)]
     if not components or any(table not in tables for _, _, table in components):
         return None
     luma = tables[components[0][2]]

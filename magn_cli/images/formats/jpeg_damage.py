@@ -85,7 +85,9 @@ def _complaint(data: bytes) -> str:
     try:
         _, _, colours, _ = simplejpeg.decode_jpeg_header(data)
         target = "CMYK" if colours in ("CMYK", "YCCK") else "GRAY" if colours == "Gray" else "RGB"
-        simplejpeg.decode_jpeg(data, target, fastdct=True, fastupsample=True, min_height=1, min_width=1, min_factor=8)
+        simplejpeg.decode_jpeg(
+            data, target, fastdct=True, fastupsample=True, min_height=1, min_width=1, min_factor=8
+        )
     except ValueError as error:
         return str(error)
     return ""

@@ -14,7 +14,18 @@ _JUMBF = 0xEB
 _CENTIMETRE = 2.54
 
 # What is kept, what other warnings tell of, and what only says how the file was made.
-_KEPT = (_EXIF, XMP, _EXTENDED_XMP, _ICC, _MPF, _JFIF, b"JFXX\0", b"Photoshop 3.0\0", b"Ducky", b"urn:iso:std:iso:ts:21496")
+_KEPT = (
+    _EXIF,
+    XMP,
+    _EXTENDED_XMP,
+    _ICC,
+    _MPF,
+    _JFIF,
+    b"JFXX\0",
+    b"Photoshop 3.0\0",
+    b"Ducky",
+    b"urn:iso:std:iso:ts:21496",
+)
 _KNOWN = (
     (0xE1, b"FLIR\0", "thermal data (FLIR)"),
     (0xE2, b"FPXR\0", "a FlashPix document"),

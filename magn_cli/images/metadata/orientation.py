@@ -19,6 +19,8 @@ _TURNS: dict[int, Callable[[Array], Array]] = {
     7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
     8: np.rot90,
 }
+
+
 def stated(metadata: Metadata) -> int:
     """Return the orientation, 1..8, that EXIF states, or XMP where EXIF says nothing; else 1."""
     by_exif = exif.stated_orientation(metadata.exif) if metadata.exif else None
