@@ -15,7 +15,8 @@ class Metadata:
     ``icc`` is a colour profile and ``xmp`` an XMP packet, both as stored. ``exif`` is an EXIF block that
     starts with its byte order mark (``II`` or ``MM``), without the ``Exif\\0\\0`` that JPEG puts before it.
     ``dpi`` is the resolution in pixels per inch, (horizontal, vertical). ``colour`` is what the file says of
-    its colours beside a profile, see :mod:`magn_cli.images.metadata.colour_chunks`. ``iptc`` is an IPTC-IIM block. ``geo`` is a TIFF directory of the GeoTIFF tags, as a block like ``exif``.
+    its colours beside a profile, see :mod:`magn_cli.images.metadata.colour_chunks`. ``iptc`` is an IPTC-IIM block.
+    ``geo`` is a block like ``exif``, of the GeoTIFF tags.
     """
 
     icc: bytes | None = field(default=None, repr=False)

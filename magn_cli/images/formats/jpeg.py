@@ -65,7 +65,7 @@ def read(data: bytes) -> tuple[Photo, bool]:
 
 
 def read_tables(data: bytes) -> JpegTables | None:
-    """Return the quantization tables and the chroma subsampling of a JPEG file; None where they cannot be found."""
+    """Return the quantization tables and the subsampling of a JPEG file; None where they cannot be found."""
     try:
         return _tables(jpeg_segments.parse(data))
     except (ValueError, IndexError):

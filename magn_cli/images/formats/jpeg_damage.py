@@ -129,7 +129,8 @@ def _check_zeros(data: bytes, structure: Structure) -> None:
     shortest = [symbol for segment in structure.head for symbol in _shortest_codes(segment)]
     if any(shortest):
         raise RefusedError(
-            "is truncated or damaged: a part of its picture data has been replaced by zeros; get an intact copy of it"
+            "is truncated or damaged: a part of its picture data has been replaced by zeros; "
+            "get an intact copy of it"
         )
 
 
@@ -137,7 +138,7 @@ def _shortest_codes(segment: Segment) -> list[int]:
     """What the code of zeros alone means in each table for AC; 0 is the end of a block."""
     symbols, at, content = [], 0, segment.content
     while segment.marker == DHT and at + 17 < len(content):
-        counts = content[at + 1 : at + 17]
+        counts = list(content[at + 1 : at + 17])
         if content[at] >> 4 == 1 and sum(counts):
             symbols.append(content[at + 17])
         at += 17 + sum(counts)

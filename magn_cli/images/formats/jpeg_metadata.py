@@ -35,7 +35,7 @@ _VIDEO_BEHIND = (b"MotionPhoto_Data", b"ftyp")
 
 
 def profile(structure: Structure) -> bytes | None:
-    """Return the ICC profile, put together from its chunks; None without one, or, with a warning, if it is damaged."""
+    """Return the ICC profile, put together from its chunks. None without one; if damaged, with a warning."""
     chunks = [s.content[len(_ICC) :] for s in structure.head if s.marker == 0xE2 and s.content.startswith(_ICC)]
     return icc.from_chunks(chunks) if chunks else None
 

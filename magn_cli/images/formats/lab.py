@@ -40,7 +40,8 @@ def _star(samples: Array, icc: bool) -> Array:
     if icc:
         colour = samples[..., 1:].astype(np.float32) / step - 128
     else:
-        colour = np.ascontiguousarray(samples[..., 1:]).view(np.int16 if deep else np.int8) / np.float32(step)
+        signed = np.ascontiguousarray(samples[..., 1:]).view(np.int16 if deep else np.int8)
+        colour = signed.astype(np.float32) / step
     return np.concatenate([light, colour], axis=-1)
 
 

@@ -26,7 +26,7 @@ _DATA_CHUNK = 16 << 20
 def read(data: bytes) -> tuple[Photo, bool]:
     """Return the picture in a PNG file, not yet turned by its orientation, and whether it is animated.
 
-    Wrong checksums of palettes and of metadata are no obstacle. Raises ValueError if the file is damaged otherwise.
+    Wrong checksums of palettes and metadata are no obstacle. Raises ValueError if the file is damaged otherwise.
     """
     chunks = list(_chunks(data))
     header = first(chunks, b"IHDR")

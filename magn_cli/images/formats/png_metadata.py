@@ -1,4 +1,4 @@
-"""What PNG files hold beside the pixels: in chunks of their own, and in text chunks as older programs write them."""
+"""What PNG files hold beside the pixels: in chunks of their own, and in the text chunks of older programs."""
 
 import re
 import struct

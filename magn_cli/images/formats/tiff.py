@@ -30,7 +30,7 @@ _MAX_BYTES = 2**32 - 1
 
 
 def read(data: bytes) -> tuple[Photo, bool]:
-    """Return the first page of full resolution in a TIFF or BigTIFF file, not yet turned, and whether there are more.
+    """Return the first full-resolution page of a TIFF or BigTIFF file, not yet turned, and whether there are more.
 
     Raises ValueError if the file is damaged, RefusedError if it is of a kind that is not read.
     """
@@ -66,8 +66,8 @@ def read(data: bytes) -> tuple[Photo, bool]:
 def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str | None) -> bytes:
     """Return a TIFF file, deflated without loss, of uint8, uint16 or float32 pixels, ``(H, W)`` or ``(H, W, 3)``.
 
-    ``alpha``: ``(H, W)`` of the same dtype. ``software``: the program's name, for its tag. Raises RefusedError above
-    the 4 GiB that the format can hold.
+    ``alpha``: ``(H, W)`` of the same dtype. ``software``: the program's name, for its tag. Raises RefusedError
+    above the 4 GiB that the format can hold.
     """
     samples = pixels.reshape(*pixels.shape[:2], -1)
     colours = samples.shape[2]

@@ -74,7 +74,7 @@ def layout(page: Directory) -> Layout | None:
     bits, kinds = set(page.integers(_BITS, (1,))), set(page.integers(_FORMAT, (_INTEGER,)))
     kinds = {_INTEGER if kind == _UNDEFINED else kind for kind in kinds}
     colour, compression = page.integers(_MODEL, (_GRAY,))[0], page.integers(_COMPRESSION, (1,))[0]
-    if colour not in _COLOURS:
+    if colour not in _COLOURS or (colour in LAB and tiff_samples.channel_count(page) < _COLOURS[colour]):
         raise RefusedError("uses a colour model that is not supported: save it as RGB or gray first")
     bytewise = compression in tiff_samples.BYTEWISE_COMPRESSIONS
     if not bytewise and compression not in _BY_PILLOW:

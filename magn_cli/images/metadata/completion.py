@@ -10,8 +10,8 @@ from magn_cli.images.warnings import warn
 def completed(photo: Photo) -> Photo:
     """Return the photo with metadata that fits its file's picture and nothing else.
 
-    A damaged colour profile is left out with a warning. Colours that only EXIF calls Adobe RGB get a profile. XMP no
-    longer announces what magn leaves out.
+    A damaged colour profile is left out with a warning. Colours that only EXIF calls Adobe RGB get a profile. XMP
+    no longer announces what magn leaves out.
     """
     metadata = photo.metadata
     profile = icc.usable(metadata.icc)

@@ -52,8 +52,8 @@ def dpi(data: bytes) -> tuple[float, float]:
 def is_adobe_rgb(data: bytes) -> bool:
     """Whether the block says that the colours are Adobe RGB.
 
-    Cameras say so by interoperability R03 (DCF 2.0) or by colour space 2. Programs that rewrite EXIF often lose the
-    interoperability, so "uncalibrated" is believed too where a camera is named: DCF knows only these two spaces.
+    Cameras say so by interoperability R03 (DCF 2.0) or by colour space 2. Programs that rewrite EXIF often lose
+    the interoperability, so "uncalibrated" counts too where a camera is named: DCF knows only these two spaces.
     """
     try:
         directory = read_directory(data)

@@ -7,7 +7,7 @@ _RESOURCE, _IPTC = b"8BIM", 0x0404
 
 
 def from_resources(segments: list[bytes]) -> bytes | None:
-    """Return the IPTC block among the image resources of Photoshop in the APP13 segments of a JPEG file, if any."""
+    """Return the IPTC block among Photoshop's image resources in the APP13 segments of a JPEG file, if any."""
     data = b"".join(part.removeprefix(_HEADER) for part in segments if part.startswith(_HEADER))
     return among(data)
 
@@ -19,7 +19,7 @@ def unwrapped(data: bytes) -> bytes | None:
 
 
 def among(resources: bytes) -> bytes | None:
-    """Return the IPTC block among image resources without their header; None where there is none or they are damaged."""
+    """Return the IPTC block among image resources without their header; None without one or if damaged."""
     at = 0
     while resources[at : at + 4] == _RESOURCE and at + 12 <= len(resources):
         (kind,) = struct.unpack_from(">H", resources, at + 4)

@@ -198,7 +198,7 @@ def copy_directory(
     never: frozenset[int] = frozenset(),
     longest: int | None = None,
 ) -> dict[int, bytes]:
-    """Append the values of a directory to ``buffer``, with the EXIF, GPS and interoperability directories below it.
+    """Append the values of a directory to ``buffer``, with the EXIF, GPS and interoperability directories below.
 
     Returns the records. Left out are values that cannot be read, the tags in ``never`` at any depth, and values of
     more than ``longest`` bytes.

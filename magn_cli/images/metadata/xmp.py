@@ -3,8 +3,8 @@
 import re
 
 _TIFF = b"http://ns.adobe.com/tiff/1.0/"
-# Second pictures, videos, sounds and depth maps: all stand behind the picture or in extended XMP, which magn leaves
-# out. None: every property of the namespace.
+# Second pictures, videos, sounds and depth maps: all stand behind the picture or in extended XMP, which magn
+# leaves out. None: every property of the namespace.
 _ANNOUNCEMENTS: dict[bytes, re.Pattern[bytes] | None] = {
     b"http://ns.adobe.com/hdr-gain-map/1.0/": None,
     b"http://ns.apple.com/HDRGainMap/1.0/": None,
