@@ -113,7 +113,14 @@ def _read_webp(data: bytes) -> tuple[Photo, bool]:
 
 def _read_bmp(data: bytes) -> tuple[Photo, bool]:
     bmp.check(data)
-    photo, has_more = _read_simple(data, "BMP")
+    try:
+        photo, has_more = _read_simple(data, "BMP")
+    except OSError as error:
+        if "nsupported" in str(error):
+            raise RefusedError(
+                "stores its pixels in a way that magn does not read: save it as PNG first"
+            ) from error
+        raise
     if photo.alpha is not None and not photo.alpha.any():
         # Many programs leave the fourth byte of each pixel at 0 and mean an opaque picture.
         photo = replace(photo, alpha=None)

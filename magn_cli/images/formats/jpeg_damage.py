@@ -136,10 +136,11 @@ def _check_zeros(data: bytes, structure: Structure) -> None:
 
 def _shortest_codes(segment: Segment) -> list[int]:
     """What the code of zeros alone means in each table for AC; 0 is the end of a block."""
-    symbols, at, content = [], 0, segment.content
+    symbols: list[int] = []
+    at, content = 0, segment.content
     while segment.marker == DHT and at + 17 < len(content):
-        counts = list(content[at + 1 : at + 17])
-        if content[at] >> 4 == 1 and sum(counts):
+        count = int(np.frombuffer(content, np.uint8, 16, at + 1).sum())
+        if content[at] >> 4 == 1 and count:
             symbols.append(content[at + 17])
-        at += 17 + sum(counts)
+        at += 17 + count
     return symbols
