@@ -116,7 +116,8 @@ def test_the_video_of_a_motion_photo(xmp, behind, caplog):
 )
 def test_nothing_is_announced_that_was_left_out(attributes, elements, gone):
     kept = packets.without_announcements(packet(attributes, elements))
-    assert gone not in kept and kept == packet(elements=b"").replace(b'"mine" ', kept[kept.index(b'"mine"') :][:7])
+    assert gone not in kept
+    assert kept.replace(b'"mine" >', b'"mine">') == packet().replace(b'"mine" >', b'"mine">')
 
 
 def test_other_properties_of_a_packet_stay():
@@ -274,10 +275,9 @@ class TestTiff:
     def test_one_page_called_a_thumbnail(self):
         assert (images.decode(files.tiff(PICTURE, t254=(4, (1,)))).pixels == PICTURE).all()
 
-    @pytest.mark.parametrize("first", [1, 4])
-    def test_the_page_of_full_resolution(self, tmp_path, first):
+    def test_the_page_of_full_resolution(self, tmp_path):
         with tifffile.TiffWriter(tmp_path / "a.tif") as file:
-            file.write(PICTURE[::4, ::4], photometric="rgb", subfiletype=first)
+            file.write(PICTURE[::4, ::4], photometric="rgb", subfiletype=1)
             file.write(PICTURE, photometric="rgb", compression="zlib", predictor=True)
         assert (images.read(tmp_path / "a.tif").pixels == PICTURE).all()
 
