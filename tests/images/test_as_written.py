@@ -83,7 +83,10 @@ def test_a_jpeg_without_its_end_marker(options, caplog):
             images.decode(data[:-lost])
 
 
-MOTION = b'xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" GCamera:MotionPhoto="1" GCamera:MotionPhotoVersion="1"'
+MOTION = (
+    b'xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" GCamera:MotionPhoto="1" '
+    b'GCamera:MotionPhotoVersion="1"'
+)
 MOTION_ELEMENTS = (
     b'<c:MotionPhoto xmlns:c="http://ns.google.com/photos/1.0/camera/">1</c:MotionPhoto>'
     b'<Container:Directory xmlns:Container="http://ns.google.com/photos/1.0/container/" '
@@ -223,6 +226,9 @@ def test_exif_counts_before_xmp():
     assert images.decode(files.png(*chunks)).turned == 1
 
 
+GEO = {"t33550": (12, (0.5, 0.5, 0.0)), "t34735": (3, (1, 1, 0, 1, 1024, 0, 1, 1))}
+
+
 class TestTiff:
     @pytest.mark.parametrize("extra", [{"t338": (3, (0, 0))}, {}])
     @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -324,10 +330,8 @@ class TestTiff:
         scale = 257 if deep else 1
         assert np.abs(photo.pixels / scale - smooth).mean() < 2
 
-    GEO = {"t33550": (12, (0.5, 0.5, 0.0)), "t34735": (3, (1, 1, 0, 1, 1024, 0, 1, 1))}
-
     def test_geotiff(self, tmp_path, caplog):
-        (tmp_path / "a.tif").write_bytes(files.tiff(PICTURE, **self.GEO))
+        (tmp_path / "a.tif").write_bytes(files.tiff(PICTURE, **GEO))
         result = magn(
             "restore", tmp_path / "a.tif", "--task", "denoise", "--level", 25, "--out", tmp_path / "b.tif"
         )
@@ -339,7 +343,7 @@ class TestTiff:
         images.encode(PICTURE, "PNG", photo)
         assert "GeoTIFF" in caplog.text
         caplog.clear()
-        turned = images.decode(files.tiff(PICTURE, t274=(3, (6,)), **self.GEO))
+        turned = images.decode(files.tiff(PICTURE, t274=(3, (6,)), **GEO))
         assert turned.metadata.geo is None and "GeoTIFF" in caplog.text
 
     def test_damaged_metadata_is_no_obstacle(self, caplog):

@@ -61,10 +61,20 @@ def test_a_scan_that_is_missing():
         images.decode(data[: scans[-1]])
 
 
-def test_a_few_stray_bytes_are_told(caplog):
-    data = files.jpeg(quality=95)
-    assert images.decode(data[:-2] + b"\x12\x34" * 9 + data[-2:]).pixels.shape == (48, 64, 3)
-    assert "stray bytes" in caplog.text
+@pytest.mark.parametrize("padding", [b"\0", b"\xff", bytes(40), b"\xff" * 40, b"\x7f", b"\xff\0"])
+def test_padding_behind_the_picture_data_is_no_damage(padding):
+    for options in ({}, {"optimize": True}, {"quality": 95}, {"progressive": True}):
+        data = files.jpeg(**options)
+        padded = data[:-2] + padding + data[-2:]
+        assert (images.decode(padded).pixels == images.decode(data).pixels).all()
+
+
+@pytest.mark.parametrize(("count", "filling"), [(16, bytes(16)), (64, bytes(64)), (256, b""), (1000, b"")])
+def test_losses_anywhere_are_noticed(count, filling):
+    """A decoder may find the rhythm again and end only a few bytes too early."""
+    for at in np.linspace(START, END - count - 1, 40).astype(int):
+        with pytest.raises(ImageError, match="damaged"):
+            images.decode(JPEG[:at] + filling + JPEG[at + count :])
 
 
 def test_flat_parts_of_zeros_are_no_damage(tmp_path):

@@ -11,15 +11,13 @@ import simplejpeg
 
 from magn_cli.images.formats.jpeg_segments import DHT, Segment, Structure
 from magn_cli.images.limits import RefusedError
-from magn_cli.images.warnings import warn
 
-_HARMLESS = ("Invalid SOS parameters", "Inconsistent progression sequence", "Unknown Adobe color transform")
-_EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+_EXTRANEOUS = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")
+_PREMATURE = "premature end of data segment"
 _DAMAGED = re.compile(r"Corrupt JPEG data|Premature end|bad Huffman|bad arithmetic|instead of RST")
-_MAX_STRAY = 64
-_MAX_STRAY_SHARE = 0.01
-"""Cameras leave a few stray bytes behind the picture data. More of them are data that could not be placed."""
-_ZEROS = bytes(32)
+_MAX_STRAY = 1
+"""Bytes, beside padding. Some encoders write one too many; more of them are data that could not be placed."""
+_ZEROS = bytes(16)
 _PROGRESSIVE, _ARITHMETIC = (0xC2, 0xCA), frozenset(range(0xC9, 0xD0))
 _BLOCK = 8
 
@@ -59,25 +57,42 @@ def check(data: bytes, structure: Structure) -> None:
     _check_scans(structure)
     _check_zeros(data, structure)
     message = _complaint(data)
-    if not message or message.startswith(_HARMLESS):
-        return
-    stray = _EXTRANEOUS.search(message)
-    if stray:
-        count = int(stray[1])
-        behind = data[-2 - count : -2]
-        if behind.count(behind[:1]) == len(behind):
-            return
-        if count <= min(_MAX_STRAY, _MAX_STRAY_SHARE * len(data)):
-            warn(f"There are {count} stray bytes behind the picture data; look at the result for damage.")
-            return
-    if not _DAMAGED.search(message):
-        return
-    if structure.end is None:
+    if structure.end is None and _DAMAGED.search(message):
         raise ValueError(message)
-    raise RefusedError(
-        "is truncated or damaged: bytes are missing or wrong within its picture data, so a part of the picture is "
-        "lost; get an intact copy of it"
-    )
+    if _DAMAGED.search(_EXTRANEOUS.sub("", message)) or _has_stray_bytes(data, structure):
+        raise RefusedError(
+            "is truncated or damaged: bytes are missing or wrong within its picture data, so a part of it is "
+            "lost; get an intact copy of it"
+        )
+
+
+def _has_stray_bytes(data: bytes, structure: Structure) -> bool:
+    """Whether picture data are left over that are not the padding of a camera: bytes before them were lost.
+
+    libjpeg reads ahead and does not notice the last eight. So the data are shortened until it misses something.
+    """
+    assert structure.frame is not None
+    if structure.frame.marker in _ARITHMETIC or not _knows(data):
+        return False
+    shorter = data[:-2]
+    for _ in range(1 + _MAX_STRAY):
+        unpadded = _without_padding(shorter)
+        shorter = unpadded[:-1] if unpadded == shorter else unpadded
+        if _PREMATURE in _complaint(shorter + b"\xff\xd9"):
+            return False
+    return True
+
+
+def _without_padding(data: bytes) -> bytes:
+    """The data without zeros and bytes of 255 at the end; these two in turn are one byte of picture data."""
+    bare = data.rstrip(b"\0\xff")
+    return data[:-2] if data.endswith(b"\xff\0") and len(data) - len(bare) == 2 else bare
+
+
+def _knows(data: bytes) -> bool:
+    """Whether the binding decodes this kind of file at all."""
+    message = _complaint(data)
+    return not message or bool(_DAMAGED.search(message) or _EXTRANEOUS.search(message))
 
 
 def _complaint(data: bytes) -> str:
