@@ -59,20 +59,22 @@ def check(data: bytes, structure: Structure) -> None:
     message = _complaint(data)
     if structure.end is None and _DAMAGED.search(message):
         raise ValueError(message)
-    if _DAMAGED.search(_EXTRANEOUS.sub("", message)) or _has_stray_bytes(data, structure):
+    if _DAMAGED.search(_EXTRANEOUS.sub("", message)) or _has_stray_bytes(data, structure, message):
         raise RefusedError(
             "is truncated or damaged: bytes are missing or wrong within its picture data, so a part of it is "
             "lost; get an intact copy of it"
         )
 
 
-def _has_stray_bytes(data: bytes, structure: Structure) -> bool:
+def _has_stray_bytes(data: bytes, structure: Structure, message: str) -> bool:
     """Whether picture data are left over that are not the padding of a camera: bytes before them were lost.
 
     libjpeg reads ahead and does not notice the last eight. So the data are shortened until it misses something.
     """
     assert structure.frame is not None
-    if structure.frame.marker in _ARITHMETIC or not _knows(data):
+    # Another message says that the binding does not know this kind of file.
+    known = not message or _EXTRANEOUS.search(message)
+    if structure.frame.marker in _ARITHMETIC or not known:
         return False
     shorter = data[:-2]
     for _ in range(1 + _MAX_STRAY):
@@ -87,12 +89,6 @@ def _without_padding(data: bytes) -> bytes:
     """The data without zeros and bytes of 255 at the end; these two in turn are one byte of picture data."""
     bare = data.rstrip(b"\0\xff")
     return data[:-2] if data.endswith(b"\xff\0") and len(data) - len(bare) == 2 else bare
-
-
-def _knows(data: bytes) -> bool:
-    """Whether the binding decodes this kind of file at all."""
-    message = _complaint(data)
-    return not message or bool(_DAMAGED.search(message) or _EXTRANEOUS.search(message))
 
 
 def _complaint(data: bytes) -> str:
