@@ -11,6 +11,8 @@ GEO = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113})
 
 _SUBFILE, _BELOW, _WIDTH, _HEIGHT = 254, 330, 256, 257
 _REDUCED, _MASK = 1, 4
+_MAX_BELOW = 64
+"""Pages below one page that are looked at."""
 _LEFT_OUT = {37724: "the layers of a Photoshop document", 52545: "content credentials (C2PA)"}
 
 
@@ -32,7 +34,7 @@ def pages_below(page: Directory) -> list[Directory]:
     """Return the pages that a page points to, without those that are damaged."""
     found = []
     try:
-        for offset in page.integers(_BELOW):
+        for offset in page.integers(_BELOW)[:_MAX_BELOW]:
             found.append(tags.read_directory(page.data, offset))
     except ValueError:
         pass

@@ -31,7 +31,7 @@ _HEADER = 8
 _BIG_HEADER = 16
 RECORD_SIZE = 12
 _BIG_RECORD_SIZE = 20
-_MAX_PAGES = 4096
+_MAX_PAGES = 256
 
 
 @dataclass(frozen=True)

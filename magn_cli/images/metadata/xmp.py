@@ -28,8 +28,10 @@ _USUAL_PREFIXES = {
     b"tiff": _TIFF,
 }
 """For packets that do not declare them."""
+# A hostile packet has millions.
+_MAX_PREFIXES, _MAX_ELEMENTS, _MAX_PACKET = 128, 256, 4 << 20
 _DECLARATION = re.compile(rb"""\sxmlns:([\w.-]+)\s*=\s*["']([^"'<]*)["']""")
-_VALUE = rb"""\s*=\s*(?:"[^"]*"|'[^']*')"""
+_VALUE = rb"""\s{0,8}=\s{0,8}(?:"[^"]*"|'[^']*')"""
 
 
 def stated_orientation(packet: bytes) -> int | None:
@@ -48,7 +50,7 @@ def without_announcements(packet: bytes) -> bytes:
 
     Their attributes, elements and, where nothing else uses them, declarations of namespaces are left out.
     """
-    for prefix, namespace in _prefixes(packet):
+    for prefix, namespace in _prefixes(packet) if len(packet) <= _MAX_PACKET else ():
         if namespace not in _ANNOUNCEMENTS or prefix + b":" not in packet:
             continue
         only = _ANNOUNCEMENTS[namespace]
@@ -69,22 +71,23 @@ def _prefixes(packet: bytes) -> list[tuple[bytes, bytes]]:
     declared = _DECLARATION.findall(packet)
     known = {prefix for prefix, _ in declared}
     usual = [(prefix, namespace) for prefix, namespace in _USUAL_PREFIXES.items() if prefix not in known]
-    return list(dict.fromkeys(declared)) + usual
+    return list(dict.fromkeys(declared))[:_MAX_PREFIXES] + usual
 
 
 def _without(packet: bytes, prefix: bytes, name: bytes) -> bytes:
     """The packet without the attributes and elements of that prefix whose names match."""
     whole = re.escape(prefix) + rb":" + name
-    opening = re.compile(rb"\s*<(" + whole + rb")(?=[\s/>])[^<>]*?(/?)>")
-    at = 0
-    while found := opening.search(packet, at):
+    opening = re.compile(rb"<(" + whole + rb")(?=[\s/>])[^<>]*?(/?)>")
+    parts, at = [], 0
+    for _ in range(_MAX_ELEMENTS):
+        found = opening.search(packet, at)
+        if found is None:
+            break
         end = found.end()
-        if not found[2]:
-            closing = re.compile(rb"</" + re.escape(found[1]) + rb"\s*>").search(packet, end)
-            if closing is None:
-                at = end
-                continue
-            end = closing.end()
-        packet = packet[: found.start()] + packet[end:]
-        at = found.start()
-    return re.sub(rb"\s+" + whole + _VALUE, b"", packet)
+        closing = None if found[2] else re.compile(rb"</" + re.escape(found[1]) + rb"\s*>").search(packet, end)
+        parts.append(packet[at : found.start()])
+        if not found[2] and closing is None:
+            parts.append(found[0])
+        at = closing.end() if closing else end
+    packet = b"".join([*parts, packet[at:]])
+    return re.sub(rb"\s" + whole + _VALUE, b"", packet)
