@@ -1,15 +1,17 @@
-"""From the bytes of a file to a picture: by content, the right way up, with everything that travels along."""
+"""From the bytes of a file to a picture: recognized by content, the right way up, with its metadata."""
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from magn_cli.errors import ImageError
-from magn_cli.images.formats import heif, jpeg, pillow, png, pnm, tiff
+from magn_cli.images.formats import bmp, heif, jpeg, pillow, png, pnm, riff, tiff
 from magn_cli.images.formats.detect import HEAD, detect_format
 from magn_cli.images.limits import RefusedError, at_most
 from magn_cli.images.metadata import colour_chunks
+from magn_cli.images.metadata.completion import completed
 from magn_cli.images.metadata.orientation import upright
 from magn_cli.images.photo import Photo
 from magn_cli.images.raw import libraw
@@ -21,19 +23,24 @@ INPUT_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib"}
     | {".pnm", ".ppm", ".pgm", ".pbm", ".avif", ".heic", ".heif", ".hif"}
 )
-"""The suffixes (lower case) of files worth reading in a folder; a file itself is known by its content."""
+"""The suffixes (lower case) of files to read in a folder; a single file is recognized by its content."""
 
 _UNNAMED = "The picture"
 
 
 def decode(data: bytes, max_pixels: int | None = None, *, mosaics: bool = False, name: str = "") -> Photo:
-    """The picture in the bytes of a file, the right way up; of several pages or frames the first, with a warning.
+    """Return the picture in the bytes of a file, the right way up; of several pages or frames the first.
 
-    ``max_pixels``: a larger picture is refused; None: above ``MAX_PIXELS``. ``mosaics``: raw files of cameras
-    and TIFF files that say to hold a mosaic are read, too; ``Photo.mosaic`` then tells what they hold. ``name``:
-    what messages call the file.
+    Whatever is left out is warned of.
 
-    Raises ImageError, one sentence with that name, for whatever cannot be read.
+    Args:
+        data: the whole file.
+        max_pixels: larger pictures are refused. None: larger than ``MAX_PIXELS``.
+        mosaics: also read raw files of cameras and TIFF files that hold a mosaic. ``Photo.mosaic`` tells what they
+            hold.
+        name: what messages call the file.
+
+    Raises ImageError, one sentence with that name, if the file cannot be read.
 
     >>> import io
     >>> from PIL import Image
@@ -50,6 +57,7 @@ def decode(data: bytes, max_pixels: int | None = None, *, mosaics: bool = False,
                 raise RefusedError("is empty: get an intact copy of it")
             photo, has_more = _decoded(data, mosaics)
             _remark(photo, has_more)
+            photo = upright(completed(photo))
         if photo.mosaic and not mosaics:
             raise RefusedError(f"holds the mosaic of a sensor: {libraw.NEEDS_DEMOSAIC}")
         if photo.pixels.dtype.kind == "f":
@@ -62,11 +70,11 @@ def decode(data: bytes, max_pixels: int | None = None, *, mosaics: bool = False,
         # Decoders raise a dozen types for broken files; all mean the same to the user.
         logger.debug("Reading %s failed.", called, exc_info=error)
         raise ImageError(f"{called} is truncated or damaged: get an intact copy of it.") from error
-    return upright(photo)
+    return photo
 
 
 def check_start(start: bytes, name: str = "") -> None:
-    """Raise ImageError if a file that starts so is no picture: its rest, perhaps gigabytes, need not be loaded.
+    """Raise ImageError if a file with this start is no picture, before the rest, perhaps gigabytes, is loaded.
 
     ``start``: the first 64 bytes, or all bytes of a shorter file. ``name``: what the message calls the file.
     """
@@ -98,7 +106,25 @@ def _read_webp(data: bytes) -> tuple[Photo, bool]:
     # Pillow takes some files that were cut off for whole ones.
     if int.from_bytes(data[4:8], "little") + 8 > len(data):
         raise ValueError("the file is shorter than it says")
+    if b"C2PA" in {kind for kind, _ in riff.chunks(data)}:
+        warn("Left out: content credentials (C2PA).")
     return _read_simple(data, "WEBP")
+
+
+def _read_bmp(data: bytes) -> tuple[Photo, bool]:
+    bmp.check(data)
+    try:
+        photo, has_more = _read_simple(data, "BMP")
+    except OSError as error:
+        if "nsupported" in str(error):
+            raise RefusedError(
+                "stores its pixels in a way that magn does not read: save it as PNG first"
+            ) from error
+        raise
+    if photo.alpha is not None and not photo.alpha.any():
+        # Many programs leave the fourth byte of each pixel at 0 and mean an opaque picture.
+        photo = replace(photo, alpha=None)
+    return photo, has_more
 
 
 def _read_simple(data: bytes, kind: str) -> tuple[Photo, bool]:
@@ -115,7 +141,7 @@ _READERS: dict[str, Callable[[bytes], tuple[Photo, bool]]] = {
     "PNG": png.read,
     "WEBP": _read_webp,
     "TIFF": tiff.read,
-    "BMP": lambda data: _read_simple(data, "BMP"),
+    "BMP": _read_bmp,
     "PNM": lambda data: (pnm.read(data), False),
     "AVIF": heif.read_avif,
     "HEIF": heif.read_heif,

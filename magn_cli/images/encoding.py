@@ -12,7 +12,7 @@ from magn_cli.errors import ImageError, UsageError
 from magn_cli.images.depth import change_depth, full_scale
 from magn_cli.images.formats import jpeg, png, tiff
 from magn_cli.images.limits import RefusedError
-from magn_cli.images.metadata import colour_chunks, exif
+from magn_cli.images.metadata import colour_chunks, exif, xmp
 from magn_cli.images.photo import Array, JpegTables, Metadata, Photo
 from magn_cli.images.warnings import about, warn
 
@@ -29,6 +29,8 @@ _DEPTHS: dict[str, tuple[npt.DTypeLike, ...]] = {
 }
 # The JPEG library stops a little below the 65,535 that the format could say.
 _LONGEST_SIDES = {"JPEG": 65_500, "WebP": 16_383}
+_MAX_RIFF = 2**32 - 2**16
+"""The most bytes of a block in a WebP file."""
 _MAX_DPI = 1e6
 """Above it a resolution is a damaged one."""
 
@@ -120,8 +122,12 @@ def _encoded(kind: str, pixels: Array, like: Photo | None, options: WriteOptions
     if options.strip_metadata:
         metadata, software = Metadata(icc=metadata.icc, colour=metadata.colour), None
     metadata = _fitting(metadata, kind, gray=pixels.ndim == 2 and kind != "WebP")
-    if kind in ("JPEG", "WebP") and software:
-        metadata = replace(metadata, exif=exif.with_software(metadata.exif, software))
+    if kind in ("JPEG", "WebP"):
+        limit = jpeg.MAX_EXIF if kind == "JPEG" else _MAX_RIFF
+        metadata = replace(metadata, exif=exif.within(metadata.exif, software, limit))
+    if metadata.xmp and not (metadata.exif and exif.stated_orientation(metadata.exif)):
+        # The pixels are upright, and nothing but the packet may say otherwise.
+        metadata = replace(metadata, xmp=xmp.with_orientation_1(metadata.xmp))
     if kind == "PNG":
         return png.encode(pixels, alpha, metadata, software)
     if kind == "TIFF":
@@ -167,6 +173,8 @@ def _fitting(metadata: Metadata, kind: str, *, gray: bool) -> Metadata:
         block = None
     if metadata.iptc and kind not in ("JPEG", "TIFF"):
         warn(f"{kind} cannot hold the IPTC block, which was left out; a .jpg or .tif name keeps it.")
+    if metadata.geo and kind != "TIFF":
+        warn(f"{kind} cannot hold the place on the map (GeoTIFF), which was left out; a .tif name keeps it.")
     dpi = metadata.dpi if metadata.dpi and all(0 < value < _MAX_DPI for value in metadata.dpi) else None
     chunks = colour_chunks.fitting(metadata.colour, kind, has_profile=icc is not None)
     return replace(metadata, icc=icc, exif=block, dpi=dpi, colour=chunks)

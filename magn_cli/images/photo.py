@@ -16,6 +16,7 @@ class Metadata:
     starts with its byte order mark (``II`` or ``MM``), without the ``Exif\\0\\0`` that JPEG puts before it.
     ``dpi`` is the resolution in pixels per inch, (horizontal, vertical). ``colour`` is what the file says of
     its colours beside a profile, see :mod:`magn_cli.images.metadata.colour_chunks`. ``iptc`` is an IPTC-IIM block.
+    ``geo`` is a block like ``exif``, of the GeoTIFF tags.
     """
 
     icc: bytes | None = field(default=None, repr=False)
@@ -24,6 +25,7 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     colour: tuple[tuple[bytes, bytes], ...] = ()
     iptc: bytes | None = field(default=None, repr=False)
+    geo: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

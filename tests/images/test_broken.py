@@ -95,6 +95,10 @@ def test_files_cut_off_anywhere_are_refused_in_silence(tmp_path, capfd):
         cuts = {*range(20, len(data), len(data) // 25), *range(len(data) - 4, len(data))}
         for cut in cuts:
             path.write_bytes(data[:cut])
+            if path.suffix == ".jpg" and len(data) - cut <= 2:
+                # Only its end marker is gone.
+                assert np.array_equal(images.read(path).pixels, decoding.decode(data).pixels)
+                continue
             assert "truncated or damaged" in refusal(path), (path.name, len(data) - cut)
     assert capfd.readouterr() == ("", "")
 
@@ -155,9 +159,8 @@ def test_floats_that_are_no_numbers(tmp_path, value):
     [
         ({"t262": 8}, "colour model"),
         ({"t339": 2}, "stores its samples"),
-        ({"t258": 12}, "stores its samples"),
-        ({"t259": 99}, "stores its samples"),
-        ({"t254": 1}, "camera raw"),
+        ({"t258": 24}, "stores its samples"),
+        ({"t259": 99}, "compression 99"),
         ({"t50706": 1}, "camera raw"),
         ({"t258": 32}, "stores its samples"),
     ],
@@ -167,9 +170,9 @@ def test_kinds_of_tiff_that_are_not_read(tmp_path, tags, words):
     assert words in refusal(tmp_path / "a.tif")
 
 
-def test_bigtiff_says_so(tmp_path):
+def test_a_bigtiff_without_tags(tmp_path):
     (tmp_path / "a.tif").write_bytes(b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) + bytes(64))
-    assert "BigTIFF" in refusal(tmp_path / "a.tif")
+    assert "truncated or damaged" in refusal(tmp_path / "a.tif")
 
 
 def test_out_of_memory(tmp_path, monkeypatch):

@@ -204,7 +204,7 @@ def test_software_is_noted_without_any_other_exif(tmp_path):
 
 def test_maker_notes_stay_where_they_are():
     block = exif_bytes(6)
-    for changed in (exif_blocks.with_software(block, "magn"), exif_blocks.turned_upright(block)):
+    for changed in (exif_blocks.with_software(block, "magn"), exif_blocks.turned_upright(block, 6)):
         assert changed.find(MAKER_NOTE) == block.find(MAKER_NOTE)
 
 

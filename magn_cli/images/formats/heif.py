@@ -8,11 +8,16 @@ import numpy as np
 from magn_cli.images.depth import stretched
 from magn_cli.images.formats import opencv, pillow
 from magn_cli.images.limits import RefusedError, check_size
-from magn_cli.images.metadata import colour_chunks, gain_map, orientation
+from magn_cli.images.metadata import colour_chunks, gain_map, orientation, xmp
+from magn_cli.images.metadata.exif import stated_orientation, unprefixed
 from magn_cli.images.photo import Array, Metadata, Photo
 from magn_cli.images.silence import silence
 from magn_cli.images.transparency import undo_premultiplication
 from magn_cli.images.warnings import warn
+
+_PROPERTIES = 1 << 16
+"""Bytes at the start of a file among which the properties of its pictures are."""
+_C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 
 def read_avif(data: bytes) -> tuple[Photo, bool]:
@@ -30,8 +35,9 @@ def read_avif(data: bytes) -> tuple[Photo, bool]:
         raise RefusedError("is an AVIF picture, which this Pillow cannot decode: install Pillow 11.3 or later")
     with pillow.opened(data, "AVIF") as image:
         metadata = pillow.metadata(image, _avif_colour(data))
-        # Pillow puts the file's own transformation into the EXIF block; what the XMP packet says is a copy.
-        metadata = replace(metadata, xmp=metadata.xmp and orientation.with_orientation_1(metadata.xmp))
+        # Pillow puts the file's own transformation into the EXIF block; then what the XMP packet says is a copy.
+        if metadata.xmp and (_has_transformation(data) or (metadata.exif and stated_orientation(metadata.exif))):
+            metadata = replace(metadata, xmp=xmp.with_orientation_1(metadata.xmp))
         has_more = getattr(image, "n_frames", 1) > 1
         mode, depth = image.mode, _avif_depth(data)
         if depth == 8:
@@ -39,8 +45,7 @@ def read_avif(data: bytes) -> tuple[Photo, bool]:
             pixels, alpha = pillow.samples(image)
     if depth > 8:
         pixels, alpha = _deep_avif(data, depth, mode)
-    if gain_map.is_in(data):
-        gain_map.warn_left_out()
+    _warn_left_out(data)
     return Photo(pixels, alpha, metadata, None, "AVIF"), has_more
 
 
@@ -62,8 +67,7 @@ def read_heif(data: bytes) -> tuple[Photo, bool]:
         array: Array = np.array(picture)
     model, _, depth = picture.mode.partition(";")
     pixels, alpha = _separated(array, model)
-    if gain_map.is_in(data):
-        gain_map.warn_left_out()
+    _warn_left_out(data)
     if depth:
         top = 2 ** int(depth) - 1
         pixels, alpha = stretched(pixels, top), None if alpha is None else stretched(alpha, top)
@@ -72,12 +76,21 @@ def read_heif(data: bytes) -> tuple[Photo, bool]:
     return Photo(pixels, alpha, _heif_metadata(picture.info), None, "HEIF"), len(file) > 1
 
 
+def _warn_left_out(data: bytes) -> None:
+    if gain_map.is_in(data):
+        gain_map.warn_left_out()
+    if b"mpvd" in data or b"MotionPhoto_Data" in data:
+        warn("The video of the motion photo was left out.")
+    if _C2PA in data:
+        warn("Left out: content credentials (C2PA).")
+
+
 def _heif_metadata(info: dict[str, Any]) -> Metadata:
     block = info.get("exif")
     code_points = info.get("nclx_profile") or {}
     metadata = Metadata(
         icc=info.get("icc_profile") or None,
-        exif=block.removeprefix(b"Exif\0\0") or None if block else None,
+        exif=unprefixed(block) or None if block else None,
         xmp=info.get("xmp") or None,
         colour=colour_chunks.from_code_points(
             int(code_points.get("color_primaries", 2)), int(code_points.get("transfer_characteristics", 2))
@@ -85,6 +98,10 @@ def _heif_metadata(info: dict[str, Any]) -> Metadata:
     )
     # The file's own transformations count, and libheif has applied them.
     return orientation.already_turned(metadata)
+
+
+def _has_transformation(data: bytes) -> bool:
+    return any(box in data[:_PROPERTIES] for box in (b"irot", b"imir"))
 
 
 def _avif_depth(data: bytes) -> int:

@@ -1,18 +1,16 @@
 """JPEG files: reading them, the facts of their compression, and writing them."""
 
 import io
-import struct
-from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from magn_cli.images.formats import pillow
-from magn_cli.images.limits import RefusedError
-from magn_cli.images.metadata import gain_map, iptc
+from magn_cli.images.formats import jpeg_damage, jpeg_metadata, jpeg_segments, pillow
+from magn_cli.images.formats.jpeg_segments import Structure
+from magn_cli.images.limits import RefusedError, check_size
+from magn_cli.images.metadata import iptc
 from magn_cli.images.photo import Array, JpegTables, Metadata, Photo
 from magn_cli.images.silence import silence
 from magn_cli.images.warnings import warn
@@ -22,7 +20,6 @@ _ZIGZAG = sorted(
     ((row, column) for row in range(8) for column in range(8)),
     key=lambda rc: (sum(rc), rc[0] if sum(rc) % 2 else rc[1]),
 )
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SUBSAMPLINGS = {
     (1, 1): "4:4:4",
     (2, 1): "4:2:2",
@@ -31,52 +28,59 @@ _SUBSAMPLINGS = {
     (4, 1): "4:1:1",
     (4, 2): "4:1:0",
 }
-_XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
-_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _WRITABLE = ("4:4:4", "4:2:2", "4:2:0")
 _SEGMENT = 65533
 """The most bytes that one segment holds."""
+MAX_EXIF = _SEGMENT - len(b"Exif\0\0")
+"""The most bytes of an EXIF block."""
 _LOSSLESS, _HIERARCHICAL = (0xC3, 0xCB), (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
 
 
 def read(data: bytes) -> tuple[Photo, bool]:
-    """The picture in the bytes of a JPEG file, not yet turned by its orientation, and if more follow it.
+    """Return the picture in a JPEG file, not yet turned by its orientation, and whether more pictures follow it.
 
-    RefusedError for the rare processes of JPEG that no common decoder knows. ValueError if it is damaged.
+    A file without its end marker is read, with a warning, if all its pixels are there.
+
+    Raises RefusedError for kinds of JPEG that common decoders do not know, and for damage that the decoder would
+    patch over. Raises ValueError for a file that is cut off.
     """
-    _check_process(data)
-    with pillow.opened(data, "JPEG") as image:
-        metadata = pillow.metadata(image)
-        # A gain map is a picture behind the first, too.
-        has_more = getattr(image, "n_frames", 1) > 1 and not gain_map.is_in(data)
+    structure = jpeg_segments.parse(data)
+    _check_process(structure)
+    check_size(*jpeg_damage.size(structure))
+    jpeg_damage.check_capacity(structure, len(data))
+    bare = jpeg_segments.bare(data, structure)
+    with pillow.opened(bare, "JPEG") as image:
         image.load()
+        is_cmyk = image.mode == "CMYK"
+        profile = jpeg_metadata.profile(structure)
+        if profile:
+            image.info["icc_profile"] = profile
         pixels, alpha = pillow.samples(image)
-    notes = iptc.from_resources([content for marker, content in _segments(data) if marker == 0xED])
-    metadata = replace(metadata, iptc=notes)
-    if _EXTENDED_XMP in data:
-        warn("The XMP packet goes on in a second part (extended XMP), which was left out.")
-    if gain_map.is_in(data):
-        gain_map.warn_left_out()
-        metadata = replace(metadata, xmp=metadata.xmp and gain_map.without(metadata.xmp))
-    return Photo(pixels, alpha, metadata, read_tables(data), "JPEG", coded=data), has_more
+    jpeg_damage.check(bare, structure)
+    if structure.end is None:
+        warn("The end marker is missing, but all pixels are there.")
+    metadata = jpeg_metadata.read(structure, None if is_cmyk else profile)
+    has_more = jpeg_metadata.warn_left_out(data, structure)
+    return Photo(pixels, alpha, metadata, read_tables(data), "JPEG", coded=bare), has_more
 
 
-def read_tables(data: bytes) -> JpegTables:
-    """The quantization tables and the chroma subsampling in the bytes of a JPEG file.
+def read_tables(data: bytes) -> JpegTables | None:
+    """Return the quantization tables and the subsampling of a JPEG file; None where they cannot be found."""
+    try:
+        return _tables(jpeg_segments.parse(data))
+    except (ValueError, IndexError):
+        return None
 
-    ValueError if the file holds none that make sense.
-    """
+
+def _tables(structure: Structure) -> JpegTables | None:
     tables: dict[int, Array] = {}
-    components: list[tuple[int, int, int]] = []
-    for marker, segment in _segments(data):
-        if marker == 0xDB:
-            tables |= _quantization_tables(segment)
-        elif marker in _FRAMES and not components:
-            for start in range(6, 6 + 3 * segment[5], 3):
-                _, factors, table = segment[start : start + 3]
-                components.append((factors >> 4, factors & 15, table))
+    for segment in structure.head:
+        if segment.marker == jpeg_segments.DQT:
+            tables |= _quantization_tables(segment.content)
+    frame = structure.frame.content if structure.frame else b"\0" * 6
+    components = [(frame[at + 1] >> 4, frame[at + 1] & 15, frame[at + 2]) for at in range(6, 6 + 3 * frame[5], 3)]
     if not components or any(table not in tables for _, _, table in components):
-        raise ValueError("no quantization tables")
+        return None
     luma = tables[components[0][2]]
     if len(components) == 1:
         return JpegTables(luma, None, "4:0:0")
@@ -87,13 +91,17 @@ def read_tables(data: bytes) -> JpegTables:
 
 
 def encode(pixels: Array, metadata: Metadata, quality: int | JpegTables) -> bytes:
-    """A JPEG file of 8-bit gray or RGB pixels, the chroma at full resolution.
+    """Return a JPEG file of 8-bit pixels, ``(H, W)`` or ``(H, W, 3)``.
 
-    In place of a quality (1..100) the tables of another file, whose subsampling is taken over, too, where it
-    is one of 4:4:4, 4:2:2 and 4:2:0. What does not fit into one segment of the format is left out with a warning.
+    Args:
+        pixels: uint8.
+        metadata: its EXIF block must fit, see :func:`magn_cli.images.metadata.exif.within`. XMP and IPTC that do
+            not fit into one segment are left out with a warning.
+        quality: 1..100 with chroma at full resolution, or the tables of another file. Then its subsampling is
+            used too, if it is 4:4:4, 4:2:2 or 4:2:0.
     """
-    exif = _fitting(metadata.exif, b"Exif\0\0", "EXIF block")
-    xmp = _fitting(metadata.xmp, _XMP_HEADER, "XMP packet")
+    exif = b"Exif\0\0" + metadata.exif if metadata.exif else b""
+    xmp = _fitting(metadata.xmp, jpeg_metadata.XMP, "XMP packet")
     notes = _fitting(iptc.as_segment(metadata.iptc) if metadata.iptc else None, b"", "IPTC block")
     dpi = tuple(min(max(round(value), 1), 65535) for value in metadata.dpi) if metadata.dpi else (0, 0)
     file = io.BytesIO()
@@ -108,9 +116,7 @@ def encode(pixels: Array, metadata: Metadata, quality: int | JpegTables) -> byte
         Image.fromarray(pixels).save(file, "JPEG", icc_profile=metadata.icc, exif=exif, dpi=dpi, **how)
     data = file.getvalue()
     more = b"".join(
-        b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
-        for marker, content in ((0xE1, xmp), (0xED, notes))
-        if content
+        jpeg_segments.written(marker, content) for marker, content in ((0xE1, xmp), (0xED, notes)) if content
     )
     # Readers expect the JFIF and EXIF segments first.
     offset = 2
@@ -119,16 +125,15 @@ def encode(pixels: Array, metadata: Metadata, quality: int | JpegTables) -> byte
     return data[:offset] + more + data[offset:]
 
 
-def _check_process(data: bytes) -> None:
-    for marker, segment in _segments(data):
-        if marker not in _FRAMES or not segment:
-            continue
-        name = "lossless" if marker in _LOSSLESS else "hierarchical" if marker in _HIERARCHICAL else None
-        if name is None and segment[0] != 8:
-            name = f"{segment[0]}-bit"
-        if name is not None:
-            raise RefusedError(f"is a {name} JPEG file, which is not read: save it as PNG or TIFF first")
+def _check_process(structure: Structure) -> None:
+    frame = structure.frame
+    if frame is None or not frame.content:
         return
+    name = "lossless" if frame.marker in _LOSSLESS else "hierarchical" if frame.marker in _HIERARCHICAL else None
+    if name is None and frame.content[0] != 8:
+        name = f"{frame.content[0]}-bit"
+    if name is not None:
+        raise RefusedError(f"is a {name} JPEG file, which magn does not read: save it as PNG or TIFF first")
 
 
 def _fitting(value: bytes | None, header: bytes, name: str) -> bytes:
@@ -138,26 +143,6 @@ def _fitting(value: bytes | None, header: bytes, name: str) -> bytes:
         warn(f"The {name} is larger than a JPEG file can hold and was left out.")
         return b""
     return header + value
-
-
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Marker and content of each segment up to the first scan (all tables of a usual file precede it)."""
-    offset = 2
-    while offset + 4 <= len(data):
-        if data[offset] != 0xFF:
-            raise ValueError("a marker is missing")
-        marker = data[offset + 1]
-        if marker == 0xFF:
-            offset += 1
-            continue
-        if marker == 0xDA:
-            return
-        if marker == 0x01 or 0xD0 <= marker <= 0xD7:
-            offset += 2
-            continue
-        end = offset + 2 + int.from_bytes(data[offset + 2 : offset + 4], "big")
-        yield marker, data[offset + 4 : end]
-        offset = end
 
 
 def _quantization_tables(segment: bytes) -> dict[int, Array]:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from magn_cli.images.limits import check_size
+from magn_cli.images.metadata.exif import unprefixed
 from magn_cli.images.photo import Array, Metadata
 from magn_cli.images.silence import silence
 from magn_cli.images.warnings import warn
@@ -69,7 +70,7 @@ def metadata(image: Image.Image, colour: tuple[tuple[bytes, bytes], ...] = ()) -
     dpi = image.info.get("dpi")
     return Metadata(
         icc=image.info.get("icc_profile") or None if image.mode != "CMYK" else None,
-        exif=exif.removeprefix(b"Exif\0\0") or None if isinstance(exif, bytes) else None,
+        exif=unprefixed(exif) or None if isinstance(exif, bytes) else None,
         xmp=image.info.get("xmp") or None,
         dpi=(float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
         colour=colour,

@@ -6,33 +6,37 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from magn_cli.images.formats import opencv, pillow
-from magn_cli.images.limits import check_size
-from magn_cli.images.metadata import colour_chunks
+from magn_cli.images.formats import opencv, pillow, png_metadata
+from magn_cli.images.formats.png_metadata import INCH, XMP_KEYWORD, Chunk, first
+from magn_cli.images.limits import RefusedError, check_size
 from magn_cli.images.photo import Array, Metadata, Photo
+from magn_cli.images.warnings import warn
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-_INCH = 0.0254
-_MAX_INFLATED = 64 << 20
-"""The most bytes of metadata that a compressed chunk may unfold to."""
-_XMP_KEYWORD = b"XML:com.adobe.xmp"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_KEY_SIZES = {0: 2, 2: 6}
+"""Bytes of the transparent colour, by the colour type."""
+_MAX_DEFLATION = 1032
 _ROWS_AT_ONCE = 64
 _DATA_CHUNK = 16 << 20
 
 
 def read(data: bytes) -> tuple[Photo, bool]:
-    """The picture in the bytes of a PNG file, not yet turned by its orientation, and if it is animated.
+    """Return the picture in a PNG file, not yet turned by its orientation, and whether it is animated.
 
-    ValueError if the file is damaged.
+    Wrong checksums of palettes and metadata are no obstacle. Raises ValueError if the file is damaged otherwise.
     """
     chunks = list(_chunks(data))
-    header = _first(chunks, b"IHDR")
+    header = first(chunks, b"IHDR")
     if header is None:
         raise ValueError("no header chunk")
+    if chunks[0][0] == b"CgBI":
+        raise RefusedError("is a PNG file in the form that only Apple's devices read (CgBI): convert it first")
     width, height, depth, colour_type = struct.unpack(">IIBB", header[:10])
     check_size(width, height)
+    _check_capacity(chunks, width, height, depth, colour_type)
     # Decoders get the bare pixels: what they make of other chunks differs, and some complain on stderr.
     bare = SIGNATURE + b"".join(
         _chunk(kind, content)
@@ -49,14 +53,19 @@ def read(data: bytes) -> tuple[Photo, bool]:
         with pillow.opened(bare, "PNG") as image:
             image.load()
             pixels, alpha = pillow.samples(image)
-    key = _first(chunks, b"tRNS")
-    if key and colour_type in (0, 2):
+    key = first(chunks, b"tRNS")
+    if key and len(key) == _KEY_SIZES.get(colour_type):
         alpha = _keyed_alpha(pixels, key, depth)
-    return Photo(pixels, alpha, _metadata(chunks), None, "PNG"), _first(chunks, b"acTL") is not None
+    if first(chunks, b"caBX") is not None:
+        warn("Left out: content credentials (C2PA).")
+    return Photo(pixels, alpha, png_metadata.read(chunks), None, "PNG"), first(chunks, b"acTL") is not None
 
 
 def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str | None) -> bytes:
-    """A PNG file of uint8 or uint16 pixels (H, W) or (H, W, 3) with an alpha (H, W) of the same dtype."""
+    """Return a PNG file of uint8 or uint16 pixels, ``(H, W)`` or ``(H, W, 3)``.
+
+    ``alpha``: ``(H, W)`` of the same dtype. ``software``: the program's name, for a text chunk.
+    """
     samples = pixels.reshape(*pixels.shape[:2], -1)
     if alpha is not None:
         samples = np.dstack([samples, alpha])
@@ -70,12 +79,12 @@ def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str
     if metadata.icc:
         parts.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc)))
     if metadata.dpi:
-        x, y = (round(value / _INCH) for value in metadata.dpi)
+        x, y = (round(value / INCH) for value in metadata.dpi)
         parts.append(_chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
     if metadata.exif:
         parts.append(_chunk(b"eXIf", metadata.exif))
     if metadata.xmp:
-        parts.append(_chunk(b"iTXt", _XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp))
+        parts.append(_chunk(b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp))
     if software:
         parts.append(_chunk(b"tEXt", b"Software\0" + software.encode("latin-1", "replace")))
     compressed = _compressed(samples)
@@ -87,7 +96,7 @@ def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str
 
 
 def _compressed(samples: Array) -> bytes:
-    """The rows, each predicted by the Paeth filter, which suits photographs."""
+    """Compress the rows, each predicted by the Paeth filter, which suits photographs."""
     height, width, channels = samples.shape
     step = channels * samples.dtype.itemsize
     # For filtered photographs a third quicker than zlib's own choice, and files 3 % smaller.
@@ -116,7 +125,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _chunks(data: bytes) -> Iterator[Chunk]:
     offset = len(SIGNATURE)
     while True:
         length, kind = struct.unpack_from(">I4s", data, offset)
@@ -124,19 +133,17 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         (checksum,) = struct.unpack_from(">I", data, offset + 8 + length)
         critical = kind[:1].isupper()
         if critical and zlib.crc32(kind + content) != checksum:
-            raise ValueError(f"wrong checksum of {kind!r}")
+            if kind != b"PLTE":
+                raise ValueError(f"wrong checksum of {kind!r}")
+            warn("The checksum of the palette is wrong; look at the colours of the result.")
         yield kind, content
         if kind == b"IEND":
             return
         offset += 12 + length
 
 
-def _first(chunks: list[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
-    return next((content for kind, content in chunks if kind == wanted), None)
-
-
 def _keyed_alpha(pixels: Array, key: bytes, depth: int) -> Array:
-    """Transparent where a pixel has the one colour that the file declares so."""
+    """Return an alpha, transparent where a pixel has the one colour that the file declares so."""
     top = np.iinfo(pixels.dtype).max
     colour = np.frombuffer(key, ">u2").astype(np.int64) * top // (2**depth - 1)
     matches = pixels == colour
@@ -144,28 +151,9 @@ def _keyed_alpha(pixels: Array, key: bytes, depth: int) -> Array:
     return np.where(transparent, 0, top).astype(pixels.dtype)
 
 
-def _metadata(chunks: list[tuple[bytes, bytes]]) -> Metadata:
-    icc = dpi = xmp = None
-    profile = _first(chunks, b"iCCP")
-    if profile:
-        icc = _inflated(profile.partition(b"\0")[2][1:])
-    density = _first(chunks, b"pHYs")
-    if density and len(density) == 9:
-        x, y, unit = struct.unpack(">IIB", density)
-        dpi = (x * _INCH, y * _INCH) if unit == 1 and x and y else None
-    for kind, content in chunks:
-        if kind == b"iTXt" and content.startswith(_XMP_KEYWORD + b"\0"):
-            compressed = content[len(_XMP_KEYWORD) + 1 : len(_XMP_KEYWORD) + 2] == b"\1"
-            text = content[len(_XMP_KEYWORD) + 3 :].split(b"\0", 2)[-1]
-            xmp = _inflated(text) if compressed else text
-    kept = tuple(
-        {kind: content for kind, content in chunks if len(content) == colour_chunks.SIZES.get(kind)}.items()
-    )
-    return Metadata(icc or None, _first(chunks, b"eXIf") or None, xmp or None, dpi, kept)
-
-
-def _inflated(compressed: bytes) -> bytes | None:
-    try:
-        return zlib.decompressobj().decompress(compressed, _MAX_INFLATED)
-    except zlib.error:
-        return None
+def _check_capacity(chunks: list[Chunk], width: int, height: int, depth: int, colour_type: int) -> None:
+    """Raise ValueError if the data cannot unfold to so many pixels: deflate shrinks to a 1032nd at best."""
+    stored = sum(len(content) for kind, content in chunks if kind == b"IDAT")
+    bits = width * height * depth * _CHANNELS.get(colour_type, 1)
+    if bits / 8 > (stored + 1) * _MAX_DEFLATION:
+        raise ValueError(f"{stored} bytes cannot hold {width} x {height} pixels")

@@ -4,19 +4,18 @@ import struct
 
 import numpy as np
 
-from magn_cli.images.depth import full_scale
-from magn_cli.images.formats import pillow, tiff_samples
+from magn_cli.images.formats import pillow, tiff_colours, tiff_pages, tiff_samples
 from magn_cli.images.limits import RefusedError, check_size
 from magn_cli.images.metadata import exif, iptc, tags
 from magn_cli.images.photo import Array, Metadata, Photo
 from magn_cli.images.raw import sensor_tags, tiff_cfa
-from magn_cli.images.transparency import undo_premultiplication
+from magn_cli.images.warnings import warn
 
-_GRAY_WHITE_FIRST, _GRAY, _RGB = 0, 1, 2
-_READABLE_COLOURS = {_GRAY_WHITE_FIRST, _GRAY, _RGB, 3, 5, 6, sensor_tags.CFA}
+_GRAY, _RGB = 1, 2
 _INTEGER, _FLOAT = 1, 3
-_ASSOCIATED, _STRAIGHT = 1, 2
+_STRAIGHT = 2
 _XMP, _ICC, _IPTC, _RESOURCES = 700, 34675, 33723, 34377
+_NAMES = {_XMP: "XMP packet", _ICC: "colour profile", _IPTC: "IPTC block", _RESOURCES: "Photoshop block"}
 _SOFTWARE = tags.SOFTWARE
 # Description, make, model, orientation, software, date, artist, host, copyright, ratings, the Windows
 # texts, and the EXIF and GPS directories.
@@ -31,56 +30,58 @@ _MAX_BYTES = 2**32 - 1
 
 
 def read(data: bytes) -> tuple[Photo, bool]:
-    """The first page in the bytes of a TIFF file, not yet turned, and if there are more pages.
+    """Return the first full-resolution page of a TIFF or BigTIFF file, not yet turned, and whether there are more.
 
-    ValueError if the file is damaged, RefusedError if it is of a kind that is not read.
+    Raises ValueError if the file is damaged, RefusedError if it is of a kind that is not read.
     """
-    if data[:4] in (b"II+\0", b"MM\0+"):
-        raise RefusedError("is a BigTIFF file, which is not supported: save it as an ordinary TIFF or a PNG")
-    page = tags.read_directory(data)
+    page, count = tiff_pages.main_page(data)
     sizes = page.integers(256) + page.integers(257)
-    if len(sizes) != 2:
+    if page.is_cut or len(sizes) != 2:
         raise ValueError("no width and height")
     width, height = sizes
     check_size(width, height)
-    _check_complete(page)
-    # Decoders differ in whether they turn the picture; here it must not be turned twice.
-    upright = tags.read_directory(exif.with_orientation_1(data))
-    dtype = _sample_type(page)
-    if dtype is None:
-        with pillow.opened(bytes(upright.data), "TIFF") as image:
-            image.load()
-            pixels, alpha = pillow.samples(image)
-            profile_fits = image.mode != "CMYK"
+    layout = tiff_colours.layout(page)
+    if layout is None:
+        _check_complete(page)
+        pixels, alpha, profile_fits = _by_pillow(page)
     else:
-        pixels, alpha = _own_pixels(upright, width, height, dtype)
-        profile_fits = True
+        samples = tiff_samples.read_samples(page, width, height, layout.bits, layout.dtype)
+        pixels, alpha = tiff_colours.interpreted(page, samples, layout)
+        profile_fits = layout.colour not in tiff_colours.LAB
     mosaic = None
     if page.integers(262, (_GRAY,))[0] == sensor_tags.CFA:
         pixels, mosaic = tiff_cfa.prepared(page, pixels)
+    tiff_pages.warn_left_out(page)
     metadata = Metadata(
-        icc=page.value(_ICC) or None if profile_fits else None,
-        exif=_exif(page),
-        xmp=page.value(_XMP) or None,
-        iptc=page.value(_IPTC) or iptc.among(page.value(_RESOURCES) or b""),
+        icc=_value(page, _ICC) if profile_fits else None,
+        exif=_block(page, DESCRIPTIVE),
+        xmp=_value(page, _XMP),
+        iptc=_value(page, _IPTC) or iptc.among(_value(page, _RESOURCES) or b""),
         dpi=_dpi(page),
+        geo=_block(page, tiff_pages.GEO),
     )
-    return Photo(pixels, alpha, metadata, None, "TIFF", mosaic=mosaic), page.following != 0
+    return Photo(pixels, alpha, metadata, None, "TIFF", mosaic=mosaic), count > 1
 
 
 def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str | None) -> bytes:
-    """A TIFF file, deflated without loss, of uint8, uint16 or float32 pixels (H, W) or (H, W, 3) with an
-    alpha (H, W) of the same dtype. RefusedError above the 4 GiB that the format can hold."""
+    """Return a TIFF file, deflated without loss, of uint8, uint16 or float32 pixels, ``(H, W)`` or ``(H, W, 3)``.
+
+    ``alpha``: ``(H, W)`` of the same dtype. ``software``: the program's name, for its tag. Raises RefusedError
+    above the 4 GiB that the format can hold.
+    """
     samples = pixels.reshape(*pixels.shape[:2], -1)
     colours = samples.shape[2]
     if alpha is not None:
         samples = np.dstack([samples, alpha])
     height, width, channels = samples.shape
     # The EXIF block opens the file, so that every offset within it (maker notes too) stays valid.
-    buffer = bytearray(metadata.exif or tags.empty())
+    geo = tags.read_directory(metadata.geo) if metadata.geo else None
+    buffer = bytearray(metadata.exif or tags.empty(geo.order if geo else "<"))
     page = tags.read_directory(buffer) if metadata.exif else None
-    order: tags.ByteOrder = page.order if page else "<"
+    order: tags.ByteOrder = page.order if page else geo.order if geo else "<"
     records = {tag: page.record(tag) for tag in DESCRIPTIVE & set(page.positions)} if page else {}
+    if geo and geo.order == order:
+        records |= tags.copy_directory(geo, buffer, tiff_pages.GEO)
 
     def put(tag: int, kind: int, *numbers: int) -> None:
         code = {tags.SHORT: "H", tags.LONG: "I", tags.RATIONAL: "I"}[kind]
@@ -131,70 +132,44 @@ def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str
 
 
 def _check_complete(page: tags.Directory) -> None:
-    """The decoders write to stderr when a file ends too early."""
+    """The decoders fill what lies behind the end of the file with gray, and write to stderr."""
     for where, how_much in ((273, 279), (324, 325)):
-        # Sizes may be missing in old uncompressed files.
         for offset, size in zip(page.integers(where), page.integers(how_much), strict=False):
             if offset + size > len(page.data):
                 raise ValueError("a strip or tile lies outside of the file")
 
 
-def _sample_type(page: tags.Directory) -> np.dtype[np.generic] | None:
-    """uint8, uint16 or a float type for gray and RGB, or None for what is left to Pillow: at most 8 bits."""
-    bits, kinds = set(page.integers(258, (1,))), set(page.integers(339, (_INTEGER,)))
-    colour, compression = page.integers(262, (_GRAY,))[0], page.integers(259, (1,))[0]
-    if colour not in _READABLE_COLOURS:
-        raise RefusedError("uses a colour model that is not supported: save it as RGB or gray first")
-    types: dict[tuple[int, int], np.dtype[np.generic]] = {
-        (8, _INTEGER): np.dtype(np.uint8),
-        (16, _INTEGER): np.dtype(np.uint16),
-        (16, _FLOAT): np.dtype(np.float16),
-        (32, _FLOAT): np.dtype(np.float32),
-        (64, _FLOAT): np.dtype(np.float64),
-    }
-    dtype = types.get((max(bits), max(kinds))) if len(bits) == len(kinds) == 1 else None
-    bytewise = compression in tiff_samples.BYTEWISE_COMPRESSIONS
-    if dtype is not None and bytewise and colour in (_GRAY_WHITE_FIRST, _GRAY, _RGB, sensor_tags.CFA):
-        return dtype
-    if kinds == {_INTEGER} and bits <= {1, 2, 4, 8} and colour != sensor_tags.CFA:
+def _by_pillow(page: tags.Directory) -> tuple[Array, Array | None, bool]:
+    """Pixels, alpha, and whether the colour profile is still one for them."""
+    # Decoders differ in whether they turn the picture; here it must not be turned twice.
+    upright = exif.with_orientation_1(tiff_pages.as_first(page))
+    try:
+        with pillow.opened(upright, "TIFF") as image:
+            image.load()
+            pixels, alpha = pillow.samples(image)
+            profile_fits = image.mode != "CMYK"
+    except RefusedError:
+        raise
+    except Exception as error:
+        refusal = tiff_colours.refusal(page)
+        raise (error if refusal is None else refusal) from None
+    tiff_colours.warn_extra_channels(page, has_alpha=alpha is not None)
+    return pixels, alpha, profile_fits
+
+
+def _value(page: tags.Directory, tag: int) -> bytes | None:
+    """The value of a tag that says nothing about pixels; None, with a warning, where it is damaged."""
+    try:
+        return page.value(tag) or None
+    except ValueError:
+        warn(f"The {_NAMES[tag]} is damaged and was left out.")
         return None
-    raise RefusedError(
-        "stores its samples in a way that is not supported: save it with 8-bit, 16-bit or floating-point "
-        "gray or RGB samples first"
-    )
 
 
-# What comes of numbers that are none is refused later, in a sentence.
-@np.errstate(all="ignore")
-def _own_pixels(
-    page: tags.Directory, width: int, height: int, dtype: np.dtype[np.generic]
-) -> tuple[Array, Array | None]:
-    samples = tiff_samples.read_samples(page, width, height, dtype)
-    if dtype.kind == "f":
-        samples = samples.astype(np.float32, copy=False)
-    colour = page.integers(262, (_GRAY,))[0]
-    colours = 3 if colour == _RGB else 1
-    channels = samples.shape[2]
-    if channels < colours:
-        raise ValueError("colour channels are missing")
-    top = full_scale(samples.dtype)
-    pixels = samples[..., :colours] if colours == 3 else samples[..., 0]
-    if colour == _GRAY_WHITE_FIRST:
-        pixels = top - pixels
-    # Without a word on it, a single extra channel is what other programs take for alpha too.
-    meaning = page.integers(338, (_STRAIGHT,))[0] if channels > colours else 0
-    if meaning not in (_ASSOCIATED, _STRAIGHT):
-        return np.ascontiguousarray(pixels), None
-    alpha = np.ascontiguousarray(samples[..., colours])
-    if meaning == _ASSOCIATED:
-        pixels = undo_premultiplication(pixels, alpha)
-    return np.ascontiguousarray(pixels), alpha
-
-
-def _exif(page: tags.Directory) -> bytes | None:
-    """The descriptive tags as a block of their own."""
+def _block(page: tags.Directory, wanted: frozenset[int]) -> bytes | None:
+    """These tags as a block of their own."""
     buffer = bytearray(tags.empty(page.order))
-    records = tags.copy_directory(page, buffer, DESCRIPTIVE)
+    records = tags.copy_directory(page, buffer, wanted)
     if not records:
         return None
     tags.append_directory(buffer, page.order, records, first=True)
@@ -202,8 +177,11 @@ def _exif(page: tags.Directory) -> bytes | None:
 
 
 def _dpi(page: tags.Directory) -> tuple[float, float] | None:
-    unit = page.integers(296, (2,))[0]
-    x, y = page.numbers(282), page.numbers(283)
+    try:
+        unit = page.integers(296, (2,))[0]
+        x, y = page.numbers(282), page.numbers(283)
+    except ValueError:
+        return None
     if unit not in (2, 3) or not x or not y or min(x[0], y[0]) <= 0:
         return None
     scale = _CENTIMETRE if unit == 3 else 1.0

@@ -1,11 +1,12 @@
 """The samples of gray and RGB TIFF pictures, at every depth and in every layout.
 
-Pillow reduces or refuses deep pictures, but it has the decoders of all compressions. So it gets each page as
-what it is to them, rows of bytes, and what the bytes mean is worked out here.
+Pillow reduces or refuses deep pictures, but it has the decoders of all compressions. So it gets a part of a page
+at a time as what it is to them, rows of bytes, and what the bytes mean is worked out here.
 """
 
 import struct
 import zlib
+from bisect import bisect_right
 from collections.abc import Generator
 from contextlib import closing
 
@@ -30,35 +31,51 @@ _PLANES, _PREDICTOR = 284, 317
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES = 322, 323, 324, 325
 
 
-def read_samples(page: Directory, width: int, height: int, dtype: np.dtype[np.generic]) -> Array:
-    """The samples of a page as (H, W, C), in the order of the file; ValueError if it is damaged.
+def read_samples(page: Directory, width: int, height: int, bits: int, dtype: np.dtype[np.generic]) -> Array:
+    """Return the samples of a page, ``(H, W, C)``, in the order of the file.
 
-    Its compression must be one of ``BYTEWISE_COMPRESSIONS``.
+    Args:
+        page: its compression must be one of ``BYTEWISE_COMPRESSIONS``.
+        width: pixels.
+        height: pixels.
+        bits: of a sample. If they are not those of ``dtype``, samples are packed without gaps within a row.
+        dtype: of the result.
+
+    Raises ValueError if the page is damaged.
     """
-    channels = page.integers(_CHANNELS, (1,))[0]
+    channels = channel_count(page)
     separate = channels > 1 and page.integers(_PLANES, (1,))[0] == 2
     planes, depth = (channels, 1) if separate else (1, channels)
     block_width = page.integers(_TILE_WIDTH)[0] if _TILES in page.positions else width
-    if not 0 < block_width <= width + 65535 or channels > 64:
+    if not 0 < block_width <= width + 65535 or not 0 < channels <= 64:
         raise ValueError("impossible tile width or number of channels")
     columns = -(-width // block_width)
+    row_size = -(-block_width * depth * bits // 8)
     samples = np.empty((height, width, channels), dtype)
     for plane in range(planes):
-        pixel_size = depth * dtype.itemsize
         # Closed even where an error keeps it alive: Pillow and stderr are held while it is open.
-        with closing(_plane_bytes(page, plane, planes, (columns, block_width), height, pixel_size)) as parts:
+        with closing(_plane_bytes(page, plane, planes, (columns, row_size), height)) as parts:
             for y, stored in parts:
                 for column in range(columns):
                     part = np.ascontiguousarray(stored[:, column])
-                    block = _decoded(page, part, (len(part), block_width, depth), dtype)
+                    shape = (len(part), block_width, depth)
+                    if bits == 8 * dtype.itemsize:
+                        block = _decoded(page, part, shape, dtype)
+                    else:
+                        block = _unpacked(part, shape, bits, dtype)
                     x = column * block_width
                     target = samples[y : y + len(part), x : x + block_width, plane : plane + depth]
                     target[...] = block[:, : target.shape[1]]
     return samples
 
 
+def channel_count(page: Directory) -> int:
+    """Return how many samples a pixel has: as stated, or as many as have a stated number of bits."""
+    return page.integers(_CHANNELS, (max(len(page.integers(_BITS)), 1),))[0]
+
+
 def packed(samples: Array, order: ByteOrder) -> tuple[bytes, int]:
-    """Samples (H, W, C) deflated in the byte order "<" or ">", and the number of the predictor used."""
+    """Return samples, ``(H, W, C)``, deflated in the byte order "<" or ">", and the number of the predictor."""
     predictor = 1
     if samples.dtype.kind != "f":
         differences = samples.copy()
@@ -68,82 +85,127 @@ def packed(samples: Array, order: ByteOrder) -> tuple[bytes, int]:
 
 
 def _plane_bytes(
-    page: Directory, plane: int, planes: int, grid: tuple[int, int], height: int, pixel_size: int
+    page: Directory, plane: int, planes: int, grid: tuple[int, int], height: int
 ) -> Generator[tuple[int, npt.NDArray[np.uint8]], None, None]:
     """The unpacked bytes of a plane, from top to bottom: of each part its first row, and (rows, columns, bytes).
 
-    They are read as a gray picture of 8 bits: a directory for it is put behind the file, which shares the strips
-    or tiles.
+    ``grid``: how many blocks are side by side, and the bytes of a row of each.
     """
-    columns, block_width = grid
-    row_size = columns * block_width * pixel_size
-    if _TILES not in page.positions and {page.integers(t, (1,))[0] for t in (_COMPRESSION, _FILL_ORDER)} == {1}:
-        for y, stored in _uncompressed(page, plane, planes, height, row_size):
-            yield y, stored.reshape(len(stored), columns, -1)
-        return
-    buffer = bytearray(page.data)
-    records: dict[int, bytes] = {}
-
-    def put(tag: int, *numbers: int) -> None:
-        value = struct.pack(f"{page.order}{len(numbers)}I", *numbers)
-        records[tag] = tags.append_value(buffer, page.order, tag, tags.LONG, value)
-
-    put(_WIDTH, row_size)
-    put(_HEIGHT, height)
-    put(_BITS, 8)
-    put(_COMPRESSION, page.integers(_COMPRESSION, (1,))[0])
-    put(_COLOUR, 1)
-    put(_CHANNELS, 1)
+    columns, row_size = grid
     tiled = _TILES in page.positions
     if tiled:
         block_height = page.integers(_TILE_HEIGHT)[0]
-        put(_TILE_WIDTH, block_width * pixel_size)
-        put(_TILE_HEIGHT, block_height)
     else:
-        block_height = min(page.integers(_STRIP_ROWS, (height,))[0], height)
-        put(_STRIP_ROWS, block_height)
+        block_height = min(page.integers(_STRIP_ROWS, (height,))[0] or height, height)
     if block_height < 1:
         raise ValueError("impossible strip or tile height")
     count = columns * -(-height // block_height)
-    for tag in (_TILES, _TILE_SIZES) if tiled else (_STRIPS, _STRIP_SIZES):
-        numbers = page.integers(tag)
-        if len(numbers) < count * planes:
-            raise ValueError("strips or tiles are missing")
-        put(tag, *numbers[plane * count : (plane + 1) * count])
-    if _FILL_ORDER in page.positions:
-        put(_FILL_ORDER, page.integers(_FILL_ORDER)[0])
-    tags.append_directory(buffer, page.order, records, first=True)
-    data = bytes(buffer)
-    buffer.clear()
-    with pillow.opened(data, "TIFF", checked=False) as image:
-        del data
-        image.load()
-        rows = max(1, _PART // row_size)
-        for y in range(0, height, rows):
-            part = np.asarray(image.crop((0, y, row_size, min(y + rows, height))))
-            yield y, part.reshape(len(part), columns, block_width * pixel_size)
+    offsets = page.integers(_TILES if tiled else _STRIPS)
+    if len(offsets) < count * planes:
+        raise ValueError("strips or tiles are missing")
+    mine = offsets[plane * count : (plane + 1) * count]
+    compression, order = page.integers(_COMPRESSION, (1,))[0], page.integers(_FILL_ORDER, (1,))[0]
+    if compression == order == 1 and not tiled:
+        for y, stored in _uncompressed(page.data, mine, block_height, height, columns * row_size):
+            yield y, stored.reshape(len(stored), columns, -1)
+        return
+    sizes = page.integers(_TILE_SIZES if tiled else _STRIP_SIZES)
+    if compression == 1:
+        ends = [offset + block_height * row_size for offset in mine]
+    else:
+        ends = _ends(offsets, sizes, len(page.data))[plane * count : (plane + 1) * count]
+    at_once = max(1, _PART // (columns * row_size * block_height)) * columns
+    for first in range(0, count, at_once):
+        y = first // columns * block_height
+        pieces = [
+            page.data[a:b]
+            for a, b in zip(mine[first : first + at_once], ends[first : first + at_once], strict=True)
+        ]
+        rows = min(len(pieces) // columns * block_height, height - y)
+        small = _as_gray(
+            pieces, (rows, columns, row_size), block_height if tiled else None, block_height, compression, order
+        )
+        with pillow.opened(small, "TIFF", checked=False) as image:
+            image.load()
+            yield y, np.asarray(image).reshape(rows, columns, row_size)
+
+
+def _as_gray(
+    pieces: list[bytes | bytearray],
+    shape: tuple[int, int, int],
+    tile_height: int | None,
+    strip_height: int,
+    compression: int,
+    fill_order: int,
+) -> bytes:
+    """A TIFF file of 8-bit gray pixels, ``shape`` (rows, columns of blocks, bytes), of these strips or tiles."""
+    rows, columns, row_size = shape
+    buffer = bytearray(tags.empty())
+    offsets = []
+    for piece in pieces:
+        offsets.append(len(buffer))
+        buffer += piece
+    records: dict[int, bytes] = {}
+
+    def put(tag: int, *numbers: int) -> None:
+        value = struct.pack(f"<{len(numbers)}I", *numbers)
+        records[tag] = tags.append_value(buffer, "<", tag, tags.LONG, value)
+
+    put(_WIDTH, columns * row_size)
+    put(_HEIGHT, rows)
+    put(_BITS, 8)
+    put(_COMPRESSION, compression)
+    put(_COLOUR, 1)
+    put(_CHANNELS, 1)
+    put(_FILL_ORDER, fill_order)
+    if tile_height is not None:
+        put(_TILE_WIDTH, row_size)
+        put(_TILE_HEIGHT, tile_height)
+    else:
+        put(_STRIP_ROWS, min(strip_height, rows))
+    put(_TILES if tile_height is not None else _STRIPS, *offsets)
+    put(_TILE_SIZES if tile_height is not None else _STRIP_SIZES, *(len(piece) for piece in pieces))
+    tags.append_directory(buffer, "<", records, first=True)
+    return bytes(buffer)
+
+
+def _ends(offsets: tuple[int, ...], sizes: tuple[int, ...], length: int) -> list[int]:
+    """Where each compressed strip or tile ends: without a size, where the next one begins, or the file ends."""
+    starts = sorted({*offsets, length})
+    ends = []
+    for number, offset in enumerate(offsets):
+        if offset >= length:
+            raise ValueError("a strip or tile lies outside of the file")
+        size = sizes[number] if number < len(sizes) else 0
+        ends.append(min(offset + size, length) if size else starts[bisect_right(starts, offset)])
+    return ends
 
 
 def _uncompressed(
-    page: Directory, plane: int, planes: int, height: int, row_size: int
+    data: bytes | bytearray, offsets: tuple[int, ...], strip_rows: int, height: int, row_size: int
 ) -> Generator[tuple[int, npt.NDArray[np.uint8]], None, None]:
     """The rows of a plane in uncompressed strips, as they lie in the file: the largest files are of this kind."""
-    strip_rows = min(page.integers(_STRIP_ROWS, (height,))[0], height)
-    if strip_rows < 1:
-        raise ValueError("impossible strip height")
-    count = -(-height // strip_rows)
-    offsets = page.integers(_STRIPS)
-    if len(offsets) < count * planes:
-        raise ValueError("strips are missing")
-    for strip, offset in enumerate(offsets[plane * count : (plane + 1) * count]):
+    for strip, offset in enumerate(offsets):
         end = min((strip + 1) * strip_rows, height)
         part_rows = max(1, _PART // row_size)
         for y in range(strip * strip_rows, end, part_rows):
             rows = min(part_rows, end - y)
             start = offset + (y - strip * strip_rows) * row_size
-            if start + rows * row_size > len(page.data):
+            if start + rows * row_size > len(data):
                 raise ValueError("a strip lies outside of the file")
-            yield y, np.frombuffer(page.data, np.uint8, rows * row_size, start).reshape(rows, row_size)
+            yield y, np.frombuffer(data, np.uint8, rows * row_size, start).reshape(rows, row_size)
+
+
+def _unpacked(
+    stored: npt.NDArray[np.uint8], shape: tuple[int, int, int], bits: int, dtype: np.dtype[np.generic]
+) -> Array:
+    """Samples of ``shape`` from rows of bytes (H, N) in which each takes ``bits``, the highest first."""
+    rows, width, depth = shape
+    single = np.unpackbits(stored, axis=1, count=width * depth * bits).reshape(rows, width * depth, bits)
+    values = np.zeros((rows, width * depth), dtype)
+    for bit in range(bits):
+        values = (values << 1) | single[..., bit]
+    return values.reshape(shape).astype(dtype)
 
 
 def _decoded(

@@ -3,12 +3,9 @@
 It belongs to the pixels as they were and is not restored, so it is left out and the ordinary picture stays.
 """
 
-import re
-
 from magn_cli.images.warnings import warn
 
 _SIGNS = (b"http://ns.adobe.com/hdr-gain-map/", b"urn:iso:std:iso:ts:21496:-1", b":aux:hdrgainmap", b"tmap\0")
-_ATTRIBUTES = re.compile(rb"""\s+hdrgm:\w+\s*=\s*(?:"[^"]*"|'[^']*')""")
 
 
 def is_in(data: bytes) -> bool:
@@ -16,11 +13,6 @@ def is_in(data: bytes) -> bool:
     return any(sign in data for sign in _SIGNS)
 
 
-def without(xmp: bytes) -> bytes:
-    """An XMP packet that no longer announces one."""
-    return _ATTRIBUTES.sub(b"", xmp)
-
-
 def warn_left_out() -> None:
-    """Say that it is left out."""
+    """Warn that the gain map is left out."""
     warn("The gain map for HDR screens was left out; the ordinary picture is used.")

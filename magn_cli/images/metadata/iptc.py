@@ -7,13 +7,19 @@ _RESOURCE, _IPTC = b"8BIM", 0x0404
 
 
 def from_resources(segments: list[bytes]) -> bytes | None:
-    """The IPTC block among the image resources of Photoshop in the APP13 segments of a JPEG file, if any."""
+    """Return the IPTC block among Photoshop's image resources in the APP13 segments of a JPEG file, if any."""
     data = b"".join(part.removeprefix(_HEADER) for part in segments if part.startswith(_HEADER))
     return among(data)
 
 
+def unwrapped(data: bytes) -> bytes | None:
+    """Return the IPTC block in what programs call one: bare, among image resources, or with Photoshop's header."""
+    resources = data.removeprefix(_HEADER)
+    return among(resources) if resources.startswith(_RESOURCE) else data or None
+
+
 def among(resources: bytes) -> bytes | None:
-    """The IPTC block among image resources without their header; None where there is none or they are damaged."""
+    """Return the IPTC block among image resources without their header; None without one or if damaged."""
     at = 0
     while resources[at : at + 4] == _RESOURCE and at + 12 <= len(resources):
         (kind,) = struct.unpack_from(">H", resources, at + 4)
@@ -30,6 +36,6 @@ def among(resources: bytes) -> bytes | None:
 
 
 def as_segment(block: bytes) -> bytes:
-    """The content of an APP13 segment of a JPEG file that holds the block."""
+    """Return the content of an APP13 segment of a JPEG file that holds the block."""
     head = struct.pack(">4sH2xI", _RESOURCE, _IPTC, len(block))
     return _HEADER + head + block + b"\0" * (len(block) % 2)

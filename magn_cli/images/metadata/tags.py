@@ -16,48 +16,80 @@ EXIF_DIRECTORY = 34665
 GPS_DIRECTORY = 34853
 INTEROPERABILITY_DIRECTORY = 40965
 
+POINTERS = frozenset({EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY_DIRECTORY})
+"""The tags that hold the offset of a directory."""
+
 ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 2, 3, 4, 5, 7
 BYTE = 1
 
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_CODES = {1: "B", 3: "H", 4: "I", 5: "II", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"}
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_CODES = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"}
+_CODES |= {16: "Q", 17: "q", 18: "Q"}
+_WIDE = {16: (4, "Q", "I"), 17: (9, "q", "i"), 18: (13, "Q", "I")}
+"""The types of BigTIFF: what holds the same numbers in other files, and both codes of ``struct``."""
 _HEADER = 8
+_BIG_HEADER = 16
 RECORD_SIZE = 12
+_BIG_RECORD_SIZE = 20
+_MAX_PAGES = 256
 
 
 @dataclass(frozen=True)
 class Directory:
-    """One directory of ``data``: for each tag, where its 12-byte record lies.
+    """One directory of ``data``: for each tag, where its record lies.
 
-    ``order`` is the byte order as in ``struct``, ``end`` where the records end, ``following`` the offset of
-    the next directory or 0.
+    Attributes:
+        data: the whole file or EXIF block.
+        order: the byte order, as in ``struct``.
+        start: where the directory begins.
+        positions: where the record of each tag begins.
+        end: where the records end.
+        following: the offset of the next directory, or 0.
+        is_cut: whether the file ends before the records do; ``positions`` are of those that are there.
+        is_big: whether the file is a BigTIFF, with records of 20 bytes and offsets of 8; else 12 and 4.
     """
 
     data: bytes | bytearray
     order: ByteOrder
+    start: int
     positions: dict[int, int]
     end: int
     following: int
+    is_cut: bool = False
+    is_big: bool = False
 
     def record(self, tag: int) -> bytes:
-        """The 12 bytes of a tag that is there."""
+        """Return the 12 bytes of a tag that is there; not for a BigTIFF."""
         position = self.positions[tag]
         return bytes(self.data[position : position + RECORD_SIZE])
 
     def value(self, tag: int) -> bytes | None:
-        """The raw value of a tag, or None without it; ValueError if it lies outside of the file."""
+        """Return the raw value of a tag, or None without it. Raises ValueError if it lies outside of the file."""
         if tag not in self.positions:
             return None
-        _, kind, count = struct.unpack_from(self.order + "HHI", self.data, self.positions[tag])
-        if kind not in _SIZES:
-            raise ValueError(f"tag {tag} has the unknown type {kind}")
-        size = _SIZES[kind] * count
-        start = self.positions[tag] + 8
-        if size > 4:
-            (start,) = struct.unpack_from(self.order + "I", self.data, start)
+        start, size = self._extent(tag)
         if start + size > len(self.data):
             raise ValueError(f"the value of tag {tag} lies outside of the file")
         return bytes(self.data[start : start + size])
+
+    def value_end(self, tag: int) -> int:
+        """Return where the value of a tag that is there ends, at most the end of the file."""
+        try:
+            return min(sum(self._extent(tag)), len(self.data))
+        except ValueError:
+            return self.positions[tag] + RECORD_SIZE
+
+    def _extent(self, tag: int) -> tuple[int, int]:
+        """Where the value of a tag begins, and how many bytes it has."""
+        position = self.positions[tag]
+        kind, count = struct.unpack_from(self.order + ("HQ" if self.is_big else "HI"), self.data, position + 2)
+        if kind not in _SIZES:
+            raise ValueError(f"tag {tag} has the unknown type {kind}")
+        size = _SIZES[kind] * count
+        start, inline, code = (position + 12, 8, "Q") if self.is_big else (position + 8, 4, "I")
+        if size > inline:
+            (start,) = struct.unpack_from(self.order + code, self.data, start)
+        return start, size
 
     def numbers(self, tag: int) -> tuple[float, ...]:
         """The numbers of a tag, rationals divided out (0 for x/0); empty without the tag."""
@@ -82,29 +114,57 @@ class Directory:
 
 
 def empty(order: ByteOrder = "<") -> bytes:
-    """The header of a block without any directory yet."""
+    """Return the header of a block without any directory yet."""
     return struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, 0)
 
 
+def without_entries(order: ByteOrder = "<") -> bytes:
+    """Return a block with one directory that holds nothing."""
+    return struct.pack(order + "2sHIHI", b"II" if order == "<" else b"MM", 42, _HEADER, 0, 0)
+
+
 def read_directory(data: bytes | bytearray, offset: int | None = None) -> Directory:
-    """The directory at ``offset`` bytes, or the first one; ValueError if there is none."""
-    orders: dict[bytes, ByteOrder] = {b"II*\0": "<", b"MM\0*": ">"}
+    """Return the directory at ``offset`` bytes, or the first one.
+
+    Of a directory that is cut off, the records that are there. Raises ValueError if there is none.
+    """
+    orders: dict[bytes, ByteOrder] = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
     order = orders.get(bytes(data[:4]))
-    if order is None or len(data) < _HEADER:
+    is_big = bytes(data[2:4]) in (b"+\0", b"\0+")
+    header, offset_code, count_code, record = (
+        (_BIG_HEADER, "Q", "Q", _BIG_RECORD_SIZE) if is_big else (_HEADER, "I", "H", RECORD_SIZE)
+    )
+    if order is None or len(data) < header:
         raise ValueError("no TIFF header")
-    start = struct.unpack_from(order + "I", data, 4)[0] if offset is None else offset
-    if start < _HEADER or start + 2 > len(data):
+    size = struct.calcsize(order + offset_code)
+    first = struct.unpack_from(order + offset_code, data, header - size)[0] if offset is None else offset
+    records = first + struct.calcsize(order + count_code)
+    if first < header or records > len(data):
         raise ValueError("the tag directory lies outside of the file")
-    (count,) = struct.unpack_from(order + "H", data, start)
-    end = start + 2 + count * RECORD_SIZE
-    if end > len(data):
-        raise ValueError("the tag directory is cut off")
+    (count,) = struct.unpack_from(order + count_code, data, first)
+    end = records + min(count, (len(data) - records) // record) * record
     positions: dict[int, int] = {}
-    for position in range(start + 2, end, RECORD_SIZE):
+    for position in range(records, end, record):
         positions.setdefault(struct.unpack_from(order + "H", data, position)[0], position)
+    if count and not positions:
+        raise ValueError("the tag directory is cut off")
     # Some EXIF writers leave out the last field of the last directory.
-    following = struct.unpack_from(order + "I", data, end)[0] if end + 4 <= len(data) else 0
-    return Directory(data, order, positions, end, following)
+    following = struct.unpack_from(order + offset_code, data, end)[0] if end + size <= len(data) else 0
+    is_cut = records + count * record > len(data)
+    return Directory(data, order, first, positions, end, following, is_cut, is_big)
+
+
+def pages(data: bytes | bytearray) -> list[Directory]:
+    """Return the directories of all pages, the first one first. Raises ValueError if that is damaged."""
+    found = [read_directory(data)]
+    seen = {found[0].start}
+    while len(found) < _MAX_PAGES and (following := found[-1].following) and following not in seen:
+        seen.add(following)
+        try:
+            found.append(read_directory(data, following))
+        except ValueError:
+            break
+    return found
 
 
 def append_value(buffer: bytearray, order: ByteOrder, tag: int, kind: int, value: bytes) -> bytes:
@@ -136,30 +196,45 @@ def copy_directory(
     buffer: bytearray,
     only: frozenset[int] | None = None,
     never: frozenset[int] = frozenset(),
+    longest: int | None = None,
 ) -> dict[int, bytes]:
-    """Append the values of a directory to ``buffer``, with the EXIF, GPS and interoperability directories
-    below it; returns the records. A value that cannot be read is left out, and ``never`` at any depth."""
+    """Append the values of a directory to ``buffer``, with the EXIF, GPS and interoperability directories below.
+
+    Returns the records. Left out are values that cannot be read, the tags in ``never`` at any depth, and values of
+    more than ``longest`` bytes.
+    """
     records: dict[int, bytes] = {}
     for tag in source.positions:
         if tag in never or (only is not None and tag not in only):
             continue
         try:
-            if tag in (EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY_DIRECTORY):
+            if tag in POINTERS:
                 below = read_directory(source.data, source.integers(tag)[0])
                 # A directory that points back at a parent would never end.
                 tags_below = frozenset(below.positions) - {EXIF_DIRECTORY, GPS_DIRECTORY, tag}
-                copied = copy_directory(below, buffer, tags_below, never)
+                copied = copy_directory(below, buffer, tags_below, never, longest)
                 offset = append_directory(buffer, source.order, copied)
                 records[tag] = append_value(
                     buffer, source.order, tag, LONG, struct.pack(source.order + "I", offset)
                 )
             else:
-                value = source.value(tag)
-                assert value is not None
-                records[tag] = append_value(buffer, source.order, tag, source.kind(tag), value)
-        except (ValueError, IndexError):
+                value, kind = _classic(source, tag)
+                if longest is None or len(value) <= longest:
+                    records[tag] = append_value(buffer, source.order, tag, kind, value)
+        except (ValueError, IndexError, struct.error):
             continue
     return records
+
+
+def _classic(source: Directory, tag: int) -> tuple[bytes, int]:
+    """The value of a tag and its type as files hold them that are no BigTIFF."""
+    value, kind = source.value(tag), source.kind(tag)
+    assert value is not None
+    if kind not in _WIDE:
+        return value, kind
+    kind, wide, narrow = _WIDE[kind]
+    numbers = [number for (number,) in struct.iter_unpack(source.order + wide, value)]
+    return struct.pack(f"{source.order}{len(numbers)}{narrow}", *numbers), kind
 
 
 def ascii_value(text: str) -> bytes:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from magn_cli.images.formats.tiff_pages import pages_below
 from magn_cli.images.limits import RefusedError, check_size
 from magn_cli.images.metadata import tags
 from magn_cli.images.metadata.icc import srgb_profile
@@ -26,7 +27,7 @@ RAW_SUFFIXES = frozenset(
 NEEDS_DEMOSAIC = "make a picture of it first, with magn restore and --task demosaic"
 """What to do with a mosaic where a picture is needed."""
 
-_DNG_VERSION, _SUBFILE, _COMPRESSION = 50706, 254, 259
+_DNG_VERSION, _SUBFILE, _COMPRESSION, _COLOUR, _LINEAR_RAW = 50706, 254, 259, 262, 34892
 _CAMERA_COMPRESSIONS = frozenset({32767, 32769, 32770, 34713, 65535})
 _SIGNATURES = (b"FUJIFILMCCD-RAW", b"II\x1a\0\0\0HEAPCCDR", b"\0MRM", b"FOVb", *exif.TIFF_LIKE)
 _ORIENTATIONS = {0: 1, 1: 2, 3: 3, 2: 4, 4: 5, 6: 6, 7: 7, 5: 8}
@@ -34,22 +35,34 @@ _ORIENTATIONS = {0: 1, 1: 2, 3: 3, 2: 4, 4: 5, 6: 6, 7: 7, 5: 8}
 
 
 def is_raw(head: bytes) -> bool:
-    """Whether a file that begins so is a raw file of another structure than TIFF, as 16 bytes show."""
+    """Whether a file that begins like this is a raw file of another structure than TIFF, as 16 bytes show."""
     return head.startswith(_SIGNATURES) or head[4:11] == b"ftypcrx"
 
 
 def is_raw_tiff(data: bytes) -> bool:
-    """Whether a TIFF file is a raw file; ValueError if it is damaged."""
+    """Whether a TIFF file is a raw file. Raises ValueError if it is damaged.
+
+    A first page that is a thumbnail proves nothing: a page of sensor data must exist.
+    """
     if data[:4] not in (b"II*\0", b"MM\0*"):
         return False
     if data[8:10] == b"CR" or data[8:12] == b"IIII":
         return True
     page = tags.read_directory(data)
-    return (
-        _DNG_VERSION in page.positions
-        or bool(page.integers(_SUBFILE, (0,))[0] & 1)
-        or page.integers(_COMPRESSION, (1,))[0] in _CAMERA_COMPRESSIONS
-    )
+    if _DNG_VERSION in page.positions or page.integers(_COMPRESSION, (1,))[0] in _CAMERA_COMPRESSIONS:
+        return True
+    if not page.integers(_SUBFILE, (0,))[0] & 1:
+        return False
+    pages = tags.pages(data)
+    return any(_is_sensor(one) for one in [*pages, *(below for page in pages for below in pages_below(page))])
+
+
+def _is_sensor(page: tags.Directory) -> bool:
+    try:
+        colour, compression = page.integers(_COLOUR, (0,))[0], page.integers(_COMPRESSION, (1,))[0]
+    except ValueError:
+        return False
+    return colour in (sensor_tags.CFA, _LINEAR_RAW) or compression in _CAMERA_COMPRESSIONS
 
 
 def read(data: bytes) -> Photo:

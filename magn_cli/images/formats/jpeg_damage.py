@@ -1,0 +1,157 @@
+"""Damage inside a JPEG file, which its decoder patches over with gray or wrong colours.
+
+libjpeg goes on behind missing or wrong bytes and only warns. Pillow keeps these warnings to itself, so the file is
+decoded a second time, at an eighth of its size, by a binding that reports them (simplejpeg).
+"""
+
+import re
+
+import numpy as np
+import simplejpeg
+
+from magn_cli.images.formats.jpeg_segments import DHT, Segment, Structure
+from magn_cli.images.limits import RefusedError
+
+_EXTRANEOUS = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")
+_PREMATURE = "premature end of data segment"
+_DAMAGED = re.compile(r"Corrupt JPEG data|Premature end|bad Huffman|bad arithmetic|instead of RST")
+_MAX_STRAY = 1
+"""Bytes, beside padding. Some encoders write one too many; more of them are data that could not be placed."""
+_ZEROS = bytes(16)
+_PROGRESSIVE, _ARITHMETIC = (0xC2, 0xCA), frozenset(range(0xC9, 0xD0))
+_BLOCK = 8
+
+
+def size(structure: Structure) -> tuple[int, int]:
+    """Return width and height in pixels. Raises ValueError without a whole frame header."""
+    frame = structure.frame
+    if frame is None or len(frame.content) < 6 + 3 * frame.content[5] or not frame.content[5]:
+        raise ValueError("no frame")
+    return int.from_bytes(frame.content[3:5], "big"), int.from_bytes(frame.content[1:3], "big")
+
+
+def check_capacity(structure: Structure, length: int) -> None:
+    """Raise ValueError if a file of ``length`` bytes cannot hold the pixels that it announces.
+
+    Each block of 8 x 8 samples begins with a Huffman code, which has at least one bit.
+    """
+    frame = structure.frame
+    assert frame is not None
+    width, height = size(structure)
+    factors = [frame.content[at] for at in range(7, 6 + 3 * frame.content[5], 3)]
+    areas = [max((factor >> 4) * (factor & 15), 1) for factor in factors]
+    samples = width * height * areas[0] / max(areas)
+    if frame.marker not in _ARITHMETIC and samples / _BLOCK**2 > 8 * length:
+        raise ValueError(f"{length} bytes cannot hold {width} x {height} pixels")
+
+
+def check(data: bytes, structure: Structure) -> None:
+    """Refuse a picture of which a part is missing or wrong.
+
+    Args:
+        data: the bare file, see :func:`magn_cli.images.formats.jpeg_segments.bare`.
+        structure: what the original is made of.
+
+    Raises RefusedError for damage inside, ValueError for a file that is cut off.
+    """
+    _check_scans(structure)
+    _check_zeros(data, structure)
+    message = _complaint(data)
+    if structure.end is None and _DAMAGED.search(message):
+        raise ValueError(message)
+    if _DAMAGED.search(_EXTRANEOUS.sub("", message)) or _has_stray_bytes(data, structure, message):
+        raise RefusedError(
+            "is truncated or damaged: bytes are missing or wrong within its picture data, so a part of it is "
+            "lost; get an intact copy of it"
+        )
+
+
+def _has_stray_bytes(data: bytes, structure: Structure, message: str) -> bool:
+    """Whether picture data are left over that are not the padding of a camera: bytes before them were lost.
+
+    libjpeg reads ahead and does not notice the last eight. So the data are shortened until it misses something.
+    """
+    assert structure.frame is not None
+    # Another message says that the binding does not know this kind of file.
+    known = not message or _EXTRANEOUS.search(message)
+    if structure.frame.marker in _ARITHMETIC or not known:
+        return False
+    shorter = data[:-2]
+    for _ in range(1 + _MAX_STRAY):
+        unpadded = _without_padding(shorter)
+        shorter = unpadded[:-1] if unpadded == shorter else unpadded
+        if _PREMATURE in _complaint(shorter + b"\xff\xd9"):
+            return False
+    return True
+
+
+def _without_padding(data: bytes) -> bytes:
+    """The data without zeros and bytes of 255 at the end; these two in turn are one byte of picture data."""
+    bare = data.rstrip(b"\0\xff")
+    return data[:-2] if data.endswith(b"\xff\0") and len(data) - len(bare) == 2 else bare
+
+
+def _complaint(data: bytes) -> str:
+    """The first warning of libjpeg; empty without one, and where this binding does not know the kind of file."""
+    try:
+        _, _, colours, _ = simplejpeg.decode_jpeg_header(data)
+        target = "CMYK" if colours in ("CMYK", "YCCK") else "GRAY" if colours == "Gray" else "RGB"
+        simplejpeg.decode_jpeg(
+            data, target, fastdct=True, fastupsample=True, min_height=1, min_width=1, min_factor=8
+        )
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _check_scans(structure: Structure) -> None:
+    """Decoders fill what no scan holds with gray; without an end marker, refinements may be missing as well."""
+    frame = structure.frame
+    assert frame is not None
+    content = frame.content
+    names = [content[at] for at in range(6, min(len(content), 6 + 3 * content[5]), 3)]
+    progressive = frame.marker in _PROGRESSIVE
+    missing = {name: np.full(64, 255) for name in names}
+    for scan in structure.scans:
+        count = scan[0] if scan else 0
+        if len(scan) < 4 + 2 * count:
+            continue
+        first, last, precision = scan[1 + 2 * count : 4 + 2 * count]
+        for name in scan[1 : 1 + 2 * count : 2]:
+            if name in missing:
+                bits = precision & 15 if progressive else 0
+                missing[name][slice(first, last + 1) if progressive else slice(None)] = bits
+    if any(bits[0] == 255 for bits in missing.values()):
+        raise ValueError("a component is missing")
+    if structure.end is None and any(bits.any() for bits in missing.values()):
+        raise ValueError("scans are missing")
+
+
+def _check_zeros(data: bytes, structure: Structure) -> None:
+    """Long runs of zero bytes are lost sectors, unless the Huffman tables make them flat parts of the picture."""
+    frame = structure.frame
+    assert frame is not None
+    scan = data[data.find(b"\xff\xda") : -2]
+    if structure.end is None and scan.endswith(_ZEROS):
+        raise ValueError("the file ends in zeros")
+    # Some cameras fill the file up to the end marker.
+    if frame.marker not in (0xC0, 0xC1) or _ZEROS not in scan.rstrip(b"\0"):
+        return
+    shortest = [symbol for segment in structure.head for symbol in _shortest_codes(segment)]
+    if any(shortest):
+        raise RefusedError(
+            "is truncated or damaged: a part of its picture data has been replaced by zeros; "
+            "get an intact copy of it"
+        )
+
+
+def _shortest_codes(segment: Segment) -> list[int]:
+    """What the code of zeros alone means in each table for AC; 0 is the end of a block."""
+    symbols: list[int] = []
+    at, content = 0, segment.content
+    while segment.marker == DHT and at + 17 < len(content):
+        count = int(np.frombuffer(content, np.uint8, 16, at + 1).sum())
+        if content[at] >> 4 == 1 and count:
+            symbols.append(content[at + 17])
+        at += 17 + count
+    return symbols

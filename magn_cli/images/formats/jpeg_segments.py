@@ -1,0 +1,157 @@
+"""The segments of a JPEG file, found the way decoders find them.
+
+Never stricter than the decoder: stray bytes between segments are skipped, and what cannot be made out is left out.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SOI, EOI, SOS, DQT, DHT, DRI, APP14 = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xEE
+FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, 0xCC}
+"""The markers of frames: size and components of the picture."""
+
+_APPLICATION, _COMMENT = range(0xE0, 0xF0), 0xFE
+_WITH_LENGTH = frozenset({*range(0xC0, 0xD0), *range(0xDA, 0xF0), _COMMENT}) - {0xC8}
+_IN_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_ADOBE_SIZE = 12
+"""Bytes that Adobe's segment needs for the decoder to believe it."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment: its ``marker``, its ``content`` without the length, and where the marker begins."""
+
+    marker: int
+    content: bytes
+    start: int
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a JPEG file is made of.
+
+    ``head`` are the segments before the first scan, ``frame`` is one of them or None. ``scan_start`` is where the
+    first scan's marker begins and ``scans`` holds the header of each scan. ``end`` is where the marker of the end
+    begins; None without one.
+    """
+
+    head: list[Segment]
+    frame: Segment | None
+    scan_start: int
+    scans: list[bytes]
+    end: int | None
+
+
+def parse(data: bytes) -> Structure:
+    """Return the structure of a JPEG file. Raises ValueError if it has no scan."""
+    head = list(_before_scan(data))
+    start = head.pop().start if head and head[-1].marker == SOS else None
+    if start is None:
+        raise ValueError("no scan")
+    frame = next((segment for segment in head if segment.marker in FRAMES), None)
+    scans, end = _scans(data, start)
+    return Structure(head, frame, start, scans, end)
+
+
+def bare(data: bytes, structure: Structure) -> bytes:
+    """Return the file with only what the picture is decoded from, ending in an end marker.
+
+    Decoders written in Python trip over damaged metadata that the JPEG library would skip.
+    """
+    parts = [b"\xff\xd8"]
+    parts += [written(s.marker, s.content) for s in structure.head if _is_needed(s)]
+    parts.append(data[structure.scan_start : structure.end])
+    return b"".join([*parts, b"\xff\xd9"])
+
+
+def written(marker: int, content: bytes) -> bytes:
+    """Return the bytes of a segment; ``content`` is at most 65533 bytes."""
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def _is_needed(segment: Segment) -> bool:
+    if segment.marker == APP14:
+        return segment.content.startswith(b"Adobe") and len(segment.content) >= _ADOBE_SIZE
+    if segment.marker == 0xE0:
+        return segment.content.startswith(b"JFIF\0")
+    return segment.marker not in _APPLICATION and segment.marker != _COMMENT
+
+
+def _before_scan(data: bytes) -> Iterator[Segment]:
+    """Each segment up to and with the header of the first scan."""
+    offset = 2
+    while (found := _next_marker(data, offset)) is not None:
+        start, marker = found
+        if marker == EOI:
+            return
+        if marker not in _WITH_LENGTH:
+            offset = start + 2
+            continue
+        end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+        if end < start + 4:
+            offset = start + 2
+            continue
+        if marker in _APPLICATION and data[end : end + 1] != b"\xff":
+            end = _true_end(data, start + 4, min(end, len(data)))
+        yield Segment(marker, data[start + 4 : end], start)
+        if marker == SOS:
+            return
+        offset = end
+
+
+def _next_marker(data: bytes, offset: int) -> tuple[int, int] | None:
+    """Where the next marker begins, and its second byte: as in libjpeg, whatever stands before it is skipped."""
+    while (at := data.find(b"\xff", offset)) >= 0 and at + 1 < len(data):
+        if data[at + 1] not in (0x00, 0xFF):
+            return at, data[at + 1]
+        offset = at + 1 if data[at + 1] == 0xFF else at + 2
+    return None
+
+
+def _true_end(data: bytes, start: int, end: int) -> int:
+    """Where a metadata segment ends whose length leads nowhere: at the first chain of segments within it.
+
+    ``end`` where there is none. A segment that lost bytes would else swallow the tables behind it.
+    """
+    at = start
+    while (at := data.find(b"\xff", at, end)) >= 0:
+        if _is_chain(data, at):
+            return at
+        at += 1
+    return end
+
+
+def _is_chain(data: bytes, at: int) -> bool:
+    for _ in range(3):
+        if data[at : at + 1] != b"\xff" or data[at + 1 : at + 2] not in _CHAINED:
+            return False
+        if data[at + 1] == SOS:
+            return True
+        size = int.from_bytes(data[at + 2 : at + 4], "big")
+        at += 2 + size
+        if size < 2 or at >= len(data):
+            return False
+    return True
+
+
+_CHAINED = frozenset(bytes([marker]) for marker in _WITH_LENGTH)
+
+
+def _scans(data: bytes, start: int) -> tuple[list[bytes], int | None]:
+    """The headers of all scans, and where the end marker begins."""
+    scans: list[bytes] = []
+    offset = start
+    while found := _IN_SCAN.search(data, offset):
+        at, marker = found.start(), data[found.start() + 1]
+        if marker == EOI:
+            return scans, at
+        if marker not in _WITH_LENGTH:
+            offset = at + 2
+            continue
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == SOS:
+            scans.append(data[at + 4 : end])
+        offset = max(end, at + 2)
+    return scans, None

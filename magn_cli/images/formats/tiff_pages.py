@@ -1,0 +1,74 @@
+"""The pages of a TIFF file: which one is the picture, and what it has beside the pixels that is not kept."""
+
+import struct
+
+from magn_cli.images.metadata import tags
+from magn_cli.images.metadata.tags import Directory
+from magn_cli.images.warnings import warn
+
+GEO = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113})
+"""The tags of GeoTIFF and GDAL: where on the map the picture is."""
+
+_SUBFILE, _BELOW, _WIDTH, _HEIGHT = 254, 330, 256, 257
+_REDUCED, _MASK = 1, 4
+_MAX_BELOW = 64
+"""Pages below one page that are looked at."""
+_LEFT_OUT = {37724: "the layers of a Photoshop document", 52545: "content credentials (C2PA)"}
+
+
+def main_page(data: bytes) -> tuple[Directory, int]:
+    """Return the page that is the picture, and how many pages there are.
+
+    It is the first one that is not said to be a thumbnail or a mask; if all are, the largest. Raises ValueError if
+    the file is damaged.
+    """
+    pages = tags.pages(data)
+    if not _role(pages[0]):
+        return pages[0], len(pages)
+    every = pages + [below for page in pages for below in pages_below(page)]
+    full = next((page for page in every if not _role(page)), None)
+    return full or max(every, key=_area), len(pages)
+
+
+def pages_below(page: Directory) -> list[Directory]:
+    """Return the pages that a page points to, without those that are damaged."""
+    found = []
+    try:
+        for offset in page.integers(_BELOW)[:_MAX_BELOW]:
+            found.append(tags.read_directory(page.data, offset))
+    except ValueError:
+        pass
+    return found
+
+
+def as_first(page: Directory) -> bytes:
+    """Return the file with that page as its first."""
+    data = bytes(page.data)
+    at, code = (8, "Q") if page.is_big else (4, "I")
+    if struct.unpack_from(page.order + code, data, at)[0] == page.start:
+        return data
+    changed = bytearray(data)
+    struct.pack_into(page.order + code, changed, at, page.start)
+    return bytes(changed)
+
+
+def warn_left_out(page: Directory) -> None:
+    """Warn of what the page holds beside its pixels that is not kept."""
+    names = [name for tag, name in _LEFT_OUT.items() if tag in page.positions]
+    if names:
+        warn(f"Left out: {', '.join(names)}.")
+
+
+def _role(page: Directory) -> int:
+    """0 for a picture; else what the page is said to be instead."""
+    try:
+        return page.integers(_SUBFILE, (0,))[0] & (_REDUCED | _MASK)
+    except ValueError:
+        return 0
+
+
+def _area(page: Directory) -> int:
+    try:
+        return page.integers(_WIDTH, (0,))[0] * page.integers(_HEIGHT, (0,))[0]
+    except ValueError:
+        return 0
