@@ -35,6 +35,7 @@ def nobody(tmp_path_factory):
     """What the person who runs the tests has registered shall not matter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAGN_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 

@@ -4,9 +4,10 @@ A line is written before a result gets its name and another one after it: howeve
 there is either known by its name or recognised by its content. Lines are only ever added.
 
 A folder of pictures may come from a stranger, and so may a journal in it. What is no ordinary file is never
-opened: a run that needs it is refused, another goes on without a journal. A line that is not as magn writes it is
-passed over; one that is can only make magn leave a file as it is. Names are written so that no line can be forged
-and that none means anything to a shell.
+opened: a run that needs it is refused, another goes on without a journal. Each line is signed with a key of the
+user's, which lies outside of all such folders; a line without that signature is passed over before anything reads
+it. So results are known again by the user who made them, wherever their folder is moved to, and by nobody else.
+Names are written so that none means anything to a shell.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from typing import Any
 
 from magn_cli import files
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import checksum
+from magn_cli.files import checksum, user_key
 
 log = logging.getLogger(__name__)
 
 NAME = ".magn-journal.jsonl"
 LOCK = ".magn-journal.lock"
-SCHEMA = 1
+SCHEMA = 2
+"""Lines of 1 were not signed."""
 
 MAX_LINE = 1 << 16
 """Bytes; a name of 4,096 bytes takes 24,576 at most. A longer line, and what follows it, is not magn's."""
@@ -40,8 +42,16 @@ Settings = Mapping[str, Any]
 """Whatever decides what a result looks like, as JSON knows it."""
 
 
+_SIGNED = b'{"signature": "'
+_BEHIND = b'", '
+
+
 class ForeignJournalError(ImageError):
     """Something that is no ordinary file has the name of a journal."""
+
+
+class NoKeyError(ImageError):
+    """There is no key to sign a journal with."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,8 @@ class Journal:
         self._begun: dict[str, JournalEntry] = {}
         self._file: files.AppendedLines | None = None
         self._lock = threading.Lock()
+        self._key: bytes | None = None
+        self._foreign = 0
         path = folder / NAME
         try:
             for line in store.lines_of(path, MAX_LINE):
@@ -112,12 +124,19 @@ class Journal:
             return begun
         return self._written.get(result)
 
+    @property
+    def has_foreign_lines(self) -> bool:
+        """Whether somebody else, or a magn before 0.2, has written to it."""
+        return self._foreign > 0
+
     def results(self) -> frozenset[str]:
         """Return the names of all results, as in :attr:`JournalEntry.result`."""
         return frozenset(self._written) | frozenset(self._begun)
 
     def open(self) -> None:
-        """Get ready to add entries. Raises OSError."""
+        """Get ready to add entries. Raises OSError; :class:`NoKeyError` where they cannot be signed."""
+        if self._key_of_user() is None:
+            raise NoKeyError(f"{user_key.key_file()} cannot be kept or read, and journals are signed with it")
         self._file = self.store.append_to(self.folder / NAME)
 
     def close(self) -> None:
@@ -137,13 +156,31 @@ class Journal:
     def _add(self, line: dict[str, Any]) -> None:
         # ASCII, since a file name may hold bytes that are no UTF-8.
         data = json.dumps(line).translate(_ESCAPES).encode("ascii")
+        key = self._key_of_user()
         with self._lock:
-            assert self._file is not None
-            self._file.append(data)
+            assert self._file is not None and key is not None
+            self._file.append(_SIGNED + user_key.signature(key, data) + _BEHIND + data[1:])
+
+    def _key_of_user(self) -> bytes | None:
+        if self._key is None:
+            self._key = user_key.user_key()
+        return self._key
+
+    def _content(self, line: bytes) -> bytes | None:
+        """Return what a line says; None where it is not signed by this user."""
+        key, start = self._key_of_user(), len(_SIGNED) + user_key.DIGITS
+        if key is None or not line.startswith(_SIGNED) or line[start : start + len(_BEHIND)] != _BEHIND:
+            return None
+        content = b"{" + line[start + len(_BEHIND) :]
+        return content if user_key.is_signed(key, content, line[len(_SIGNED) : start]) else None
 
     def _take(self, line: bytes) -> None:
+        content = self._content(line)
+        if content is None:
+            self._foreign += 1
+            return
         try:
-            document = json.loads(line)
+            document = json.loads(content)
             if document["schema"] != SCHEMA:
                 return
             if "begun" in document:
