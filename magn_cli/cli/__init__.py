@@ -4,5 +4,7 @@
 def main() -> None:
     """Run ``magn``."""
     from magn_cli.cli.app import app
+    from magn_cli.cli.console import prepare_streams
 
+    prepare_streams()
     app()

@@ -64,6 +64,18 @@ def write_bytes(path: Path, data: bytes, *, overwrite: bool = True, mode: int | 
         file.write(data)
 
 
+def check_writable(path: Path) -> None:
+    """Raise OSError where :func:`writing` could not write a file of this name, found out by beginning to."""
+    with suppress(FileNotFoundError):
+        path.lstat()
+    with suppress(_NothingToWriteError), writing(path):
+        raise _NothingToWriteError
+
+
+class _NothingToWriteError(Exception):
+    pass
+
+
 def remove_leftovers(folder: Path, names: Collection[str]) -> list[Path]:
     """Remove, and return, the other files of :func:`writing` to ``names`` that a killed process has left."""
     started = {name[:50] for name in names}

@@ -1,4 +1,4 @@
-"""Locks of folders: those of the operating system, which end with the process, and lock files where it has none."""
+"""Locks of folders: those of the operating system, which end with the process; lock files where it has none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A secret of the user's, by which magn knows again what it has written into folders that may come from strangers."""
+"""A secret of the user's: magn knows by it what it has written into folders that may come from strangers."""
 
 from __future__ import annotations
 

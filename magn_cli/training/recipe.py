@@ -94,7 +94,7 @@ def read(path: Path) -> Values:
 def write(path: Path, recipe: TrainingRecipe) -> None:
     """Write a recipe as TOML, whole or not at all."""
     try:
-        atomic.write_bytes(path, tomli_w.dumps(recipe.to_values()).encode())
+        atomic.write_bytes(path, tomli_w.dumps(recipe.to_values()).encode(errors="surrogateescape"))
     except OSError as error:
         raise TrainingError(f"{path} cannot be written ({error.strerror}); free some space.") from error
 

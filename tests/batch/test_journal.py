@@ -341,7 +341,7 @@ def test_a_lock_that_becomes_a_link_after_the_look(photos, tmp_path, monkeypatch
 
     def swap(name, *args, **kwargs):
         if str(name).endswith(LOCK) and not os.path.lexists(name):
-            os.symlink(tmp_path / "profile", name)
+            Path(name).symlink_to(tmp_path / "profile")
         return opened(name, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", swap)
