@@ -118,7 +118,7 @@ def push(path: Path, repo_id: str, card: str, replace: bool, private: bool) -> s
 def _reach(reference: Reference) -> None:
     """Raise :class:`WeightsError` soon where the Hub cannot be reached: its client tries for half a minute."""
     from huggingface_hub import constants, hf_hub_url
-    from huggingface_hub.utils import get_session
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
     if constants.HF_HUB_OFFLINE or cached(reference) is not None:
         return
@@ -128,7 +128,7 @@ def _reach(reference: Reference) -> None:
         get_session().head(url, timeout=seconds, follow_redirects=False)
     except TypeError:
         # The client before version 1 was built on another library.
-        get_session().head(url, timeout=seconds, allow_redirects=False)
+        get_session().head(url, timeout=seconds, allow_redirects=False)  # type: ignore[call-arg, unused-ignore]
     except Exception as error:
         raise WeightsError(_out_of_reach(str(reference), error)) from error
 
