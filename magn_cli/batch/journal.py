@@ -22,7 +22,7 @@ from typing import Any
 
 from magn_cli import files
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import checksum, user_key
+from magn_cli.files import checksum, structured, user_key
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ class Journal:
             self._foreign += 1
             return
         try:
-            document = json.loads(content)
+            document = structured.json_of(content)
             if document["schema"] != SCHEMA:
                 return
             if "begun" in document:

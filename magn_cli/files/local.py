@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
+
 from magn_cli.files import atomic, locking
 from magn_cli.files.store import START, AppendedLines, Lock, NotOrdinaryError, Status
 
@@ -19,6 +21,9 @@ from magn_cli.files.store import START, AppendedLines, Lock, NotOrdinaryError, S
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _APPEND = (_READ & ~os.O_RDONLY) | os.O_RDWR | os.O_APPEND | _NO_FOLLOW
+MAX_BYTES = 8 << 30
+"""Of a file that is read as a whole: 500 megapixels of float RGB have 6 GB."""
+
 _LINE_BY_LINE = 1 << 20
 
 
@@ -53,7 +58,12 @@ class LocalDisk:
             if check is not None:
                 check(file.read(START))
                 file.seek(0)
-            return file.readall(), _status(os.fstat(file.fileno()))
+            about = os.fstat(file.fileno())
+            # A sparse file takes no room on the disk and all of it in memory.
+            if about.st_size > min(MAX_BYTES, psutil.virtual_memory().available):
+                raise MemoryError
+            # No more than that, should it grow meanwhile.
+            return io.BufferedReader(file).read(about.st_size), _status(about)
 
     def write(self, path: Path, data: bytes, *, overwrite: bool = False, mode: int | None = None) -> None:
         """Write under a temporary name in the same folder, then give it its own."""
