@@ -18,6 +18,7 @@ settings.load_profile("calm")
 
 def pytest_addoption(parser):
     parser.addoption("--fuzz", type=int, default=5000, help="how many broken pictures are tried")
+    parser.addoption("--fuzz-documents", type=int, default=1000, help="how many broken documents are tried")
 
 
 @pytest.fixture(autouse=True, scope="session")

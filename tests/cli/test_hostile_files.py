@@ -77,7 +77,8 @@ METADATA = {
     ("key", "text"),
     [
         *((key, text) for key in ("config", "training", "level_scale") for text in TEXTS),
-        ("config", "[]"), ("config", "7"), ("training", "[]"), ("training", "null"), ("training", '{"init": 7}'), ("level_scale", "[1]"),
+        ("config", "[]"), ("config", "7"), ("training", "[]"), ("training", "null"),
+        ("training", '{"init": 7}'), ("level_scale", "[1]"),
         ("training", '{"steps": "x"}'), ("training", '{"recipe": 7}'), ("training", " " * 2_000_000),
         ("level_scale", '{"name": 1, "low": [], "high": 2, "offset": 1, "factor": 1}'),
     ],
