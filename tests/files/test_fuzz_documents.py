@@ -5,6 +5,7 @@
 
 import time
 from collections import Counter
+from contextlib import suppress
 
 from magn_cli.batch.journal import NAME, Journal
 from magn_cli.degrade import manifest
@@ -26,8 +27,10 @@ def read(kind, folder, data):
     if kind == "journal":
         kept = Journal(folder)
         for name in kept.results():
-            found = kept.entry(name)
-            assert found is None or (isinstance(found.settings, dict) and isinstance(found.bytes, int))
+            # As it says: a name that the disk does not take is asked for by nobody.
+            with suppress(OSError):
+                found = kept.entry(name)
+                assert found is None or (isinstance(found.settings, dict) and isinstance(found.bytes, int))
     elif kind == "manifest":
         found = manifest.read(folder)
         assert found is not None and found.difference(found) is None and found.to_bytes()
