@@ -18,6 +18,7 @@ settings.load_profile("calm")
 
 def pytest_addoption(parser):
     parser.addoption("--fuzz", type=int, default=5000, help="how many broken pictures are tried")
+    parser.addoption("--fuzz-documents", type=int, default=1000, help="how many broken documents are tried")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -35,6 +36,7 @@ def nobody(tmp_path_factory):
     """Ignore the registry of the user who runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAGN_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 

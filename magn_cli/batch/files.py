@@ -44,6 +44,9 @@ class LoadedPhoto:
     data: bytes | None = None
     """Bytes of its file, if they can become the result."""
 
+    mode: int | None = None
+    """Who may read and write its file, and so the result; see :class:`~magn_cli.files.Status`."""
+
     @property
     def bytes(self) -> int:
         """Size in bytes of its samples, and of its file while that is in memory."""
@@ -64,7 +67,8 @@ def load(job: Job, max_pixels: int | None = None, mosaics: bool = False) -> Load
         origin = Origin(len(data), status.changed_ns, checksum.of_bytes(data))
         photo = images.decode(data, max_pixels, mosaics=mosaics, name=str(job.source))
         may_be_copied = photo.format == images.output_format(job.target) and len(data) <= MAX_HELD
-        return LoadedPhoto(job, photo, origin, time.perf_counter() - began, data if may_be_copied else None)
+        kept = data if may_be_copied else None
+        return LoadedPhoto(job, photo, origin, time.perf_counter() - began, kept, status.mode)
     finally:
         events.picture.reset(token)
 
@@ -78,6 +82,7 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
     """
     job, began, token = loaded.job, time.perf_counter(), events.picture.set(loaded.job.source)
     try:
+        folders.check(job)
         _make(job.target.parent, job.store)
         data = _content(loaded, restored, folders.options)
         kept, entry = folders.journal(job), None
@@ -85,8 +90,10 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
             if kept is not None:
                 digest = checksum.of_bytes(data)
                 entry = JournalEntry(job.result, len(data), digest, loaded.origin, folders.plan.settings)
-                kept.begin(entry)
-            job.store.write(job.target, data, overwrite=folders.plan.overwrite)
+                _begin(kept, entry)
+            mode = loaded.mode
+            access: dict[str, int] = {} if mode is None else {"mode": mode & 0o666 | 0o200}
+            job.store.write(job.target, data, overwrite=folders.plan.overwrite, **access)
         if kept is not None and entry is not None:
             # Without this line the result is recognised by its content.
             with suppress(OSError):
@@ -94,6 +101,13 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
         return time.perf_counter() - began
     finally:
         events.picture.reset(token)
+
+
+def _begin(kept: Journal, entry: JournalEntry) -> None:
+    try:
+        kept.begin(entry)
+    except FileNotFoundError as error:
+        raise ImageError(_vanished(kept.folder)) from error
 
 
 def _content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions) -> bytes:
@@ -164,6 +178,17 @@ class Folders:
         """Return the journal for a result, or None if there is no usable one."""
         return None if job.folder is None else self._journals[self.plan.store.identity(job.folder)]
 
+    def check(self, job: Job) -> None:
+        """Raise :class:`ImageError` where the folder of a result is gone: it must not appear again half full."""
+        if job.folder is not None and self.plan.store.status(job.folder) is None:
+            raise ImageError(_vanished(job.folder))
+
+    def check_all(self) -> None:
+        """Raise :class:`ImageError` where a folder of results is gone, and they with it."""
+        for folder in {job.folder for job in self.plan.jobs if job.folder is not None}:
+            if self.plan.store.status(folder) is None:
+                raise ImageError(_vanished(folder))
+
     def _open(self, folder: Path, stack: ExitStack) -> None:
         store = self.plan.store
         _make(folder, store)
@@ -178,6 +203,9 @@ class Folders:
             # It can come with a stranger's pictures: do not write to it, but restore the pictures anyway.
             log.warning("%s; this run keeps no journal and cannot be resumed: remove it.", _whats_wrong(error))
             opened = None
+        except journal.NoKeyError as error:
+            log.warning("%s; this run keeps no journal and cannot be resumed.", error)
+            opened = None
         except OSError as error:
             path = folder / journal.NAME
             raise ImageError(f"{path} cannot be written ({error.strerror}); give another --out.") from error
@@ -188,6 +216,10 @@ def _whats_wrong(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename} is no file of magn's ({error.strerror})"
     return str(error)
+
+
+def _vanished(folder: Path) -> str:
+    return f"the output folder {folder} was moved or removed during the run; run the same command again."
 
 
 def _make(folder: Path, store: Store) -> None:

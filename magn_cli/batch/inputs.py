@@ -77,6 +77,7 @@ def find(
 class _Search:
     def __init__(self, out: Path | None, recursive: bool, store: Store, found: Found) -> None:
         self.out, self.recursive, self.store, self.found = out, recursive, store, found
+        self._is_link: dict[Path, bool] = {}
         self.suffixes = images.INPUT_SUFFIXES | (images.RAW_SUFFIXES if found.mosaics != "no" else frozenset())
 
     def all(self, sources: Sequence[str | Path]) -> Found:
@@ -138,7 +139,38 @@ class _Search:
             failed=self._fail,
             store=self.store,
         )
-        return self._wanted([p for p in paths if not (beside and p.stem.endswith(RESTORED)) and p not in made])
+        linked = sorted({parent for path in paths for parent in self._links_above(path, folder)})
+        for link in linked:
+            log.warning("%s is a link to a folder: the pictures in it are taken, too.", link)
+        if beside:
+            paths = self._without_results(paths, folder)
+        return self._wanted([p for p in paths if p not in made])
+
+    def _links_above(self, path: Path, folder: Path) -> Iterator[Path]:
+        for parent in path.relative_to(folder).parents:
+            above = folder / parent
+            if above != folder and above not in self._is_link:
+                status = self.store.status(above)
+                self._is_link[above] = status is not None and status.is_link
+            if self._is_link.get(above):
+                yield above
+
+    def _without_results(self, paths: list[Path], folder: Path) -> list[Path]:
+        """Leave out what magn has made beside the pictures; what only looks like that is told."""
+        if not any(path.stem.endswith(RESTORED) for path in paths):
+            return paths
+        known, stems = journal.results_in(folder, self.store), {path.with_suffix("") for path in paths}
+        wanted, doubtful = list[Path](), list[Path]()
+        for path in paths:
+            stem = path.stem.removesuffix(RESTORED)
+            if stem == path.stem or (stem and path.with_name(stem) not in stems):
+                wanted.append(path)
+            elif path.relative_to(folder).as_posix() not in known:
+                doubtful.append(path)
+        if doubtful:
+            first = ", ".join(map(str, doubtful[:5])) + (f" and {len(doubtful) - 5} more" if doubtful[5:] else "")
+            log.warning("%s skipped as earlier results: to restore them, name them one by one.", first)
+        return wanted
 
     def _wanted(self, paths: list[Path]) -> list[Path]:
         raw = [path for path in paths if _is_raw(path)]

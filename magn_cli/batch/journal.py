@@ -4,9 +4,10 @@ A line is written before a result gets its name and another one afterwards. Howe
 can be recognized by their name or by their content. Lines are only appended.
 
 A folder of pictures can come from a stranger, and so can a journal in it. A journal that is not a regular file is
-never opened: a run that needs it is refused, others continue without a journal. Lines in another format than
-magn's are ignored, and valid ones can only make magn skip a file. File names are escaped, so that they cannot
-forge lines and mean nothing to a shell.
+never opened: a run that needs it is refused, others continue without a journal. Each line is signed with a key of
+the user, which is kept outside of all such folders. A line without that signature is skipped before anything parses
+it. So the user who made the results can resume, wherever the folder is moved to, and nobody else can steer a run.
+File names are escaped, so that they mean nothing to a shell.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from typing import Any
 
 from magn_cli import files
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import checksum
+from magn_cli.files import checksum, structured, user_key
 
 log = logging.getLogger(__name__)
 
 NAME = ".magn-journal.jsonl"
 LOCK = ".magn-journal.lock"
-SCHEMA = 1
+SCHEMA = 2
+"""Lines of 1 were not signed."""
 
 MAX_LINE = 1 << 16
 """Longest line in bytes. A name of 4,096 bytes takes at most 24,576. Longer lines, and all after them, are
@@ -41,8 +43,16 @@ Settings = Mapping[str, Any]
 """All settings that affect a result, as JSON values."""
 
 
+_SIGNED = b'{"signature": "'
+_BEHIND = b'", '
+
+
 class ForeignJournalError(ImageError):
     """The journal's path exists but is not a regular file."""
+
+
+class NoKeyError(ImageError):
+    """There is no key to sign a journal with."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,8 @@ class Journal:
         self._begun: dict[str, JournalEntry] = {}
         self._file: files.AppendedLines | None = None
         self._lock = threading.Lock()
+        self._key: bytes | None = None
+        self._foreign = 0
         path = folder / NAME
         try:
             for line in store.lines_of(path, MAX_LINE):
@@ -114,12 +126,19 @@ class Journal:
             return begun
         return self._written.get(result)
 
+    @property
+    def has_foreign_lines(self) -> bool:
+        """Whether somebody else, or a magn before 0.2, has written to it."""
+        return self._foreign > 0
+
     def results(self) -> frozenset[str]:
         """Return the names of all results, as in :attr:`JournalEntry.result`."""
         return frozenset(self._written) | frozenset(self._begun)
 
     def open(self) -> None:
-        """Open the file to add entries. Raises OSError."""
+        """Prepare to add entries. Raises OSError, or :class:`NoKeyError` if entries cannot be signed."""
+        if self._key_of_user() is None:
+            raise NoKeyError(f"{user_key.key_file()} cannot be kept or read, and journals are signed with it")
         self._file = self.store.append_to(self.folder / NAME)
 
     def close(self) -> None:
@@ -139,13 +158,31 @@ class Journal:
     def _add(self, line: dict[str, Any]) -> None:
         # ASCII, because file names can contain bytes that are not UTF-8.
         data = json.dumps(line).translate(_ESCAPES).encode("ascii")
+        key = self._key_of_user()
         with self._lock:
-            assert self._file is not None
-            self._file.append(data)
+            assert self._file is not None and key is not None
+            self._file.append(_SIGNED + user_key.signature(key, data) + _BEHIND + data[1:])
+
+    def _key_of_user(self) -> bytes | None:
+        if self._key is None:
+            self._key = user_key.user_key()
+        return self._key
+
+    def _content(self, line: bytes) -> bytes | None:
+        """Return what a line says; None where it is not signed by this user."""
+        key, start = self._key_of_user(), len(_SIGNED) + user_key.DIGITS
+        if key is None or not line.startswith(_SIGNED) or line[start : start + len(_BEHIND)] != _BEHIND:
+            return None
+        content = b"{" + line[start + len(_BEHIND) :]
+        return content if user_key.is_signed(key, content, line[len(_SIGNED) : start]) else None
 
     def _take(self, line: bytes) -> None:
+        content = self._content(line)
+        if content is None:
+            self._foreign += 1
+            return
         try:
-            document = json.loads(line)
+            document = structured.json_of(content)
             if document["schema"] != SCHEMA:
                 return
             if "begun" in document:

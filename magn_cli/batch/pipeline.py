@@ -75,7 +75,9 @@ def run(
     if not plan.jobs:
         return 0
     with Folders(plan, options) as folders:
-        return _Run(plan, network, level, report, folders, max_pixels, stop_on_error).go()
+        untried = _Run(plan, network, level, report, folders, max_pixels, stop_on_error).go()
+        folders.check_all()
+        return untried
 
 
 class _Stopped(Exception):  # noqa: N818 - no error, but the end of the run

@@ -127,7 +127,8 @@ def _difference(job: Job, journal: Journal, settings: Settings) -> str | None:
     """Return why an output is not what this run would make; None if it is."""
     entry = journal.entry(job.result)
     if entry is None:
-        return "exists and was not made by a run that is known"
+        whose = " of yours" if journal.has_foreign_lines else ""
+        return f"exists and was not made by a run{whose} that is known"
     for name in [*settings, *entry.settings]:
         before, now = entry.settings.get(name), settings.get(name)
         if before != now:

@@ -3,6 +3,12 @@
 
 def main() -> None:
     """Run ``magn``."""
-    from magn_cli.cli.app import app
+    from magn_cli.runtime.waiting import spin_little
 
+    # Before anything can import torch: OpenMP looks at this once.
+    spin_little()
+    from magn_cli.cli.app import app
+    from magn_cli.cli.console import prepare_streams
+
+    prepare_streams()
     app()

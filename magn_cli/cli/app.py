@@ -15,6 +15,7 @@ from magn_cli.cli.evaluate import evaluate
 from magn_cli.cli.restore import restore
 from magn_cli.cli.train import train
 from magn_cli.cli.weights import app as weights
+from magn_cli.errors import MagnError
 from magn_cli.version import __version__
 
 
@@ -33,6 +34,16 @@ class Commands(TyperGroup):
         """Run a command and leave with its exit code."""
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        except MagnError as error:
+            console.complain(str(error))
+            code = error.exit_code
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # What click itself prints, such as the help.
+            console.silence_stdout()
+            console.complain(f"standard output cannot be written ({error.strerror}); check where it goes.")
+            code = 1
         except Exception as error:
             # Typer uses click, or brings its own copy of it: its errors have no name of their own here.
             if not standalone_mode or not hasattr(error, "format_message"):
@@ -72,7 +83,7 @@ app.add_typer(weights, name="weights", help="List, download, verify and publish 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        console.results.print(f"magn {__version__}")
+        console.answer(f"magn {__version__}")
         raise typer.Exit
 
 

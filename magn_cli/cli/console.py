@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -15,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from magn_cli.errors import ImageError, MagnError, UsageError, unexpected
-from magn_cli.files import atomic
+from magn_cli.files import atomic, printable
 from magn_cli.runtime import stderr
 
 messages = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
@@ -35,15 +38,59 @@ def debugging() -> bool:
     return os.environ.get("MAGN_DEBUG") == "1"
 
 
-def visible(text: str) -> str:
-    """Return text that came from a file without what would command a terminal."""
-    return "".join(character for character in text if character.isprintable() or character in "\n\t")
-
-
 def say(text: str) -> None:
-    """Tell the user something, on stderr."""
+    """Tell the user something in one line, on stderr."""
     with stderr.in_use:
-        messages.print(escape(visible(text)))
+        messages.print(escape(printable(text)))
+
+
+def answer(text: str) -> None:
+    """Print a line that was asked for, on stdout. Raises :class:`ImageError` where that takes none."""
+    with writing_results():
+        results.print(printable(text), markup=False)
+
+
+def emit(document: dict[str, Any]) -> None:
+    """Print one line of JSON on stdout: ASCII, and each name can be had back from it. Raises as :func:`answer`."""
+    with writing_results():
+        results.print(json.dumps(document).replace("\x7f", "\\u007f"), markup=False)
+
+
+@contextmanager
+def writing_results() -> Iterator[None]:
+    """Turn what goes wrong in writing to stdout into an :class:`ImageError`."""
+    try:
+        yield
+        results.file.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # Python would try again at its end, and print a traceback.
+        silence_stdout()
+        raise ImageError(f"standard output cannot be written ({error.strerror}); check where it goes.") from error
+
+
+def silence_stdout() -> None:
+    """Let what is still to be written to stdout go nowhere."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def prepare_streams() -> None:
+    """Let streams of any encoding take any text: what they lack is written as its escape sequence.
+
+    One that is closed is an error where something is written to it, and not before.
+    """
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
 
 
 def bar(quiet: bool) -> Progress:
@@ -61,27 +108,45 @@ def check_report(path: Path, overwrite: bool) -> None:
     """Raise a :class:`MagnError` where a report cannot go to ``path``; ``-`` is standard output."""
     if path == STANDARD_OUTPUT:
         return
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} already exists: give another name, or use --overwrite.")
-    if not path.absolute().parent.is_dir():
-        raise ImageError(f"folder not found: {path.parent}; create it before writing {path.name}.")
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder: give the name of a file.")
+        if os.path.lexists(path) and not overwrite:
+            raise UsageError(f"{path} already exists: give another name, or use --overwrite.")
+        if not path.absolute().parent.is_dir():
+            raise ImageError(f"folder not found: {path.parent}; create it before writing {path.name}.")
+        atomic.check_writable(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"{path} cannot be written ({reason}); give another name.") from error
 
 
 def write_report(text: str, path: Path) -> None:
     """Write a report to a file, whole or not at all, or to standard output. Raises :class:`ImageError`."""
+    data = text.encode(errors="backslashreplace")
     if path == STANDARD_OUTPUT:
-        results.print(text, end="", markup=False)
+        with writing_results():
+            # As a file would hold it, whatever the encoding of the console.
+            results.file.flush()
+            binary = getattr(results.file, "buffer", None)
+            if binary is None:
+                results.print(text, end="", markup=False)
+            else:
+                binary.write(data)
+                binary.flush()
         return
     try:
-        atomic.write_bytes(path, text.encode())
+        atomic.write_bytes(path, data)
     except OSError as error:
         raise ImageError(f"{path} cannot be written ({error.strerror}); give another name.") from error
 
 
-def complain(text: str) -> None:
-    """Tell the user what went wrong, on stderr."""
+def complain(text: str, more: Iterable[str] = ()) -> None:
+    """Tell the user what went wrong, on stderr: one line, and ``more`` lines under it."""
     with stderr.in_use:
-        messages.print(f"[bold red]magn:[/] {escape(visible(text))}")
+        messages.print(f"[bold red]magn:[/] {escape(printable(text))}")
+        for line in more:
+            messages.print(f"  {escape(printable(line))}")
 
 
 def fail(text: str, code: int) -> NoReturn:

@@ -10,6 +10,7 @@ import typer
 from magn_cli.cli import console, options
 from magn_cli.cli.task_options import of_task, with_task_options
 from magn_cli.errors import ImageError
+from magn_cli.files import printable
 from magn_cli.limits import MAX_SEED, MAX_WORKERS, check_range
 
 if TYPE_CHECKING:
@@ -80,12 +81,12 @@ def degrade(
     plan = library.plan(clean, out, recipe, levels, overwrite)
     made = kept = failed = 0
     with console.bar(quiet) as bar:
-        line = bar.add_task(plan.sources[0].name, total=len(plan.sources))
+        line = bar.add_task(printable(plan.sources[0].name), total=len(plan.sources))
 
         def report(done: DegradeOutcome) -> None:
             nonlocal made, kept, failed
             made, kept = made + len(done.made), kept + done.kept
-            bar.update(line, description=done.source.name, advance=1)
+            bar.update(line, description=printable(done.source.name), advance=1)
             if done.error is not None:
                 failed += 1
                 console.complain(str(done.error))

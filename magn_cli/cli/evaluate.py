@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from magn_cli.cli import console, options
 from magn_cli.cli.task_options import of_task, with_task_options
 from magn_cli.cli.views.evaluation import EvaluationPage, command
-from magn_cli.errors import ImageError, UsageError
+from magn_cli.errors import ImageError, MagnError, UsageError, unexpected
+from magn_cli.files import printable
 from magn_cli.limits import check_range
 
 if TYPE_CHECKING:
@@ -200,24 +202,42 @@ def evaluate(
         page.prepare(measured)
     with page or nullcontext():
         _measure(measured, quiet, page)
-        _write(measured.results, outputs)
+        lost = _write(measured.results, outputs)
         if page is not None:
-            from magn_cli.report.settings import settings
-
-            page.write(measured.results, settings(command(), measured))
-    if not quiet and console.STANDARD_OUTPUT not in (*outputs.values(), html):
+            lost |= _write_page(page, measured)
+    # Measuring may have taken hours: what a report does not hold is printed.
+    if (lost or not quiet) and console.STANDARD_OUTPUT not in (*outputs.values(), html):
         _print(measured.results)
+    if lost:
+        raise typer.Exit(ImageError.exit_code)
     if measured.failures:
         console.fail(f"{measured.failures} measurements failed; the means leave them out.", ImageError.exit_code)
     if measured.lacking is not None and not baseline:
         raise typer.Exit(measured.lacking.exit_code)
 
 
+def _write_page(page: EvaluationPage, measured: Evaluation) -> bool:
+    """Write the page; return whether that failed, which is told."""
+    from magn_cli.report.settings import settings
+
+    try:
+        page.write(measured.results, settings(command(), measured))
+    except MagnError as error:
+        console.complain(str(error))
+    except Exception as error:
+        if console.debugging():
+            raise
+        console.complain(unexpected(error))
+    else:
+        return False
+    return True
+
+
 def _measure(measured: Evaluation, quiet: bool, page: EvaluationPage | None) -> None:
     with console.bar(quiet) as bar:
         line = bar.add_task("", total=measured.total)
         for picture in measured:
-            bar.update(line, description=picture.job.dataset, advance=1)
+            bar.update(line, description=printable(picture.job.dataset), advance=1)
             for failure in picture.failures:
                 console.complain(failure)
             if page is not None:
@@ -236,11 +256,12 @@ def _print(results: list[MethodResult]) -> None:
         for i in used:
             shown.add_column(COLUMNS[i], no_wrap=True, justify="left" if i in (0, 2) else "right")
         for line in lines:
-            shown.add_row(*(line[i] for i in used))
+            shown.add_row(*(escape(line[i]) for i in used))
         # Squeezed into 80 columns the table would lose its digits; a long line only wraps.
         natural = console.results.measure(shown, options=console.results.options.update(max_width=1000)).maximum
         wide = Console(file=console.results.file, width=max(natural, 1), highlight=False, emoji=False)
-        wide.print(shown, crop=False)
+        with console.writing_results():
+            wide.print(shown, crop=False)
 
 
 def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:
@@ -253,7 +274,8 @@ def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:
         console.check_report(path, overwrite)
 
 
-def _write(results: list[MethodResult], outputs: dict[str, Path | None]) -> None:
+def _write(results: list[MethodResult], outputs: dict[str, Path | None]) -> bool:
+    """Write the reports and return whether one failed: that is told, and the others are written."""
     import csv
     import io
     import json
@@ -267,6 +289,12 @@ def _write(results: list[MethodResult], outputs: dict[str, Path | None]) -> None
         "csv": lines.getvalue(),
         "markdown": as_markdown(results),
     }
+    failed = False
     for kind, path in outputs.items():
         if path is not None:
-            console.write_report(texts[kind], path)
+            try:
+                console.write_report(texts[kind], path)
+            except MagnError as error:
+                failed = True
+                console.complain(str(error))
+    return failed

@@ -8,8 +8,14 @@ from pathlib import Path
 
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.files import LOCAL, Store, WithMemory
+from magn_cli.files.store import START
 
 PIPE = Path("-")
+MAX_BYTES = 1 << 30
+"""Of a picture in a pipe."""
+
+BLOCK = 16 << 20
+
 _INPUT = Path("standard input")
 
 
@@ -63,8 +69,21 @@ def _read_input() -> bytes:
         raise UsageError("standard input is closed: pipe a picture in, or give a file.")
     if sys.stdin.isatty():
         raise UsageError("standard input is a terminal: pipe a picture in, or give a file.")
+    from magn_cli import images
+
     try:
-        return sys.stdin.buffer.read()
+        start = sys.stdin.buffer.read(START)
+        images.check_start(start, name=str(_INPUT))
+        blocks, total = [start], len(start)
+        # The stream may have no end.
+        while block := sys.stdin.buffer.read(BLOCK):
+            blocks.append(block)
+            total += len(block)
+            if total > MAX_BYTES:
+                raise ImageError(f"standard input has more than {MAX_BYTES >> 20} MB: save it as a file first.")
+        return b"".join(blocks)
+    except MemoryError:
+        raise ImageError("standard input is too large for the memory of this machine: cut it first.") from None
     except OSError as error:
         raise ImageError(
             f"standard input cannot be read ({error.strerror}); check where it comes from."

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from magn_cli.cli import console, options
 from magn_cli.errors import NotHereError, UsageError, WeightsError
+from magn_cli.files import printable
 
 if TYPE_CHECKING:
     from magn_cli.weights.registry import RegistryEntry
@@ -51,8 +52,9 @@ def list_(
         figures = ", ".join(f"{where} {value:.2f}" for where, value in row["figures"].items())
         size = f"{row['size'] / 1e6:.1f}" if row["size"] else ""
         words = [row["task"], row["preset"], row["state"], size, row["trained"], figures]
-        table.add_row(*(escape(console.visible(word)) for word in words))
-    console.results.print(table)
+        table.add_row(*(escape(printable(word)) for word in words))
+    with console.writing_results():
+        console.results.print(table)
     for row in rows:
         if row["missing"]:
             console.say(f"The {row['preset']} weights for {row['task']} {row['missing']}.")
@@ -112,7 +114,7 @@ def pull(
     failed = 0
     for entry in _chosen(task, preset, all_):
         try:
-            console.results.print(escape(str(resolve.pull(entry))))
+            console.answer(str(resolve.pull(entry)))
         except WeightsError as error:
             failed += 1
             console.complain(str(error))
@@ -168,9 +170,7 @@ def verify(
             wrong += 1
             console.complain(str(error))
         else:
-            console.results.print(
-                escape(console.visible(f"{path}: {about.preset} for {about.task}, {_known(path)}"))
-            )
+            console.answer(f"{path}: {about.preset} for {about.task}, {_known(path)}")
     if wrong:
         raise typer.Exit(WeightsError.exit_code)
 
@@ -199,7 +199,7 @@ def path(
     from magn_cli.weights.registry import find
     from magn_cli.weights.resolve import here
 
-    console.results.print(escape(str(here(find(task, preset))[0])))
+    console.answer(str(here(find(task, preset))[0]))
 
 
 @app.command()
@@ -241,6 +241,7 @@ def push(
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"the card {card} cannot be read; give a Markdown file.") from error
     entry = publishing.push(file, repo, text, private)
-    console.results.print(escape(entry), end="")
+    with console.writing_results():
+        console.results.print(entry, end="", markup=False)
     if not quiet:
         console.say(f"uploaded {file.name} to {repo}")

@@ -8,9 +8,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from magn_cli.errors import ImageError, UsageError
+from magn_cli.files import structured
 
 NAME = "manifest.json"
 SCHEMA = 1
+MAX_BYTES = 256 << 20
+"""Some 500,000 pictures."""
 
 
 @dataclass(frozen=True)
@@ -81,33 +84,43 @@ def read(folder: Path) -> Manifest | None:
     """
     path = folder / NAME
     try:
-        data = path.read_bytes()
+        data = structured.read_bytes(path, MAX_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ImageError(f"{path} cannot be read ({error.strerror}); give another folder.") from error
+    except ValueError as error:
+        raise _unknown(path) from error
     try:
-        document = json.loads(data)
+        document = structured.json_of(data)
         if document["schema"] != SCHEMA:
             raise ValueError("another schema")
         results = [_result(entry) for entry in document["pictures"]]
-        return Manifest(
-            str(document["task"]),
-            int(document["seed"]),
-            dict(document["options"]),
-            dict(document["versions"]),
-            {result.result: result for result in results},
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{path} is not a manifest that this magn can read; remove it, or give another folder."
-        ) from error
+        task, seed, options, versions = (document[name] for name in ("task", "seed", "options", "versions"))
+        if not (isinstance(task, str) and type(seed) is int):
+            raise TypeError("a task is text, a seed a whole number")
+        if not (isinstance(options, dict) and isinstance(versions, dict)):
+            raise TypeError("options and versions have names")
+        if not all(
+            isinstance(value, str | int | float | None) for value in [*options.values(), *versions.values()]
+        ):
+            raise TypeError("an option is a plain value")
+        return Manifest(task, seed, options, versions, {result.result: result for result in results})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unknown(path) from error
+
+
+def _unknown(path: Path) -> UsageError:
+    return UsageError(f"{path} is not a manifest that this magn can read; remove it, or give another folder.")
 
 
 def _result(entry: dict[str, Any]) -> DegradedFile:
     result = DegradedFile(**entry)
-    if not isinstance(result.level, int | float | None):
+    if not isinstance(result.level, int | float | None) or isinstance(result.level, bool):
         raise TypeError("a level is a number")
+    texts = (result.source, result.source_sha256, result.result, result.result_sha256)
+    if not all(isinstance(text, str) and "\0" not in text for text in texts):
+        raise TypeError("a name or a digest is text")
     for name in (result.source, result.result):
         path = PurePosixPath(name)
         # The manifest can come from a stranger, so it must not name files outside of its folder.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from magn_cli.evaluation.benchmarks import OURS, Benchmark, Cell
 from magn_cli.evaluation.run import Protocol, Row, is_rounded, mean, ssim_name
+from magn_cli.files import printable
 from magn_cli.tasks import Task
 from magn_cli.version import __version__
 
@@ -64,9 +66,9 @@ def cells(result: MethodResult) -> list[str]:
     whole, paper, other = result.mean, result.against(), result.printed()["best_other"]
     speed = whole.megapixels / whole.seconds if whole.seconds > 0 and result.method != "input" else math.nan
     return [
-        f"{result.dataset} ({len(result.rows)})",
+        printable(f"{result.dataset} ({len(result.rows)})"),
         _level(result),
-        result.method + {"unknown": ", level unknown"}.get(result.level_input, ""),
+        printable(result.method) + {"unknown": ", level unknown"}.get(result.level_input, ""),
         f"{whole.psnr:.2f}",
         f"{result.ssim:.4f}",
         "" if whole.psnr_b is None else f"{whole.psnr_b:.2f}",
@@ -98,14 +100,14 @@ def as_csv(results: list[MethodResult]) -> Iterator[list[str]]:
             values = [getattr(row, name) for name in names]
             plain = ["" if value is None else repr(value) for value in values]
             own = [
-                result.dataset,
+                _csv_text(result.dataset),
                 result.task.name,
                 _level(result),
-                result.method,
+                _csv_text(result.method),
                 result.level_input,
                 result.protocol,
             ]
-            yield [*own, row.name, *plain]
+            yield [*own, _csv_text(row.name), *plain]
 
 
 def as_markdown(results: list[MethodResult]) -> str:
@@ -113,9 +115,25 @@ def as_markdown(results: list[MethodResult]) -> str:
     lines: list[str] = []
     for heading in dict.fromkeys(title(r.protocol, r.task) for r in results):
         lines += [heading, "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
-        lines += [f"| {' | '.join(cells(r))} |" for r in results if title(r.protocol, r.task) == heading]
+        own = [r for r in results if title(r.protocol, r.task) == heading]
+        lines += [f"| {' | '.join(map(escape_markdown, cells(r)))} |" for r in own]
         lines += [""]
     return "\n".join(lines)
+
+
+def escape_markdown(text: str) -> str:
+    r"""Return text that Markdown shows as it is.
+
+    >>> print(escape_markdown("a|b *c* <img>"))
+    a\|b \*c\* \<img\>
+    """
+    return re.sub(r"([\\`*_{}\[\]<>|#~$&])", r"\\\1", printable(text))
+
+
+def _csv_text(text: str) -> str:
+    """Return a name that no spreadsheet takes for a formula."""
+    shown = printable(text)
+    return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@", "|", "%")) else shown
 
 
 def _as_values(result: MethodResult) -> dict[str, Any]:

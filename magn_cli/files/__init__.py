@@ -7,6 +7,7 @@ from magn_cli.files.collisions import check_collisions, collision_key, first_col
 from magn_cli.files.find import find, is_left_alone
 from magn_cli.files.local import LOCAL
 from magn_cli.files.memory import WithMemory
+from magn_cli.files.printable import printable
 from magn_cli.files.store import AppendedLines, Lock, NotOrdinaryError, Status, Store
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "find",
     "first_collision",
     "is_left_alone",
+    "printable",
 ]

@@ -19,12 +19,13 @@ _TEMPORARY = re.compile(r"\.(.{1,50})\.[0-9a-f]{12}\.tmp", re.DOTALL)
 
 
 @contextmanager
-def writing(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
+def writing(path: Path, *, overwrite: bool = True, mode: int | None = None) -> Iterator[BinaryIO]:
     """Give a file under another name in the same folder; at the end it is moved to ``path``.
 
     Whatever goes wrong, an interruption included, ``path`` stays as it was and the other file is removed.
-    A symbolic link at ``path`` is replaced, not followed. Raises OSError; without ``overwrite`` FileExistsError
-    where ``path`` exists, even if it has come into being meanwhile.
+    A symbolic link at ``path`` is replaced, not followed. ``mode``: who may read and write a new file, from the
+    first byte on; one that is replaced keeps its own. Raises OSError; without ``overwrite`` FileExistsError where
+    ``path`` exists, even if it has come into being meanwhile.
     """
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
@@ -35,6 +36,10 @@ def writing(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
     try:
         with temporary.open("xb") as file:
             _hold(file)
+            if mode is not None and sys.platform != "win32":
+                # Some network disks know no modes.
+                with suppress(OSError):
+                    os.fchmod(file.fileno(), mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -53,10 +58,22 @@ def writing(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
         raise
 
 
-def write_bytes(path: Path, data: bytes, *, overwrite: bool = True) -> None:
+def write_bytes(path: Path, data: bytes, *, overwrite: bool = True, mode: int | None = None) -> None:
     """Write ``data`` to ``path``, as :func:`writing` does."""
-    with writing(path, overwrite=overwrite) as file:
+    with writing(path, overwrite=overwrite, mode=mode) as file:
         file.write(data)
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError where :func:`writing` could not write a file of this name, found out by beginning to."""
+    with suppress(FileNotFoundError):
+        path.lstat()
+    with suppress(_NothingToWriteError), writing(path):
+        raise _NothingToWriteError
+
+
+class _NothingToWriteError(Exception):
+    pass
 
 
 def remove_leftovers(folder: Path, names: Collection[str]) -> list[Path]:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
 
-from magn_cli.files import atomic
+from magn_cli.files import atomic, structured
 from magn_cli.files.local import LOCAL
 from magn_cli.files.store import Store
+
+MAX_BYTES = 16 << 20
+"""Of the file that remembers."""
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +35,16 @@ def of_file(path: Path, store: Store = LOCAL) -> str:
 
 
 def of(path: Path, again: bool = False) -> str:
-    """Return a file's sha256, remembered from before where size and time of change are what they were then.
+    """Return a file's sha256, remembered from before where the system says that it is the same, unchanged file.
 
-    Raises OSError.
+    Size and time of change alone do not say that: anybody can set the time. What cannot be set is the time at
+    which the system last changed what it knows of the file, its inode's. Raises OSError.
     """
     about, key = path.stat(), str(path.resolve())
-    stamp = [about.st_size, about.st_mtime_ns]
-    before = _remembered().get(key)
-    if not again and isinstance(before, list) and before[:2] == stamp and len(before) == 3:
-        return str(before[2])
+    stamp = [about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
+    match _remembered().get(key):
+        case [*same, str(sha256)] if same == stamp and not again and _SHA256.fullmatch(sha256):
+            return sha256
     found = of_file(path)
     # Read again: another process may have remembered something meanwhile.
     _remember({**_remembered(), key: [*stamp, found]})
@@ -46,8 +53,8 @@ def of(path: Path, again: bool = False) -> str:
 
 def _remembered() -> dict[str, Any]:
     try:
-        values = json.loads(hashes_file().read_text(encoding="utf-8"))
-    except (OSError, RuntimeError, ValueError):
+        values = json.loads(structured.read_bytes(hashes_file(), MAX_BYTES))
+    except (OSError, RuntimeError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
 

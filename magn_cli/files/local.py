@@ -12,15 +12,18 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import filelock
+import psutil
 
-from magn_cli.files import atomic
+from magn_cli.files import atomic, locking
 from magn_cli.files.store import START, AppendedLines, Lock, NotOrdinaryError, Status
 
 # Windows knows none of these; opening a named pipe must not wait for a writer.
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _APPEND = (_READ & ~os.O_RDONLY) | os.O_RDWR | os.O_APPEND | _NO_FOLLOW
+MAX_BYTES = 8 << 30
+"""Of a file that is read as a whole: 500 megapixels of float RGB have 6 GB."""
+
 _LINE_BY_LINE = 1 << 20
 
 
@@ -55,11 +58,16 @@ class LocalDisk:
             if check is not None:
                 check(file.read(START))
                 file.seek(0)
-            return file.readall(), _status(os.fstat(file.fileno()))
+            about = os.fstat(file.fileno())
+            # A sparse file takes no room on the disk and all of it in memory.
+            if about.st_size > min(MAX_BYTES, psutil.virtual_memory().available):
+                raise MemoryError
+            # No more than that, should it grow meanwhile.
+            return io.BufferedReader(file).read(about.st_size), _status(about)
 
-    def write(self, path: Path, data: bytes, *, overwrite: bool = False) -> None:
+    def write(self, path: Path, data: bytes, *, overwrite: bool = False, mode: int | None = None) -> None:
         """Write under a temporary name in the same folder, then give it its own."""
-        atomic.write_bytes(path, data, overwrite=overwrite)
+        atomic.write_bytes(path, data, overwrite=overwrite, mode=mode)
 
     def children(self, folder: Path) -> Iterator[Path]:
         """Yield what lies in a folder."""
@@ -100,25 +108,14 @@ class LocalDisk:
             yield from _lines(file, longest)
 
     def lock(self, path: Path) -> Lock:
-        """Hold a lock of the operating system, which ends with the process."""
-        _check_own(path)
-        held = filelock.FileLock(path)
-        try:
-            held.acquire(timeout=0)
-        except filelock.Timeout as error:
-            raise TimeoutError(errno.ETIMEDOUT, "held by another process", str(path)) from error
-        return held
+        """Hold a lock that ends with the process."""
+        return locking.lock(path, _opened_own(path))
 
 
 class _Appended:
     def __init__(self, path: Path) -> None:
-        _check_own(path)
+        self._file, self._path = _opened_own(path), path
         try:
-            self._file = os.open(path, _APPEND | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise _why(error, path) from error
-        try:
-            _check_plain(os.fstat(self._file), path)
             size = os.fstat(self._file).st_size
             os.lseek(self._file, max(size - 1, 0), os.SEEK_SET)
             # The last line of a run that was killed.
@@ -129,6 +126,8 @@ class _Appended:
             raise
 
     def append(self, line: bytes) -> None:
+        if sys.platform != "win32" and os.fstat(self._file).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "it was removed meanwhile", str(self._path))
         data = line + b"\n"
         if os.write(self._file, data) != len(data):
             # A disk that fills up takes the start of a line only.
@@ -155,6 +154,21 @@ def _check_ordinary(found: os.stat_result, path: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(found.st_mode):
         raise NotOrdinaryError(errno.EINVAL, "it is not an ordinary file", str(path))
+
+
+def _opened_own(path: Path) -> int:
+    """Open a file of magn's own to append to it, made if need be; return the descriptor."""
+    _check_own(path)
+    try:
+        descriptor = os.open(path, _APPEND | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise _why(error, path) from error
+    try:
+        _check_plain(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _check_own(path: Path) -> None:
@@ -196,7 +210,8 @@ def _lines(file: io.FileIO, longest: int) -> Iterator[bytes]:
 
 def _status(found: os.stat_result, is_link: bool = False) -> Status:
     kind = "file" if stat.S_ISREG(found.st_mode) else "folder" if stat.S_ISDIR(found.st_mode) else "other"
-    return Status(kind, found.st_size, found.st_mtime_ns, is_link)  # type: ignore[arg-type]
+    mode = stat.S_IMODE(found.st_mode) if sys.platform != "win32" else None
+    return Status(kind, found.st_size, found.st_mtime_ns, is_link, mode)  # type: ignore[arg-type]
 
 
 LOCAL = LocalDisk()

@@ -46,10 +46,10 @@ class WithMemory(LocalDisk):
             check(data[:START])
         return data, Status("file", len(data), 0)
 
-    def write(self, path: Path, data: bytes, *, overwrite: bool = False) -> None:
+    def write(self, path: Path, data: bytes, *, overwrite: bool = False, mode: int | None = None) -> None:
         """Hold the bytes of a file."""
         if path not in self.held:
-            super().write(path, data, overwrite=overwrite)
+            super().write(path, data, overwrite=overwrite, mode=mode)
         elif self.held[path] is not None and not overwrite:
             raise FileExistsError(str(path))
         else:

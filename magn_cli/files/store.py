@@ -23,6 +23,8 @@ class Status:
     """Time of the last change, in nanoseconds."""
 
     is_link: bool = False
+    mode: int | None = None
+    """Who may read and write it, as POSIX has it; None: the store does not know."""
 
 
 class AppendedLines(Protocol):
@@ -68,10 +70,11 @@ class Store(Protocol):
         ``check`` is given the first :data:`START` bytes before the rest is read; what it raises passes through.
         """
 
-    def write(self, path: Path, data: bytes, *, overwrite: bool = False) -> None:
+    def write(self, path: Path, data: bytes, *, overwrite: bool = False, mode: int | None = None) -> None:
         """Make a file appear whole or not at all; raise FileExistsError where one is and is not to be replaced.
 
-        That holds for a file that appears during the writing, too.
+        That holds for a file that appears during the writing, too. ``mode``, as in :attr:`Status.mode`, is for a
+        file that is new; None: the usual one.
         """
 
     def children(self, folder: Path) -> Iterator[Path]:

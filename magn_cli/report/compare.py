@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -78,6 +79,7 @@ def comparison(
     others = {other.resolve() for other in taken}
     if suffix in PAGES:
         _check(path, others, overwrite)
+        _try(path)
         return ComparePage(path, limit)
     if path.is_dir() or not suffix:
         targets = {name: (path / name).with_name(f"{Path(name).stem}_compare.png") for name in names}
@@ -88,6 +90,10 @@ def comparison(
             )
         for target in targets.values():
             _check(target, others, overwrite, parents=True)
+        for folder, target in {target.parent: target for target in targets.values()}.items():
+            _try(target)
+            with suppress(OSError):
+                atomic.remove_leftovers(folder, [target.name for target in targets.values()])
         return ComparePictures(targets, overwrite)
     if not images.is_supported_output(path):
         raise UsageError(f"invalid comparison {path}: give a name such as compare.html or compare.png.")
@@ -97,6 +103,7 @@ def comparison(
             f"{path.with_suffix('.html')}, or a folder."
         )
     _check(path, others, overwrite)
+    _try(path)
     return ComparePictures(dict.fromkeys(names, path), overwrite)
 
 
@@ -135,7 +142,7 @@ class ComparePage(Comparison):
             subtitle=f"{names}, restored {page.today()}",
         )
         try:
-            atomic.write_bytes(self._path, text.encode())
+            atomic.write_bytes(self._path, text.encode(errors="backslashreplace"))
         except OSError as error:
             raise ImageError(f"{self._path} cannot be written ({error.strerror}); give another name.") from error
 
@@ -187,3 +194,17 @@ def _check(path: Path, others: Collection[Path], overwrite: bool, parents: bool 
         raise UsageError(f"{path} is a folder; give the name of a file.")
     if not parents and not path.absolute().parent.is_dir():
         raise ImageError(f"the folder {path.parent} for {path.name} does not exist; create it first.")
+
+
+def _try(path: Path) -> None:
+    """Meet now what would keep a file from being written at the end."""
+    if not path.absolute().parent.is_dir():
+        return
+    try:
+        atomic.check_writable(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"{path} cannot be written ({reason}); give another name.") from error
+    # What a run that was killed has left.
+    with suppress(OSError):
+        atomic.remove_leftovers(path.parent, [path.name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ def linked(pictures: Sequence[GalleryPicture], page: Path) -> tuple[list[Shown],
         for picture in pictures:
             for state in picture.states:
                 state.file.replace(folder / state.file.name)
-            sources = tuple(f"{quote(folder.name)}/{quote(s.file.name)}" for s in picture.states)
+            sources = tuple(f"{quote(os.fsencode(folder.name))}/{quote(s.file.name)}" for s in picture.states)
             shown.append(Shown.whole(picture, sources))
     except OSError as error:
         raise ImageError(f"{folder} cannot be written to ({error.strerror}); give another name.") from error

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import stat
+import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from magn_cli.errors import ImageError
+from magn_cli.files import LOCAL
 from magn_cli.images import Array, preview
 from magn_cli.report.regions import Region
+
+HELD = "held"
+"""Name of the file that is locked as long as its folder is in use."""
 
 REGION_SIDE = 128
 """Side of the enlarged regions, in pixels."""
@@ -79,12 +88,13 @@ class Gallery:
             ImageError: the folder cannot be created.
         """
         self.pictures: list[GalleryPicture] = []
+        where = beside.absolute().parent if beside else Path(tempfile.gettempdir())
+        prefix = ".magn-pages-" if beside else "magn-pages-"
         try:
-            self._folder = tempfile.TemporaryDirectory(
-                prefix=".magn-" if beside else "magn-", dir=beside.absolute().parent if beside else None
-            )
+            _remove_left_behind(where, prefix)
+            self._folder = tempfile.TemporaryDirectory(prefix=prefix, dir=where)
+            self._held = LOCAL.lock(Path(self._folder.name) / HELD)
         except OSError as error:
-            where = beside.parent if beside else tempfile.gettempdir()
             raise ImageError(f"cannot store pictures in {where} ({error.strerror}); free some space.") from error
 
     def __enter__(self) -> Gallery:
@@ -97,6 +107,7 @@ class Gallery:
 
     def close(self) -> None:
         """Delete all pictures that were not moved to a page's folder."""
+        self._held.release()
         self._folder.cleanup()
 
     def add(
@@ -138,6 +149,21 @@ class Gallery:
             kept.append(StoredState(state.label, state.note, state.region_notes, file))
         self.pictures.append(GalleryPicture(number, name, about, width, height, tuple(kept), tuple(regions), rank))
         return number
+
+
+def _remove_left_behind(where: Path, prefix: str) -> None:
+    """Remove the pictures of processes that were killed; what cannot be removed harms nobody."""
+    for folder in where.glob(f"{prefix}*"):
+        with suppress(OSError):
+            about = folder.lstat()
+            # In a folder for temporary files anybody may make one of that name.
+            if stat.S_ISDIR(about.st_mode) and _is_mine(about) and (folder / HELD).exists():
+                LOCAL.lock(folder / HELD).release()
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_mine(about: os.stat_result) -> bool:
+    return sys.platform == "win32" or about.st_uid == os.getuid()
 
 
 def _plain(text: str) -> str:

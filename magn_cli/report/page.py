@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from magn_cli.files import printable
 from magn_cli.report.embedding import Shown, embedded, linked
 from magn_cli.report.gallery import GalleryPicture
 from magn_cli.version import __version__
@@ -82,10 +83,16 @@ def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("magn_cli.report"),
         autoescape=True,
+        finalize=_printable,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _printable(value: Any) -> Any:
+    """Every name in a page goes through here, and through nothing else."""
+    return printable(value) if type(value) is str else value
 
 
 @cache

@@ -6,9 +6,10 @@ import io
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape
 
+from magn_cli.files import printable
 from magn_cli.report import plotting
 
 
@@ -36,15 +37,17 @@ class Plot:
 
     def description(self) -> str:
         """Return the figures as text, for screen readers."""
-        return " ".join(
-            f"{line.name}: {', '.join(f'{psnr:.2f} dB at {self.level} {level:g}' for level, psnr in line.points)}."
+        figures = {
+            line.name: ", ".join(f"{psnr:.2f} dB at {self.level} {level:g}" for level, psnr in line.points)
             for line in self.lines
-        )
+        }
+        return " ".join(f"{printable(name)}: {said}." for name, said in figures.items())
 
 
 def svg(plot: Plot, number: int) -> str:
     """Return an ``<svg>`` element with title and description. ``number`` must be unique in the page."""
     drawn = io.StringIO()
+    plot = replace(plot, title=printable(plot.title))
     with plotting.style():
         figure = plotting.figure(4.6, 3.1)
         axes = figure.subplots()
@@ -57,10 +60,10 @@ def svg(plot: Plot, number: int) -> str:
             dashes = {"printed": (0, (2, 2)), "input": "solid"}.get(line.kind, "solid")
             xs, ys = zip(*sorted(line.points), strict=True)
             axes.plot(xs, ys, color=colour, linestyle=dashes, marker="o", markerfacecolor=_filled(line, colour))
-            labels.append((xs[-1], ys[-1], line.name, colour))
+            labels.append((xs[-1], ys[-1], printable(line.name), colour))
         axes.set_xticks(levels, [f"{level:g}" for level in levels])
         axes.set_xlabel(plot.level)
-        axes.set_title(f"PSNR in dB, {plot.title}")
+        axes.set_title(f"PSNR in dB, {plot.title}", parse_math=False)
         axes.margins(x=0.03, y=0.08)
         plotting.label_lines(axes, labels)
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})

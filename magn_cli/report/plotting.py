@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +58,14 @@ def style() -> Any:
     """Return a context manager that applies the style. Raises ImportError without matplotlib."""
     from matplotlib import rc_context
 
-    return rc_context(_STYLE)
+    @contextmanager
+    def styled() -> Iterator[None]:
+        with warnings.catch_warnings(), rc_context(_STYLE):
+            # The reader's font may have the characters of a name that this machine's lacks.
+            warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+            yield
+
+    return styled()
 
 
 def figure(width: float, height: float) -> Figure:
@@ -91,4 +100,5 @@ def label_lines(axes: Axes, labels: Sequence[tuple[float, float, str, str]]) -> 
             color=colour,
             va="center",
             annotation_clip=False,
+            parse_math=False,
         )

@@ -34,7 +34,7 @@ from magn_cli.training.patches import Order, Pairs
 from magn_cli.training.recipe import FREE_ON_RESUME, TrainingRecipe, differences, own
 from magn_cli.training.record import Progress, Record
 from magn_cli.training.schedule import learning_rate
-from magn_cli.training.state import load_state, save_state
+from magn_cli.training.state import damaged, load_state, save_state
 from magn_cli.training.validation import Quality, Validation
 from magn_cli.weights.checkpoint import save_checkpoint
 from magn_cli.weights.metadata import Checkpoint
@@ -65,6 +65,10 @@ class TrainerState:
     """See :class:`Vitals`."""
 
     overflows: int = 0
+
+
+TABLES = ("recipe", "model", "averaged", "optimizer", "scaler", "stand", "random")
+"""Parts of a state that hold values by their names."""
 
 
 @dataclass
@@ -139,6 +143,22 @@ class Trainer:
         would make it another run.
         """
         state = load_state(self.state_path)
+        try:
+            return self._take(state)
+        except (
+            KeyError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            IndexError,
+            RuntimeError,
+            RecursionError,
+        ) as error:
+            raise damaged(self.state_path) from error
+
+    def _take(self, state: dict[str, Any]) -> list[str]:
+        if not all(isinstance(state[name], dict) for name in TABLES):
+            raise TypeError("a part of the state has no names")
         changed = differences(own(state["recipe"]), self._recipe_values())
         for key, then, now in changed:
             if key not in FREE_ON_RESUME:
@@ -149,8 +169,12 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self._check_optimizer()
         self.scaler.load_state_dict(state["scaler"])
         self.state, self.origin = TrainerState(**state["stand"]), state["origin"]
+        _check_types(self.state)
+        if not isinstance(self.origin, dict | None):
+            raise TypeError("an origin has names")
         self._cases = state.get("validation", [])
         if state.get("command"):
             self.about = {**self.about, "command": state["command"], "resumed": self.about.get("command")}
@@ -167,6 +191,14 @@ class Trainer:
             said.append("the validation photographs have changed, so the best checkpoint starts over")
             self.state.best_psnr = -math.inf
         return said
+
+    def _check_optimizer(self) -> None:
+        """Raise ``ValueError`` where it has taken over tensors that do not fit: it looks at none itself."""
+        for optimizer in self.optimizer.parts:
+            for parameter, kept in optimizer.state.items():
+                for value in kept.values():
+                    if isinstance(value, torch.Tensor) and value.numel() != 1 and value.shape != parameter.shape:
+                        raise ValueError("a tensor of the optimizer has another shape than its parameter")
 
     def run(
         self,
@@ -427,6 +459,18 @@ def _leave_signals_to_the_loop(worker: int) -> None:
     """Ctrl-C reaches every process of the terminal: the loop must find its worker alive to stop in order."""
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
+
+
+def _check_types(state: TrainerState) -> None:
+    """Raise ``ValueError`` where a state that was read has other types than the run counts with."""
+    whole = [state.step, state.overflows, 0 if state.length is None else state.length]
+    numbers = [state.minutes, state.usual_gradient, state.best_psnr, *(state.best_vitals or ())]
+    if not all(type(number) is int and 0 <= number < 2**63 for number in whole):
+        raise ValueError("a number of steps")
+    if not all(type(number) in (int, float) and not math.isnan(number) for number in numbers):
+        raise ValueError("a number")
+    if state.best_vitals is not None and len(state.best_vitals) != 4:
+        raise ValueError("vitals")
 
 
 def _shown(value: Any) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from magn_cli import files, images
 from magn_cli.errors import ImageError, TrainingError
-from magn_cli.files import atomic
+from magn_cli.files import atomic, structured
 from magn_cli.tasks import as_rgb
 from magn_cli.training.leakage import Hashes
 
@@ -180,9 +180,9 @@ def _digest(values: list[Any]) -> str:
 
 def _known(index_path: Path, packed_path: Path) -> dict[str, Any] | None:
     try:
-        index: dict[str, Any] = json.loads(index_path.read_bytes())
+        index: dict[str, Any] = structured.json_of(structured.read_bytes(index_path, 1 << 30))
         whole = packed_path.stat().st_size == sum(3 * rows * columns for rows, columns in index["shapes"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     return index if whole else None
 

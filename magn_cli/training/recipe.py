@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import tomli_w
 
 from magn_cli.errors import TrainingError, UsageError
-from magn_cli.files import atomic
+from magn_cli.files import atomic, structured
 from magn_cli.model import PRESETS, MagnConfig
 from magn_cli.tasks import TASKS, PairOptions, Task, declared, get_task
 from magn_cli.training.options import TrainingOptions
@@ -84,17 +83,17 @@ class TrainingRecipe:
 def read(path: Path) -> Values:
     """Read a TOML file. Raises :class:`UsageError` where it is missing or no TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return structured.toml_of(structured.read_bytes(path).decode("utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}); give --config a TOML file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is not valid TOML ({error}); see recipes/example.toml.") from error
 
 
 def write(path: Path, recipe: TrainingRecipe) -> None:
     """Write a recipe as TOML, whole or not at all."""
     try:
-        atomic.write_bytes(path, tomli_w.dumps(recipe.to_values()).encode())
+        atomic.write_bytes(path, tomli_w.dumps(recipe.to_values()).encode(errors="surrogateescape"))
     except OSError as error:
         raise TrainingError(f"{path} cannot be written ({error.strerror}); free some space.") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ import torch
 
 from magn_cli.errors import TrainingError
 from magn_cli.files import atomic
+
+MAX_TENSORS = 100_000
+MAX_BYTES = 16 << 30
+"""Of a state: weights, their mean and the optimizer's two means, in float32."""
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -29,7 +34,25 @@ def load_state(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise TrainingError(f"no training state {path}: start without --resume.")
     try:
+        _check_container(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise TrainingError(f"the training state {path} is damaged: start again without --resume.") from error
+        raise damaged(path) from error
+    if not isinstance(state, dict):
+        raise damaged(path)
     return state
+
+
+def damaged(path: Path) -> TrainingError:
+    """Return the error for a state that is not as :func:`save_state` writes it."""
+    return TrainingError(f"the training state {path} is damaged: start again without --resume.")
+
+
+def _check_container(path: Path) -> None:
+    """What is written is neither compressed nor sparse: a small file cannot fill the memory."""
+    with zipfile.ZipFile(path) as container:
+        entries = container.infolist()
+    if any(e.compress_type != zipfile.ZIP_STORED for e in entries) or len(entries) > MAX_TENSORS:
+        raise ValueError("a compressed state")
+    if sum(e.file_size for e in entries) > path.stat().st_size or path.stat().st_size > MAX_BYTES:
+        raise ValueError("a state larger than its file")

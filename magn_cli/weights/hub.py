@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ log = logging.getLogger(__name__)
 
 SCHEME = "hf://"
 CARD = "README.md"
+
+SECONDS = 5.0
+"""For the Hub to answer, where ``HF_HUB_ETAG_TIMEOUT`` says nothing else."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ def get(reference: Reference, force: bool = False) -> Path:
         raise WeightsError(
             f"the local copy of {reference} is damaged and HF_HUB_OFFLINE is set; unset it and try again."
         )
-    with _sentences(str(reference), reference.repo_id):
+    with _sentences(str(reference), reference.repo_id), _without_its_log():
+        _reach(reference)
         return Path(
             hf_hub_download(
                 reference.repo_id,
@@ -125,12 +130,46 @@ def push(path: Path, repo_id: str, card: str, replace: bool, private: bool) -> s
         return str(commit.oid)
 
 
+def _reach(reference: Reference) -> None:
+    """Raise :class:`WeightsError` soon where the Hub cannot be reached: its client tries for half a minute."""
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
+
+    if constants.HF_HUB_OFFLINE or cached(reference) is not None:
+        return
+    seconds = constants.HF_HUB_ETAG_TIMEOUT if "HF_HUB_ETAG_TIMEOUT" in os.environ else SECONDS
+    try:
+        url = hf_hub_url(reference.repo_id, reference.filename, revision=reference.revision)
+        get_session().head(url, timeout=seconds, follow_redirects=False)
+    except TypeError:
+        # The client before version 1 was built on another library.
+        get_session().head(url, timeout=seconds, allow_redirects=False)  # type: ignore[call-arg, unused-ignore]
+    except Exception as error:
+        raise WeightsError(_out_of_reach(str(reference), error)) from error
+
+
+@contextmanager
+def _without_its_log() -> Iterator[None]:
+    """Keep the client from telling of each attempt: what comes of them is told in one sentence."""
+    from huggingface_hub.utils import logging as its_log
+
+    before = its_log.get_verbosity()
+    if not log.isEnabledFor(logging.INFO):
+        its_log.set_verbosity_error()
+    try:
+        yield
+    finally:
+        its_log.set_verbosity(before)
+
+
 @contextmanager
 def _sentences(what: str, repo_id: str) -> Iterator[None]:
     from huggingface_hub import errors
 
     try:
         yield
+    except WeightsError:
+        raise
     except errors.HFValidationError as error:
         raise WeightsError(f"invalid repository {repo_id!r}: write user/name.") from error
     except errors.GatedRepoError as error:

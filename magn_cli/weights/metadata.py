@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,12 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from magn_cli.errors import WeightsError
+from magn_cli.files import structured
 from magn_cli.model import MagnConfig
 from magn_cli.tasks import LevelScale
 
 FORMAT_VERSION = 1
+MAX_CHARACTERS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def read_metadata(path: Path) -> Checkpoint:
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, MemoryError) as error:
         raise WeightsError(
             f"{path} is not a complete safetensors file ({error}); download it again, or use another checkpoint."
         ) from error
@@ -56,19 +57,39 @@ def parse(path: Path, metadata: dict[str, str]) -> Checkpoint:
     if version != str(FORMAT_VERSION):
         raise WeightsError(f"{path} has format {version}, but this magn reads {FORMAT_VERSION}; update magn.")
     try:
-        scale, training = json.loads(metadata["level_scale"]), json.loads(metadata["training"])
-        if not isinstance(training, dict):
-            raise ValueError("the training record is not a table")
+        if sum(map(len, metadata.values())) > MAX_CHARACTERS:
+            raise ValueError(f"they have more than {MAX_CHARACTERS:,} characters")
+        scale, training = structured.json_of(metadata["level_scale"]), structured.json_of(metadata["training"])
+        _check_training(training)
         return Checkpoint(
             task=metadata["task"],
             preset=metadata["preset"],
-            config=_config(path, json.loads(metadata["config"])),
+            config=_config(path, structured.json_of(metadata["config"])),
             scale=LevelScale.from_dict(scale) if scale else None,
             training=training,
             licence=metadata["licence"],
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"the metadata of {path} cannot be read ({error}); download it again.") from error
+
+
+def _check_training(training: Any) -> None:
+    """Raise ``ValueError`` where a record has not the types that :mod:`magn_cli.weights.card` prints."""
+    run, is_first = training, True
+    while run is not None or is_first:
+        if not isinstance(run, dict):
+            raise ValueError("the training record is no table")
+        kinds: dict[str, type | tuple[type, ...]] = {
+            "steps": int,
+            "minutes": (int, float),
+            "recipe": dict,
+            "options": dict,
+            "data": list,
+        }
+        for name, kind in kinds.items():
+            if name in run and (not isinstance(run[name], kind) or isinstance(run[name], bool)):
+                raise ValueError(f"{name!r} in the training record is of a wrong type")
+        run, is_first = run.get("init"), False
 
 
 def _config(path: Path, values: dict[str, Any]) -> MagnConfig:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -13,6 +12,7 @@ from typing import Any
 import tomli_w
 
 from magn_cli.errors import NoSuchWeightsError, WeightsError
+from magn_cli.files import structured
 from magn_cli.tasks import TASKS
 from magn_cli.weights import paths
 
@@ -98,14 +98,14 @@ def entries() -> tuple[RegistryEntry, ...]:
 def read(path: Path, folder: Path) -> Iterator[RegistryEntry]:
     """Yield the entries of one registry, whose files are in ``folder``; errors as for :func:`entries`."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        document = structured.toml_of(structured.read_bytes(path).decode("utf-8-sig"))
     except OSError as error:
         raise WeightsError(
             f"the registry {path} cannot be read ({error.strerror}); check the file, or reinstall magn."
         ) from error
     except UnicodeDecodeError as error:
         raise WeightsError(f"the registry {path} is not UTF-8 text; save it as UTF-8.") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise WeightsError(f"the registry {path} is not valid TOML: {error}; correct that line.") from error
     for key in document.keys() - {"checkpoint"}:
         raise WeightsError(f"the registry {path} has an unknown key {key!r}; it holds [[checkpoint]] tables only.")

@@ -239,3 +239,28 @@ def test_the_network_sees_each_picture_once(tmp_path):
     seen = []
     restore(tmp_path / "photos", tmp_path / "out", Inverse(lambda photo: seen.append(int(photo.pixels[0, 0, 0]))))
     assert seen == [10, 20, 30]
+
+
+def test_own_pictures_that_look_like_results(tmp_path, caplog):
+    """One without an original is a picture like others; of the others, what no journal knows is named."""
+    for name in ("a.jpg", "a_restored.jpg", "grandma_restored.jpg"):
+        picture(tmp_path / "photos" / name)
+    found = {source.name for source in planned([tmp_path / "photos"])}
+    assert found == {"a.jpg", "grandma_restored.jpg"}
+    assert "a_restored.jpg skipped" in caplog.text and "grandma" not in caplog.text
+
+
+def test_known_results_are_skipped_without_a_word(tmp_path, caplog):
+    picture(tmp_path / "photos/a.jpg")
+    restore(tmp_path / "photos")
+    assert {source.name for source in planned([tmp_path / "photos"])} <= {"a.jpg"}
+    assert not caplog.records
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_linked_folders_are_told(tmp_path, caplog):
+    picture(tmp_path / "elsewhere/b.jpg")
+    picture(tmp_path / "photos/a.jpg")
+    (tmp_path / "photos/linked").symlink_to(tmp_path / "elsewhere")
+    assert len(planned([tmp_path / "photos"], tmp_path / "out", recursive=True)) == 2
+    assert caplog.text.count("is a link to a folder") == 1 and "linked" in caplog.text

@@ -1,7 +1,9 @@
 """A journal that came with somebody's pictures: it leads nowhere, holds nothing up and forges nothing."""
 
+import errno
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -13,7 +15,7 @@ import pytest
 from magn_cli import batch, images
 from magn_cli.batch import files, journal
 from magn_cli.batch.journal import Journal, JournalEntry, Origin
-from magn_cli.errors import ImageError
+from magn_cli.errors import ImageError, UsageError
 from magn_cli.inference.restored_photo import RestoredPhoto
 from magn_cli.tasks import FoundLevel
 from tests.support.folders import JOURNAL, LOCK, Inverse, content, picture, restore, tree
@@ -269,3 +271,163 @@ def test_a_run_without_a_journal_refuses_what_it_made(photos, tmp_path, caplog):
     assert not (tmp_path / "nowhere").exists()
     with pytest.raises(ImageError, match="no journal of magn"):
         restore(photos, tmp_path / "out")
+
+
+@pytest.fixture
+def stranger(tmp_path, monkeypatch):
+    """Runs something as another user would: with a key of that user's own."""
+
+    def run(work):
+        with monkeypatch.context() as patch:
+            patch.setenv("XDG_STATE_HOME", str(tmp_path / "stranger"))
+            return work()
+
+    return run
+
+
+@posix
+class TestAJournalOfSomebodyElse:
+    """Well formed, written by magn itself, and sent with the pictures: it decides nothing."""
+
+    def test_keeps_no_picture_from_being_restored(self, photos, stranger):
+        stranger(lambda: restore(photos))
+        (photos / "a_restored.png").rename(photos / "b_restored.png")
+        # Without an original it is a picture like others.
+        assert names(restore(photos, recursive=True)) == ["Done", "Done"]
+
+    def test_does_not_pass_a_planted_result_off_as_ours(self, photos, tmp_path, stranger):
+        stranger(lambda: restore(photos, tmp_path / "out"))
+        with pytest.raises(UsageError, match="not made by a run of yours that is known"):
+            restore(photos, tmp_path / "out")
+        assert names(restore(photos, tmp_path / "out", overwrite=True)) == ["Done"]
+        assert names(restore(photos, tmp_path / "out")) == ["Kept"]
+
+    def test_hides_no_picture_in_a_sub_folder(self, photos, tmp_path, stranger):
+        picture(photos / "sub/b.png")
+        stranger(lambda: restore(photos / "sub", photos / "other"))
+        assert names(restore(photos, tmp_path / "out", recursive=True)) == ["Done"] * 3
+
+    def test_a_line_that_was_changed_is_not_ours_any_more(self, photos, tmp_path):
+        out = tmp_path / "out"
+        restore(photos, out)
+        lines = (out / JOURNAL).read_bytes()
+        (out / JOURNAL).write_bytes(lines.replace(b"a.png", b"b.png"))
+        assert Journal(out).results() == frozenset() and Journal(out).has_foreign_lines
+
+    def test_results_stay_known_where_their_folder_is_moved_to(self, photos, tmp_path):
+        restore(photos, tmp_path / "out")
+        (tmp_path / "out").rename(tmp_path / "elsewhere")
+        assert names(restore(photos, tmp_path / "elsewhere")) == ["Kept"]
+
+    def test_without_a_key_there_is_no_journal(self, photos, tmp_path, monkeypatch, caplog):
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+        assert names(restore(photos, tmp_path / "out")) == ["Done"]
+        assert "keeps no journal" in caplog.text and not (tmp_path / "out" / JOURNAL).exists()
+
+    def test_the_key_is_for_its_user_alone(self, photos, tmp_path, monkeypatch):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+        restore(photos, tmp_path / "out")
+        (key,) = (path for path in (tmp_path / "state").rglob("*") if path.is_file())
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600 and len(key.read_bytes()) == 32
+        assert key.read_bytes() not in (tmp_path / "out" / JOURNAL).read_bytes()
+
+
+@posix
+def test_a_lock_that_becomes_a_link_after_the_look(photos, tmp_path, monkeypatch):
+    """Neither is it followed, nor is the file that it leads to emptied."""
+    (tmp_path / "profile").write_text("export A=1\n")
+    opened, out = os.open, tmp_path / "out"
+    out.mkdir()
+
+    def swap(name, *args, **kwargs):
+        if str(name).endswith(LOCK) and not os.path.lexists(name):
+            Path(name).symlink_to(tmp_path / "profile")
+        return opened(name, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", swap)
+    assert names(restore(photos, out)) == ["Done"]
+    assert (tmp_path / "profile").read_text() == "export A=1\n"
+
+
+@posix
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOLCK])
+class TestAShareWithoutLocks:
+    @pytest.fixture(autouse=True)
+    def share(self, monkeypatch, number):
+        import fcntl
+
+        def refuse(file, operation):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+
+    def test_a_folder_is_restored_and_resumed(self, photos, tmp_path, recwarn, caplog):
+        assert names(restore(photos, tmp_path / "out")) == ["Done"]
+        assert names(restore(photos, tmp_path / "out")) == ["Kept"]
+        # Other tests may have left files open.
+        assert [w.message for w in recwarn.list if not issubclass(w.category, ResourceWarning)] == []
+        assert not caplog.records
+        assert not list((tmp_path / "out").glob("*.held*"))
+
+    def test_two_runs_at_once(self, photos, tmp_path):
+        out = tmp_path / "out"
+        out.mkdir()
+        held = journal.locked(out)
+        with pytest.raises(UsageError, match="another magn is at work"):
+            restore(photos, out)
+        held.release()
+        assert names(restore(photos, out)) == ["Done"]
+
+    def test_a_killed_run_holds_nobody_up(self, photos, tmp_path):
+        out = tmp_path / "out"
+        out.mkdir()
+        child = subprocess.Popen(["true"])
+        child.wait()
+        (out / f"{LOCK}.held").write_text(f"{socket.gethostname()}\n{child.pid}\n")
+        assert names(restore(photos, out)) == ["Done"]
+
+
+@posix
+@pytest.mark.parametrize(("mode", "expected"), [(0o600, 0o600), (0o640, 0o640), (0o444, 0o644), (0o755, 0o644)])
+def test_a_result_is_for_those_who_may_read_the_picture(photos, tmp_path, mode, expected):
+    (photos / "a.png").chmod(mode)
+    restore(photos, tmp_path / "out")
+    restore(photos / "a.png", tmp_path / "b.png")
+    for path in (tmp_path / "out/a.png", tmp_path / "b.png"):
+        assert stat.S_IMODE(path.stat().st_mode) == expected
+
+
+class Vanishing(Inverse):
+    """Takes the output folder away while a picture is worked on."""
+
+    def __init__(self, work, nth):
+        super().__init__(self.count)
+        self.work, self.left = work, nth
+
+    def count(self, photo):
+        self.left -= 1
+        if self.left == 0:
+            self.work()
+
+
+@posix
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_folder_of_results_that_vanishes(photos, tmp_path, nth):
+    out = tmp_path / "out"
+    picture(photos / "b.png")
+    picture(photos / "c.png")
+    with pytest.raises(ImageError, match="was moved or removed during the run"):
+        restore(photos, out, Vanishing(lambda: out.rename(tmp_path / "gone"), nth))
+    assert not out.exists()
+
+
+def test_a_folder_that_is_made_anew_meanwhile(photos, tmp_path):
+    out = tmp_path / "out"
+
+    def anew():
+        shutil.rmtree(out)
+        out.mkdir()
+
+    (event,) = restore(photos, out, Vanishing(anew, 1))
+    assert isinstance(event, batch.Failed) and "moved or removed during" in str(event.error)

@@ -252,3 +252,21 @@ def test_only_checkpoints_are_pushed(user, hub, tmp_path):
     done = user.runs("weights", "push", tmp_path / FILE, REPO, "--card", tmp_path / "no.md", HF_TOKEN="any")
     assert done.returncode == 2 and "no.md" in done.stderr
     assert not hub.requests
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://nowhere.invalid", "silent"])
+def test_a_hub_that_does_not_answer(user, endpoint):
+    """One sentence, soon, and not a word of the client's own."""
+    import socket
+    import time
+
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(1)
+        if endpoint == "silent":
+            endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        more = {"HF_ENDPOINT": endpoint, "NO_PROXY": "*", "no_proxy": "*"}
+        result = user.runs("restore", "x.png", "-t", "jpeg", "--weights", "hf://a/b/c.safetensors", "-q", **more)
+        refused(result, "cannot be reached", "check the connection")
+        assert time.monotonic() - began < 15

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from magn_cli.cli import console
 from magn_cli.errors import MagnError
+from magn_cli.files import printable
 from magn_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class RestoreView:
                 count = f"{self._nth() + 1} of {self.plan.total}" if self.plan.total > 1 else f"{share:.0%}"
                 self.bar.update(
                     self.line,
-                    description=console.visible(job.source.name),
+                    description=printable(job.source.name),
                     completed=self.pace.worked,
                     total=self.pace.total or None,
                     count=f"{count}{self._left(', ')}",
@@ -103,8 +103,8 @@ class RestoreView:
             return code
         if self.failures:
             says = f"{len(self.failures)} of {self.plan.total} pictures could not be restored"
-            again = "\n".join(f"  {failure}" for failure in self.failures)
-            console.complain(f"{says}:\n{again}" if self.plan.total > SCROLLED_BY else f"{says}.")
+            again = self.failures if self.plan.total > SCROLLED_BY else []
+            console.complain(f"{says}{':' if again else '.'}", again)
         if untried:
             console.complain(f"stopped; {untried} of {self.plan.total} pictures were not tried.")
         if not self.quiet:
@@ -144,8 +144,7 @@ class RestoreView:
         for name, job, fields, says in sorted(rows, key=lambda row: row[1].source):
             self.emit(name, source=job.source, result=job.target, **fields)
             if not self.as_json:
-                line = f"{job.source} -> {job.target} ({says})"
-                console.results.print(console.visible(line), markup=False)
+                console.answer(f"{job.source} -> {job.target} ({says})")
         if not self.quiet:
             console.say(
                 f"{len(self.plan.jobs)} to restore ({sum(self.plan.megapixels):.1f} MP), "
@@ -173,8 +172,7 @@ class RestoreView:
             document["magn"] = __version__
         for name, value in fields.items():
             document[name] = str(value) if isinstance(value, str | Path) else value
-        # ASCII, since a file name may hold bytes that are no UTF-8.
-        console.results.print(json.dumps(document), markup=False)
+        console.emit(document)
 
     def _show_done(self, event: Done) -> None:
         if self.compared is not None:
@@ -215,7 +213,8 @@ class RestoreView:
             reason=str(event.error),
         )
         if console.debugging():
-            console.say("".join(traceback.format_exception(event.error)))
+            for line in "".join(traceback.format_exception(event.error)).splitlines():
+                console.say(line)
         console.complain(str(event.error))
 
     def _sum_up(self, untried: int, code: int) -> None:

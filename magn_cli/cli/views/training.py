@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from types import TracebackType
@@ -13,6 +12,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from magn_cli.cli import console
+from magn_cli.files import printable
 from magn_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class TrainingView:
         if self._bar is None:
             self._bar = console.bar(self._quiet)
             self._bar.start()
-            self._line = self._bar.add_task(f"reading {what}")
+            self._line = self._bar.add_task(f"reading {printable(what)}")
         self._bar.update(self._line, completed=done, total=total)
         if done == total:
             self._end_bar()
@@ -91,7 +91,7 @@ class TrainingView:
             # JSON knows no infinity, the PSNR of a perfect result.
             plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in fields.items()}
             document = {"schema": SCHEMA, "event": event, "time": round(time.time(), 3), **plain}
-            console.results.print(json.dumps(document), markup=False)
+            console.emit(document)
 
     def _end_bar(self) -> None:
         if self._bar is not None:
