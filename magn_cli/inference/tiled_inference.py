@@ -3,12 +3,14 @@
 The first residual blocks run over tiles of the picture; as soon as their rows reach the end of a row of graph
 windows, the graph blocks run on these windows; as soon as no window can change a row any more, the second
 residual blocks run over tiles of those rows. Each stage sees the true neighbours of its tile, so only these
-are computed twice, and only rows that a later stage still needs are held.
+are computed twice, and only rows that a later stage still needs are held. The residual blocks on the grid of
+the nodes see far and cost little: they run with the graphs and on the nodes around a tile, so that the tiles of
+features need fewer neighbours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,7 +21,7 @@ from magn_cli.images import Array, to_float
 from magn_cli.inference.memory import Tile
 from magn_cli.inference.padding import BORDER, padding_index
 from magn_cli.inference.row_buffer import RowBuffer
-from magn_cli.inference.tiling import LATTICE, Span, blending, reach, tiles, windows
+from magn_cli.inference.tiling import LATTICE, Span, blending, node_reach, reach, tiles, whole_reach, windows
 from magn_cli.model import UNKNOWN_LEVEL, Magn
 
 
@@ -39,7 +41,7 @@ class TiledInference:
         self.multiple = int(np.lcm(LATTICE, self.cell))
         self.rows, self.columns = (max(n // self.multiple, 1) * self.multiple for n in (tile.rows, tile.columns))
         self.held_back = -(-self.config.window // self.multiple) * self.multiple
-        self.reach = reach(self.config)
+        self.reach, self.node_reach, self.whole_reach = (f(self.config) for f in (reach, node_reach, whole_reach))
 
     def run(
         self, network_input: Array, level: float | None, keeps_bayer: bool, progress: Callable[[float], None]
@@ -56,7 +58,7 @@ class TiledInference:
             graphs.run()
             progress((0.5 * strip.stop + 0.5 * decoded) / length)
             ready = graphs.done * self.cell
-            ready = length if ready == length else max(ready - self.reach, 0) // self.multiple * self.multiple
+            ready = length if ready == length else max(ready - self.whole_reach, 0) // self.multiple * self.multiple
             if ready == decoded:
                 continue
             # What the graphs held back comes on top at the end: no reason for another, smaller tile.
@@ -68,13 +70,14 @@ class TiledInference:
                     first = kept.start + BORDER - rows.start
                     yield kept, values[first : first + len(kept), BORDER : BORDER + width]
             decoded = ready
-            needed = Span(decoded, length).grown(self.reach, length).start
-            features.forget(needed // self.stem)
-            graphs.out.forget(needed // self.cell)
+            rest = Span(decoded, length)
+            features.forget(rest.grown(self.reach, length).start // self.stem)
+            graphs.out.forget(rest.grown(self.whole_reach, length).start // self.cell)
 
     def waiting(self, size: list[int], cell: int) -> RowBuffer:
         """Return room for as many rows of features as ever wait for a later stage."""
-        most = min(self.rows + self.held_back + 2 * self.reach + 2 * self.multiple, size[0])
+        around = 2 * self.whole_reach + self.node_reach + 2 * self.multiple
+        most = min(self.rows + self.held_back + around, size[0])
         return RowBuffer(most // cell, size[1] // cell, self.device)
 
     def computing(self) -> torch.autocast:
@@ -91,11 +94,11 @@ class TiledInference:
         for columns in tiles(Span(0, size[1]), self.columns, self.multiple):
             beside = columns.grown(self.reach, size[1])
             with self.computing():
-                both = self.model.encode(source.tile(around, beside), level_input)
-                for part, cell, held in zip(both, (self.stem, self.cell), (features, nodes), strict=True):
-                    if part is not None:
-                        inner = (rows // cell).within(around // cell), (columns // cell).within(beside // cell)
-                        held.write(part[:, :, inner[0], inner[1]], rows // cell, columns // cell)
+                whole = self.model.encode(source.tile(around, beside), level_input)
+                part = self._cropped(whole, self.stem, (rows, columns), (around, beside))
+                if self.model.graph.gather is not None:
+                    features.write(part, rows // self.stem, columns // self.stem)
+                nodes.write(self.model.graph.gathered(part), rows // self.cell, columns // self.cell)
 
     @torch.inference_mode()
     def _decoded(self, source: _Source, features: RowBuffer, nodes: RowBuffer, rows: Span) -> NDArray[np.float32]:
@@ -106,15 +109,30 @@ class TiledInference:
         for columns in tiles(Span(0, size[1]), self.columns, self.multiple):
             beside = columns.grown(self.reach, size[1])
             with self.computing():
-                result = self.model.decode(
-                    None if features.held is None else features.cut(around // self.stem, beside // self.stem),
-                    nodes.cut(around // self.cell, beside // self.cell).to(self.dtype),
-                    source.tile(around, beside),
-                )[0, :, rows.within(around), columns.within(beside)]
+                part = self._applied(features, nodes, around, beside, size)
+                result = self.model.decode(part, source.tile(around, beside))
+                result = result[0, :, rows.within(around), columns.within(beside)]
                 if not torch.isfinite(result).all():
                     raise NonFiniteResult
             out[:, columns.slice] = result.permute(1, 2, 0).float().cpu().numpy()
         return out
+
+    def _applied(self, features: RowBuffer, nodes: RowBuffer, rows: Span, columns: Span, size: list[int]) -> Tensor:
+        """Features of some rows and columns with the graphs applied: ``(1, F, rows / stem, columns / stem)``."""
+        if self.model.graph.gather is None:
+            return nodes.cut(rows // self.stem, columns // self.stem).to(self.dtype)
+        # Whole nodes, and then those that the residual blocks on their grid need around them.
+        cells = [span.outward(self.cell) for span in (rows, columns)]
+        around = [cell.grown(self.node_reach, length) for cell, length in zip(cells, size, strict=True)]
+        held = nodes.cut(around[0] // self.cell, around[1] // self.cell).to(self.dtype)
+        inner = self._cropped(self.model.graph.after(held), self.cell, cells, around)
+        change = self._cropped(self.model.graph.spread(inner), self.stem, (rows, columns), cells)
+        return features.cut(rows // self.stem, columns // self.stem) + change
+
+    def _cropped(self, part: Tensor, cell: int, inner: Sequence[Span], outer: Sequence[Span]) -> Tensor:
+        """Cut rows and columns out of a tensor that holds more, on a grid of ``cell`` pixels."""
+        rows, columns = ((i // cell).within(o // cell) for i, o in zip(inner, outer, strict=True))
+        return part[:, :, rows, columns]
 
 
 class _Source:
@@ -146,6 +164,7 @@ class _Graphs:
         ]
         self.incoming, self.out = inference.waiting(size, inference.cell), inference.waiting(size, inference.cell)
         self.next = 0
+        self.reach, self.length = inference.node_reach // inference.cell, size[0] // inference.cell
 
     @property
     def done(self) -> int:
@@ -157,7 +176,8 @@ class _Graphs:
     def run(self) -> None:
         """Run the windows that have become complete with the nodes that came in."""
         rows = self.spans[0]
-        complete = [i for i in range(self.next, len(rows)) if rows[i].stop <= self.incoming.span.stop]
+        known = self.incoming.span.stop
+        complete = [i for i in range(self.next, len(rows)) if self._around(rows[i]).stop <= known]
         if not complete:
             return
         assert self.incoming.held is not None
@@ -166,16 +186,24 @@ class _Graphs:
             self._run_row(rows[which], self.weights[0][which])
         self.next = complete[-1] + 1
         if self.next < len(rows):
-            self.incoming.forget(rows[self.next].start)
+            self.incoming.forget(self._around(rows[self.next]).start)
+
+    def _around(self, row: Span) -> Span:
+        """A row of windows with the nodes that its residual blocks see."""
+        return row.grown(self.reach, self.length)
 
     def _run_row(self, row: Span, down: Tensor) -> None:
         """Run the windows of one row, in batches that are the same however the picture is cut."""
         assert self.out.held is not None
+        around = self._around(row)
+        with self.inference.computing():
+            nodes = self.inference.model.graph.before(self.incoming.cut(around, Span(0, self.incoming.width)))
+        nodes = nodes[:, :, row.within(around)]
         blended = self.out.held[0, :, row.within(self.out.span)]
         columns = list(zip(self.spans[1], self.weights[1], strict=True))
         for first in range(0, len(columns), self.inference.windows_at_once):
             some = columns[first : first + self.inference.windows_at_once]
             with self.inference.computing():
-                batch = torch.cat([self.incoming.cut(row, column) for column, _ in some])
+                batch = torch.cat([nodes[:, :, :, column.slice] for column, _ in some])
                 for (column, across), out in zip(some, self.inference.model.graph(batch), strict=True):
                     blended[:, :, column.slice] += out * (down[:, None] * across)

@@ -44,15 +44,12 @@ class Magn(nn.Module):
         Returns:
             ``(B, C, H, W)``, not clipped.
         """
-        features, nodes = self.encode(degraded, level)
-        return self.decode(features, self.graph(nodes), degraded)
+        graph, features = self.graph, self.encode(degraded, level)
+        nodes = graph.after(graph(graph.before(graph.gathered(features))))
+        return self.decode(nodes if graph.gather is None else features + graph.spread(nodes), degraded)
 
-    def encode(self, degraded: Tensor, level: Tensor | None = None) -> tuple[Tensor | None, Tensor]:
-        """Head and first residual blocks.
-
-        Takes ``(B, C, H, W)``; gives the features ``(B, F, H / stem, W / stem)`` where the nodes of the graphs
-        have a grid of their own, else None; and the nodes on theirs, F = ``graph_features`` in that case.
-        """
+    def encode(self, degraded: Tensor, level: Tensor | None = None) -> Tensor:
+        """Head and first residual blocks: takes ``(B, C, H, W)``, gives ``(B, F, H / stem, W / stem)``."""
         x = F.pixel_unshuffle(degraded, self.config.stem)
         if self.config.level_channel:
             if level is None:
@@ -64,19 +61,14 @@ class Magn(nn.Module):
             features = self.head(x)
         if torch.is_autocast_enabled(x.device.type):
             features = features.to(torch.get_autocast_dtype(x.device.type))
-        features = self.before(features)
-        if self.graph.gather is None:
-            return None, features
-        return features, self.graph.before(self.graph.gather(features))
+        return self.before(features)
 
-    def decode(self, features: Tensor | None, nodes: Tensor, degraded: Tensor) -> Tensor:
+    def decode(self, features: Tensor, degraded: Tensor) -> Tensor:
         """Second residual blocks and tail, added to the input (eq. 2): ``(B, C, H, W)``.
 
-        Takes what :meth:`encode` gave, the nodes after the graph blocks.
+        Takes features ``(B, F, H / stem, W / stem)`` to which the graphs have been applied.
         """
-        if features is not None:
-            nodes = features + self.graph.spread(self.graph.after(nodes))
-        return degraded + F.pixel_shuffle(self.tail(self.after(nodes)), self.config.stem)
+        return degraded + F.pixel_shuffle(self.tail(self.after(features)), self.config.stem)
 
     def fold(self) -> None:
         """Put batch norms into the convolutions before them, for inference; the network cannot learn any more."""
@@ -88,6 +80,7 @@ class Magn(nn.Module):
 class GraphStage(nn.Module):
     """The graph blocks in series; on a grid of their own where ``graph_stride`` asks for one.
 
+    Its parts are called one after the other: ``gathered``, ``before``, the stage itself, ``after``, ``spread``.
     On the coarser grid (ours) a strided convolution gathers the nodes, residual blocks stand before and after
     the graph blocks, and a pixel shuffle spreads the result, added to what was gathered from. It starts as
     the identity: what it spreads is zero at first.
@@ -99,13 +92,18 @@ class GraphStage(nn.Module):
         if config.graph_stride > 1:
             stride, width = config.graph_stride, config.graph_features
             self.gather = nn.Conv2d(config.features, width, stride, stride=stride)
-            self.before = _residual_blocks(width, config.graph_residuals)
+        # A grid that is not their own has no residual blocks either.
+        self.before = _residual_blocks(config.graph_features, config.graph_residuals)
         self.blocks = nn.Sequential(*(GraphBlock(config) for _ in range(config.graph_blocks)))
+        self.after = _residual_blocks(config.graph_features, config.graph_residuals)
         if config.graph_stride > 1:
-            self.after = _residual_blocks(width, config.graph_residuals)
             spread = nn.Conv2d(width, config.features * stride**2, 1)
             _zero(spread)
             self.spread = nn.Sequential(spread, nn.PixelShuffle(stride))
+
+    def gathered(self, features: Tensor) -> Tensor:
+        """From the grid of the features to that of the nodes; the same tensor where they share one."""
+        return features if self.gather is None else self.gather(features)
 
     def forward(self, nodes: Tensor) -> Tensor:
         """The graph blocks alone: ``(B, F, H, W)`` in and out, on the grid of the nodes."""
