@@ -10,12 +10,13 @@ from pathlib import Path
 import psutil
 import torch
 
-from magn_cli.inference.tiling import reach
+from magn_cli.inference.tiling import reach, whole_reach
 from magn_cli.model import MagnConfig
+from magn_cli.runtime.allocator import LARGEST_MMAP_THRESHOLD
 
 log = logging.getLogger(__name__)
 
-SIDES = (1024, 768, 512, 384, 256, 192, 128, 64)
+SIDES = (1024, 896, 768, 704, 640, 576, 512, 448, 384, 320, 256, 192, 128, 64)
 """What ``--tile auto`` chooses from. Above 1024, what is computed twice is below a tenth anyway."""
 
 ENOUGH = 600 << 20
@@ -25,6 +26,11 @@ smallest tiles take, for wide pictures and large networks."""
 ACTIVATIONS = 6
 """Feature maps that live at once in a residual block, its convolution's own memory included: magn-s on squares of
 1024 and 2048 pixels took 5.6 in float32, 6.0 and 6.5 in bf16."""
+
+
+SLOW = 1.2
+"""What a pixel takes on a CPU where feature maps are above :data:`LARGEST_MMAP_THRESHOLD`, against smaller ones:
+the kernel clears their pages for each new map. magn-s took 1.27 times as long in float32, 1.15 in bf16."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Tile:
 
 
 def tile_for(config: MagnConfig, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tile:
-    """Return the tile for which the least is computed twice, of those that half of the free memory holds.
+    """Return the tile that computes least twice and has no slow map, of those that half of the free memory holds.
 
     ``size``: height and width of the picture. Only memory and time depend on it, never the result.
     """
@@ -51,8 +57,7 @@ def tile_for(config: MagnConfig, size: tuple[int, int], device: torch.device, dt
     if device.type == "cpu":
         most = min(most, max(ENOUGH, 2 * needed(config, size, every[-1], dtype)))
     fitting = [p for p in every if needed(config, size, p, dtype) <= most] or every[-1:]
-    around = 2 * reach(config)
-    best = min(fitting, key=lambda p: (1 + around / p.rows) * (1 + around / p.columns))
+    best = min(fitting, key=lambda p: _work(config, size, p, device, dtype))
     log.info("%.1f GB free on %s: --tile auto is %d x %d", free / 1e9, device, best.columns, best.rows)
     return best
 
@@ -66,12 +71,28 @@ def needed(config: MagnConfig, size: tuple[int, int], tile: Tile, dtype: torch.d
     around = 2 * reach(config)
     height, width = size
     rows, columns = min(tile.rows + config.window + around, height), min(tile.columns + around, width)
-    waiting = min(tile.rows + config.window + around, height) * width
+    waiting = min(tile.rows + config.window + 2 * whole_reach(config), height) * width
     features = config.features * dtype.itemsize / config.stem**2
     nodes = config.graph_features * (dtype.itemsize + 4) / config.multiple**2
     rounding = 4 * 4 * config.channels
     has_own_grid = config.graph_stride > 1
     return int(ACTIVATIONS * features * rows * columns + waiting * (nodes + has_own_grid * features + rounding))
+
+
+def _work(
+    config: MagnConfig, size: tuple[int, int], tile: Tile, device: torch.device, dtype: torch.dtype
+) -> float:
+    """Return what the residual blocks take with a tile, with what they would take without neighbours as 1."""
+    around, share, pixels = 2 * reach(config), 1.0, 1
+    # The rows that the graphs are done with come in steps, now more than a tile's and now less.
+    for length, most, more in zip(
+        size, (tile.rows, tile.columns), (config.window - config.window_overlap, 0), strict=True
+    ):
+        count = -(-length // most)
+        share *= 1 + (count - 1) * around / length
+        pixels *= min(-(-length // count) + more + around, length)
+    map_bytes = config.features * dtype.itemsize / config.stem**2 * pixels
+    return share * (SLOW if device.type == "cpu" and map_bytes > LARGEST_MMAP_THRESHOLD else 1)
 
 
 def free_memory(device: torch.device) -> int:

@@ -58,7 +58,9 @@ class TiledInference:
             graphs.run()
             progress((0.5 * strip.stop + 0.5 * decoded) / length)
             ready = graphs.done * self.cell
-            ready = length if ready == length else max(ready - self.whole_reach, 0) // self.multiple * self.multiple
+            ready = (
+                length if ready == length else max(ready - self.whole_reach, 0) // self.multiple * self.multiple
+            )
             if ready == decoded:
                 continue
             # What the graphs held back comes on top at the end: no reason for another, smaller tile.
@@ -117,7 +119,9 @@ class TiledInference:
             out[:, columns.slice] = result.permute(1, 2, 0).float().cpu().numpy()
         return out
 
-    def _applied(self, features: RowBuffer, nodes: RowBuffer, rows: Span, columns: Span, size: list[int]) -> Tensor:
+    def _applied(
+        self, features: RowBuffer, nodes: RowBuffer, rows: Span, columns: Span, size: list[int]
+    ) -> Tensor:
         """Features of some rows and columns with the graphs applied: ``(1, F, rows / stem, columns / stem)``."""
         if self.model.graph.gather is None:
             return nodes.cut(rows // self.stem, columns // self.stem).to(self.dtype)

@@ -67,11 +67,9 @@ def load_checkpoint(path: Path) -> tuple[Magn, Checkpoint]:
         raise WeightsError(f"{path} describes an invalid network ({error}); get the file again.") from error
     # Compared before there is memory for it: metadata may describe one that no memory holds.
     _check(path, model, tensors)
-    model.to_empty(device="cpu")
-    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
-    for name, buffer in model.named_buffers():
-        if name.endswith("num_batches_tracked"):
-            buffer.zero_()
+    # Assigned: to make the network empty before it is filled, torch imports sympy, a fifth of a start.
+    counters = {name: torch.tensor(0) for name, _ in model.named_buffers() if name.endswith("num_batches_tracked")}
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()} | counters, assign=True)
     return model.eval().requires_grad_(False), about
 
 

@@ -1,7 +1,7 @@
 """Residual blocks without passes of their own for the activation and the sum: oneDNN's convolutions do both.
 
-For inference on x86 processors. In bf16, where the products are fast and memory is not, this saves a quarter of
-the network's time; in float32 the bits stay the same.
+For inference in half precision on x86 processors. There the products are fast and memory is not: this saved 18 to
+30 % of the time of magn-s in bf16. In float32 it saved 3 %, which is not worth a second form.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
 
+HALF = (torch.bfloat16, torch.float16)
+
 PROBED = 1e-2
 """How far the probe may be from the plain form; bf16 rounds it by 0.004."""
 
@@ -24,13 +26,14 @@ def takes(x: Tensor) -> bool:
     """Whether :func:`residual_block` is the form to use for this input, as the network is called now."""
     if x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
         return False
-    return torch.backends.mkldnn.enabled and _works(_computed_in(x))
+    dtype = _computed_in(x)
+    return dtype in HALF and bool(torch.backends.mkldnn.enabled) and _works(dtype)
 
 
 def residual_block(x: Tensor, first: nn.Conv2d, slope: float, second: nn.Conv2d) -> Tensor:
     """Return ``second(leaky_relu(first(x))) + x``: ``(B, F, H, W)`` in and out, in autocast's type if it is on.
 
-    In bf16 each convolution is rounded once, after its activation or sum; the plain form rounds twice.
+    Each convolution is rounded once, after its activation or sum; the plain form rounds twice.
     """
     x = x.to(_computed_in(x))
     inner = torch.ops.mkldnn._convolution_pointwise(x, *_settings(first, x.dtype), "leaky_relu", [slope], "")
@@ -52,7 +55,7 @@ def _settings(layer: nn.Conv2d, dtype: torch.dtype) -> tuple[object, ...]:
 
 @cache
 def _works(dtype: torch.dtype) -> bool:
-    """Try the operators once: they are torch's own business, and another release, build or processor may lack them."""
+    """Try the operators once: torch keeps them to itself, so another release, build or processor may lack them."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False
     # Numbers of its own: the program's random numbers must not depend on the processor.
