@@ -3,11 +3,11 @@
 A line is written before a result gets its name and another one afterwards. However a run ends, existing results
 can be recognized by their name or by their content. Lines are only appended.
 
-A folder of pictures can come from a stranger, and so can a journal in it. A journal that is not a regular file is
-never opened: a run that needs it is refused, others continue without a journal. Each line is signed with a key of
-the user, which is kept outside of all such folders. A line without that signature is skipped before anything parses
-it. So the user who made the results can resume, wherever the folder is moved to, and nobody else can steer a run.
-File names are escaped, so that they mean nothing to a shell.
+A folder of pictures can come from a stranger, and so can a journal in it. A journal that is not a regular file
+is never opened: a run that needs it is refused, others continue without a journal. Each line is signed with a
+key of the user, which is kept outside of all such folders. A line without that signature is skipped before
+anything parses it. So the user who made the results can resume, wherever the folder is moved to, and nobody
+else can steer a run. File names are escaped, so that they mean nothing to a shell.
 """
 
 from __future__ import annotations

@@ -63,7 +63,12 @@ class LocalDisk:
             if about.st_size > min(MAX_BYTES, psutil.virtual_memory().available):
                 raise MemoryError
             # No more than that, should it grow meanwhile.
-            return io.BufferedReader(file).read(about.st_size), _status(about)
+            reader = io.BufferedReader(file)
+            try:
+                return reader.read(about.st_size), _status(about)
+            finally:
+                # Else it would close the file on its own, with a warning.
+                reader.detach()
 
     def write(self, path: Path, data: bytes, *, overwrite: bool = False, mode: int | None = None) -> None:
         """Write under a temporary name in the same folder, then give it its own."""

@@ -15,6 +15,8 @@ MAX_DEPTH = 32
 """Of tables and lists in each other; the deepest that magn writes has 6, and one more for each fine-tuning."""
 
 MAX_NUMBER = 2**63
+"""Whole numbers must be smaller."""
+
 MAX_BYTES = 1 << 20
 """Of a file that people write, unless told otherwise."""
 
@@ -36,9 +38,9 @@ def json_of(text: str | bytes) -> Any:
 
     >>> json_of('{"sigma": [15, 25]}')
     {'sigma': [15, 25]}
-    >>> json_of("[1e400]")
+    >>> json_of('{"sigma": 1e400}')
     Traceback (most recent call last):
-    ValueError: a number is out of range
+    ValueError: sigma inf is out of range
     """
     try:
         return checked(json.loads(text))
@@ -61,18 +63,19 @@ def toml_of(text: str) -> dict[str, Any]:
 
 def checked(document: Any) -> Any:
     """Return plain values within the bounds of :func:`json_of`, or raise ``ValueError``."""
-    level, depth = [document], 0
+    level, depth = [("a number", document)], 0
     while level:
         if depth > MAX_DEPTH:
             raise _too_deep()
-        below: list[Any] = []
-        for value in level:
+        below: list[tuple[str, Any]] = []
+        for name, value in level:
             if isinstance(value, dict):
-                below += value.values()
+                below += value.items()
             elif isinstance(value, list):
-                below += value
+                below += ((name, one) for one in value)
             elif not _is_in_range(value):
-                raise ValueError("a number is out of range")
+                shown = f" {value}" if isinstance(value, float) else ""
+                raise ValueError(f"{name}{shown} is out of range")
         level, depth = below, depth + 1
     return document
 

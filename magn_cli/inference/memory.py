@@ -23,8 +23,8 @@ ENOUGH = 600 << 20
 networks, twice the memory of the smallest tiles if that is more."""
 
 ACTIVATIONS = 6
-"""Feature maps that a residual block holds at once, including the memory of its convolution. Measured with magn-s on
-squares of 1024 and 2048 pixels: 5.6 in float32, 6.0 and 6.5 in bf16."""
+"""Feature maps that a residual block holds at once, including the memory of its convolution. Measured with magn-s
+on squares of 1024 and 2048 pixels: 5.6 in float32, 6.0 and 6.5 in bf16."""
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ def test_manifests(photos, tmp_path, text):
     (tmp_path / "set").mkdir()
     (tmp_path / "set/manifest.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     words = ["eval", photos, "--degraded", tmp_path / "set", "-t", "jpeg", "--baselines-only"]
-    refused(magn(*words), 2, "is no manifest that this magn knows")
-    refused(magn("degrade", photos, "-t", "jpeg", "-l", "10", "-o", tmp_path / "set"), 2, "is no manifest")
+    refused(magn(*words), 2, "is not a manifest that this magn can read")
+    refused(magn("degrade", photos, "-t", "jpeg", "-l", "10", "-o", tmp_path / "set"), 2, "is not a manifest")
 
 
 @pytest.mark.parametrize("text", HOSTILE_TOML.values(), ids=HOSTILE_TOML)
@@ -63,7 +63,7 @@ def test_configurations_and_registries(tmp_path, monkeypatch, text):
     (tmp_path / "a.toml").write_text(text)
     refused(magn("train", "--config", tmp_path / "a.toml", "-o", tmp_path / "run"), 2, "a.toml is not valid TOML")
     monkeypatch.setenv("MAGN_WEIGHTS", str(tmp_path / "a.toml"))
-    refused(magn("weights", "list"), 3, "a.toml is broken")
+    refused(magn("weights", "list"), 3, "a.toml is not valid TOML")
 
 
 TEXTS = [text for text in HOSTILE_JSON.values() if text and isinstance(text, str)]
@@ -86,7 +86,7 @@ METADATA = {
 def test_checkpoints(photos, tmp_path, key, text):
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", {**METADATA, key: text})
     for words in (["restore", photos / "a.png", "-t", "jpeg", "--weights"], ["weights", "verify"]):
-        refused(magn(*words, tmp_path / "a.safetensors"), 3, "a.safetensors", "get the file again")
+        refused(magn(*words, tmp_path / "a.safetensors"), 3, "a.safetensors", "download it again")
 
 
 @pytest.fixture(scope="session")

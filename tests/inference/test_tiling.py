@@ -16,6 +16,7 @@ from magn_cli.inference.tiled_network import TiledNetwork
 from magn_cli.inference.tiling import Span, blending, tiles, windows
 from magn_cli.model import PRESETS, Magn, MagnConfig
 from magn_cli.tasks import TASKS, get_task
+from magn_cli.weights.resolve import resolve
 
 lengths = st.integers(1, 400).map(lambda n: 8 * n)
 sizes = (
@@ -224,7 +225,9 @@ def test_auto_takes_the_tile_that_half_of_the_free_memory_holds(monkeypatch):
         chosen.append(memory.needed(config, size, tile, torch.float32))
         assert chosen[-1] <= gigabytes * 1e9 / 2 or tile == memory.Tile(64, 64)
     assert chosen == sorted(chosen, reverse=True) and len(set(chosen)) >= 3
-    small = memory.tile_for(PRESETS["magn-s"], (400, 600), cpu, torch.float32)
+    # With 0.1 GB still.
+    bundled = resolve("denoise", "magn-s", None).about.config
+    small = memory.tile_for(bundled, (400, 600), cpu, torch.float32)
     assert min(small.rows, small.columns) >= 128
 
 

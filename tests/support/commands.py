@@ -20,5 +20,5 @@ def refused(result, code, *words):
     lines = [line for line in result.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, lines
     for word in words:
-        assert str(word) in lines[0]
+        assert str(word) in lines[0], f"{word!r} is not in {lines[0]!r}"
     assert lines[0].startswith("magn: ") and lines[0].endswith(".")
