@@ -12,8 +12,9 @@ MAX_WORKERS = 64
 MAX_THREADS = 1024
 """Maximum number of CPU threads for computing."""
 
-MAX_TILE = 65_536
-"""Maximum side of a tile, in pixels."""
+MIN_TILE, MAX_TILE = 16, 32_768
+"""Limits of a tile's side, in pixels. Smaller tiles compute nearly everything more than once; no larger picture
+can be read."""
 
 MAX_SEED = 2**63 - 1
 """Largest seed that both NumPy and torch accept."""

@@ -32,8 +32,7 @@ def read(path: str | PathLike[str], *, max_pixels: int | None = None) -> NDArray
 
     Raises:
         ImageError: the file is missing, damaged, too large or not a picture, or is a camera's raw file. Restore
-        raw
-            files with ``magn_cli.restore(path, "demosaic")``.
+            raw files with ``magn_cli.restore(path, "demosaic")``.
         UsageError: ``max_pixels`` is out of range.
 
     Example:

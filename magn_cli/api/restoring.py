@@ -89,8 +89,7 @@ class Restorer:
             picture: one of
 
                 - a path. The result is an array ``(H, W)`` gray or ``(H, W, 3)`` RGB of the file's depth, the
-                right
-                  way up (uint16 for a camera's raw file).
+                  right way up (uint16 for a camera's raw file).
                 - a numpy array ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``; uint8, uint16, or floats 0..1.
                 - a Pillow image of mode L, LA, RGB, RGBA, I;16 or I;16B. The result keeps its ``info``, its alpha
                   and its fully transparent pixels. Modes 1, P and PA become L, RGB or RGBA.
@@ -105,8 +104,7 @@ class Restorer:
         Raises:
             ImageError: the file cannot be read, or the task cannot be applied to it.
             UsageError: the kind, shape, type or range of the picture is not supported; the level is out of range,
-            or
-                given without a task.
+                or given without a task.
         """
         return self.restore(picture, level=level).pixels
 
@@ -149,8 +147,8 @@ def load(
 
     Args:
         task: one of ``magn_cli.TASKS`` (``denoise``, ``jpeg``, ``demosaic``), or ``auto`` to choose for each
-        picture
-            whether and how to restore it. Networks for ``auto`` are loaded when a picture first needs them.
+            picture whether and how to restore it. Networks for ``auto`` are loaded when a picture first needs
+            them.
         preset: preset in the registry of weights; ignored with ``weights``.
         weights: a ``.safetensors`` file made by ``magn train``, or a file on the Hugging Face Hub:
             ``hf://user/repo/file.safetensors@revision``. Requires a task.
@@ -163,8 +161,7 @@ def load(
         compile: use ``torch.compile``, which takes a minute or two at first.
         strength: share of the network's change to apply, 0..1; not for ``demosaic``.
         ensemble: average the results for the eight rotated and mirrored forms of a picture. This is a little
-        better
-            and takes eight times as long.
+            better and takes eight times as long.
         pattern: Bayer pattern for ``demosaic``; None to take it from the file, or else ``grbg``.
         options: other settings of the task, by name.
 

@@ -58,8 +58,7 @@ def aim(
 
     Raises:
         UsageError: ``out`` is unsuitable, a result would replace an input, or two results would have the same
-        name.
-            Names that differ only in case or Unicode composition count as the same.
+            name. Names that differ only in case or Unicode composition count as the same.
         ImageError: the folder of a single result does not exist.
     """
     if suffix is not None and suffix not in FORMATS:

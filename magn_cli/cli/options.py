@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from magn_cli.errors import UsageError, any_of
-from magn_cli.limits import MAX_TILE
+from magn_cli.limits import MAX_TILE, MIN_TILE
 from magn_cli.tasks import TASKS
 
 NAMES = any_of(TASKS)
@@ -133,8 +133,10 @@ def tile(given: str) -> int | None:
     """Read ``auto`` (None) or a number of pixels. Raises :class:`UsageError` for anything else."""
     if given == "auto":
         return None
-    if not _is_number(given, 1, MAX_TILE):
-        raise UsageError(f"invalid --tile {given!r}: give auto or a number of pixels from 1 to {MAX_TILE}.")
+    if not _is_number(given, MIN_TILE, MAX_TILE):
+        raise UsageError(
+            f"invalid --tile {given!r}: give auto or a number of pixels from {MIN_TILE} to {MAX_TILE}."
+        )
     return int(given)
 
 

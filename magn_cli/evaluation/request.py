@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from magn_cli.errors import UsageError
 from magn_cli.evaluation.run import Protocol
-from magn_cli.limits import MAX_SEED, MAX_THREADS, MAX_TILE, check_range
+from magn_cli.limits import MAX_SEED, MAX_THREADS, MAX_TILE, MIN_TILE, check_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class NetworkSettings:
         if self.threads is not None:
             check_range("--threads", self.threads, 1, MAX_THREADS)
         if self.tile is not None:
-            check_range("--tile", self.tile, 1, MAX_TILE)
+            check_range("--tile", self.tile, MIN_TILE, MAX_TILE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from magn_cli.errors import UsageError
+from magn_cli.limits import MAX_TILE, MIN_TILE
 from magn_cli.tasks import TASKS, Task
 from magn_cli.tasks.auto import candidates
 
 Level: TypeAlias = float | Literal["auto", "unknown"]
 """A number in the task's units, ``auto`` (found in the photo) or ``unknown`` (the network gets no level)."""
-
-MIN_TILE, MAX_TILE = 16, 32_768
-"""Limits of a tile's side, in pixels. Smaller tiles compute nearly everything more than once; no larger picture
-can be read."""
 
 
 def check_level(task: Task | None, level: float | str) -> Level:
