@@ -43,13 +43,16 @@ AnyTask = Annotated[
     str | None,
     typer.Option("--task", "-t", help=f"{NAMES}.", rich_help_panel=WORK, show_default=False),
 ]
-Preset = Annotated[str, typer.Option(help="Network: magn-s (small) or magn (the paper's).", rich_help_panel=WORK)]
+Preset = Annotated[
+    str, typer.Option(help="Network in the registry of weights, see magn weights list.", rich_help_panel=WORK)
+]
 Level = Annotated[
     str,
     typer.Option(
         "--level",
         "-l",
-        help=f"Strength of the degradation: auto (found in each photo), unknown, or a number ({SCALES}).",
+        help="Level of the degradation: auto (found in each photo), or with --task unknown or a number "
+        f"({SCALES}).",
         rich_help_panel=WORK,
     ),
 ]
@@ -74,7 +77,7 @@ Ensemble = Annotated[
 Weights = Annotated[
     str | None,
     typer.Option(
-        help="Your own checkpoint: a .safetensors file, or hf://user/repo/file.safetensors@revision.",
+        help="Your own checkpoint, for one --task: a .safetensors file, or hf://user/repo/file.safetensors@revision.",
         rich_help_panel=WORK,
         show_default=False,
     ),
@@ -82,7 +85,9 @@ Weights = Annotated[
 Seed = Annotated[int, typer.Option(help="Seed of the noise.", rich_help_panel=WORK)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.", rich_help_panel=FILES)]
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=SPEED)]
+Device = Annotated[
+    str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:N or mps.", rich_help_panel=SPEED)
+]
 Precision = Annotated[
     str,
     typer.Option(
@@ -95,7 +100,7 @@ Threads = Annotated[
 Tile = Annotated[
     str,
     typer.Option(
-        help="Tile size in pixels: auto or a number. Affects memory use, never the output.",
+        help="Tile size in pixels: auto or a number. Affects memory use and speed, the output at most in the last bits.",
         rich_help_panel=SPEED,
     ),
 ]
@@ -117,7 +122,15 @@ LogJson = Annotated[
 ]
 HtmlLimit = Annotated[float, typer.Option(help="Maximum size of an HTML page, in MB.", rich_help_panel=REPORTS)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=REPORTS)]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Verbose output.", rich_help_panel=REPORTS)]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="Verbose output: which weights, tiles and settings are used.",
+        rich_help_panel=REPORTS,
+    ),
+]
 
 
 def quality(given: str) -> int | None:

@@ -41,8 +41,8 @@ def restore(
         typer.Option(
             "--out",
             "-o",
-            help="Output file (png, jpg, webp, tif), folder, or - for a pipe. Default: <name>_restored.png beside "
-            "the input.",
+            help="Output file (png, jpg, webp, tif), folder, or - for a pipe. Default: <name>_restored beside the "
+            "input, as PNG or in --format.",
             rich_help_panel=options.FILES,
             show_default=False,
         ),
@@ -68,7 +68,8 @@ def restore(
     level: options.Level = "auto",
     task_options: options.TaskOptions = None,
     strength: Annotated[
-        float, typer.Option(help="Fraction of the change to apply, 0 to 1.", rich_help_panel=options.WORK)
+        float,
+        typer.Option(help="Fraction of the network's change to apply, 0 to 1.", rich_help_panel=options.WORK),
     ] = 1.0,
     ensemble: options.Ensemble = False,
     preset: options.Preset = "magn-s",

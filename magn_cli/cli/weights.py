@@ -106,7 +106,7 @@ def pull(
 
       magn weights pull --all
 
-      magn weights pull -t denoise --preset magn
+      magn weights pull -t denoise --preset magn-s
     """
     console.show_log(verbose, quiet)
     from magn_cli.weights import resolve
