@@ -100,7 +100,7 @@ Threads = Annotated[
 Tile = Annotated[
     str,
     typer.Option(
-        help="Tile size in pixels: auto or a number. Affects memory and speed, the output by the last bits at most.",
+        help="Tile size in pixels: auto or a number. Affects memory and speed, the output hardly ever.",
         rich_help_panel=SPEED,
     ),
 ]
