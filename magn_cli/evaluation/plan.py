@@ -19,6 +19,7 @@ from magn_cli.tasks import TASKS, Baseline, Task, get_task
 from magn_cli.weights import hub
 
 if TYPE_CHECKING:
+    from magn_cli.api.loading import Loader
     from magn_cli.inference.picture import PhotoRestorer
     from magn_cli.inference.restored_photo import PhotoNetwork
     from magn_cli.weights.resolve import ResolvedWeights
@@ -121,11 +122,11 @@ def methods(
     return found
 
 
-def _network(job: EvaluationJob, settings: NetworkSettings, blind: bool) -> Method:
+def _loader(task: str, settings: NetworkSettings, options: Mapping[str, Any] | None = None) -> Loader:
     from magn_cli.api.loading import Loader
 
-    loader = Loader(
-        job.task.name,
+    return Loader(
+        task,
         preset=settings.preset,
         weights=settings.weights,
         device=settings.device,
@@ -133,8 +134,12 @@ def _network(job: EvaluationJob, settings: NetworkSettings, blind: bool) -> Meth
         threads=settings.threads,
         tile=settings.tile,
         ensemble=settings.ensemble,
-        options=job.options,
+        options=options,
     )
+
+
+def _network(job: EvaluationJob, settings: NetworkSettings, blind: bool) -> Method:
+    loader = _loader(job.task.name, settings, job.options)
     restorer = loader.load_task(job.task.name)
     name = settings.preset if settings.weights is None else hub.stem(str(settings.weights))
     name += ", ensemble" if settings.ensemble else ""
@@ -149,22 +154,11 @@ def _network(job: EvaluationJob, settings: NetworkSettings, blind: bool) -> Meth
 
 def _auto(settings: NetworkSettings) -> Method:
     """Return what chooses a task for each photo, as ``magn restore --task auto`` does."""
-    from magn_cli.api.loading import Loader
-
-    loader = Loader(
-        AUTO,
-        preset=settings.preset,
-        device=settings.device,
-        precision=settings.precision,
-        threads=settings.threads,
-        tile=settings.tile,
-        ensemble=settings.ensemble,
-    )
 
     def run(pair: LoadedPair) -> Float:
         raise ImageError("--task auto needs the degraded files: name a set of real pairs with --set.")
 
-    return Method(f"{settings.preset}, auto", "-", run, photos=loader.load())
+    return Method(f"{settings.preset}, auto", "-", run, photos=_loader(AUTO, settings).load())
 
 
 def _of_pair(baseline: Baseline) -> Callable[[LoadedPair], Float]:

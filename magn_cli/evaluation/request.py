@@ -10,7 +10,9 @@ from typing import Any, get_args
 
 from magn_cli.errors import UsageError
 from magn_cli.evaluation.run import Protocol
-from magn_cli.limits import MAX_SEED, MAX_THREADS, MAX_TILE, MIN_TILE, check_range
+from magn_cli.inference.options import check_tile
+from magn_cli.limits import MAX_SEED, check_range
+from magn_cli.runtime.threads import check_threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +31,8 @@ class NetworkSettings:
     ensemble: bool = False
 
     def __post_init__(self) -> None:
-        if self.threads is not None:
-            check_range("--threads", self.threads, 1, MAX_THREADS)
-        if self.tile is not None:
-            check_range("--tile", self.tile, MIN_TILE, MAX_TILE)
+        check_threads(self.threads)
+        check_tile(self.tile)
 
 
 @dataclass(frozen=True, kw_only=True)
