@@ -18,6 +18,12 @@ MAX_SIGMA = 75.0
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _TRIES = 4
 
+_BRIGHTNESSES = 24
+"""Number of brightnesses at which the mean of the noise is measured."""
+
+_FEW = 32
+"""Number of pixels below which the mean at a brightness is not trusted."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -96,6 +102,30 @@ def film_grain(clean: Float, sigma: float, size: float, rng: np.random.Generator
     return _rounded(clean + (grain if clean.ndim == 2 else grain[..., None]))
 
 
+def brightness_shift(noise: Float, clean: Float) -> Float:
+    """Return the mean that noise has at each brightness of the clean picture, channel by channel.
+
+    Clipping at black raises the mean, a tone curve lowers it, and both grow with the noise. A network that learns
+    to undo this changes the brightness of a picture with the level that it is told. Means of many shots contain it
+    too.
+
+    Args:
+        noise: ``(H, W)`` or ``(H, W, C)``.
+        clean: the same shape, 0..1.
+
+    Returns:
+        The same shape.
+    """
+    if noise.ndim == 3:
+        channels = [brightness_shift(noise[..., i], clean[..., i]) for i in range(noise.shape[-1])]
+        return np.stack(channels, axis=-1)
+    positions = clean.clip(0, 1) * (_BRIGHTNESSES - 1)
+    nearest = (positions + 0.5).astype(np.intp).ravel()
+    counts = np.bincount(nearest, minlength=_BRIGHTNESSES)
+    sums = np.bincount(nearest, weights=noise.ravel(), minlength=_BRIGHTNESSES)
+    return np.interp(positions, np.arange(_BRIGHTNESSES), sums / (counts + _FEW)).astype(np.float32)
+
+
 def _developed_noise(clean: Float, camera: Camera, rng: np.random.Generator) -> Float:
     """Return noise of the picture's shape, with arbitrary strength."""
     rgb = np.repeat(clean[..., None], 3, -1) if clean.ndim == 2 else clean
@@ -112,6 +142,7 @@ def _developed_noise(clean: Float, camera: Camera, rng: np.random.Generator) -> 
     ]
     noise = processed(developed[1] - developed[0], developed[0], camera.processing)
     noise = resized(noise, (height, width))
+    noise -= brightness_shift(noise, rgb)
     return noise @ _LUMA if clean.ndim == 2 else noise
 
 

@@ -44,6 +44,10 @@ CAMERA_CASES = 5, 10, 20
 UNEVEN = 0.15
 """Standard deviation of the logarithm by which the noise of a crop may differ from that of its picture."""
 
+PARTIAL = 0.05, 0.6
+"""Least and greatest share of its noise that a pair is told, where it is told less. The root of that share of the
+noise is removed then."""
+
 GRAIN_SIZE = 0.5, 1.5
 """Smallest and largest grain of film in pixels."""
 
@@ -105,6 +109,7 @@ class Denoise(Task):
     )
     pair_options: ClassVar[tuple[Option, ...]] = (
         Option("camera", 0.5, "Share of pairs with the noise of a camera, not white noise.", low=0, high=1),
+        Option("partial", 0.06, "Share of pairs that are told less noise than is in them.", low=0, high=1),
     )
     suffix: ClassVar[str] = ".tif"
     random: ClassVar[bool] = True
@@ -137,17 +142,26 @@ class Denoise(Task):
         return images.from_float(self.degrade(clean, level, rng, **options), np.float32)
 
     def training_pair(self, clean: Pixels, rng: np.random.Generator, pairs: PairOptions) -> TrainingPair:
-        """Draw white noise, or the noise of a camera.
+        """Draw white noise or the noise of a camera.
 
         A crop with camera noise is told the noise that is in it, compression included, give or take a fifth: users
-        know that of a picture, and noise is stronger in some places than in others.
+        know that of a picture, and noise is stronger in some places than in others. Where a pair is told much less
+        than that, its target keeps a part of the noise, which holds the level to what it promises.
         """
-        if rng.random() >= pairs.own["camera"]:
-            return super().training_pair(clean, rng, pairs)
+        pair = self._camera_pair(clean, rng) if rng.random() < pairs.own["camera"] else None
+        pair = pair or super().training_pair(clean, rng, pairs)
+        if rng.random() >= pairs.own["partial"] or not pair.level:
+            return pair
+        share = math.exp(rng.uniform(*np.log(PARTIAL)))
+        target = pair.degraded + np.float32(math.sqrt(share)) * (pair.clean - pair.degraded)
+        return TrainingPair(target, pair.degraded, share * pair.level, pair.options)
+
+    def _camera_pair(self, clean: Pixels, rng: np.random.Generator) -> TrainingPair:
         lowest, highest = CAMERA_SIGMA
         sigma = math.exp(rng.uniform(math.log(lowest), math.log(highest)))
         clean = camera.draw_sharpness(clean, rng)
         degraded = camera.camera_noise(clean, sigma, camera.draw_camera(rng, sigma), rng, exact=False)
+        clean = clean + camera.brightness_shift(degraded - clean, clean)
         found = 255 * float(np.sqrt(np.square(degraded - clean, dtype=np.float64).mean()))
         told = min(found * math.exp(UNEVEN * rng.standard_normal()), 75.0)
         return TrainingPair(clean, degraded, told, {})

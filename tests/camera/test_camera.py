@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from magn_cli import images
-from magn_cli.camera import Camera, Compression, camera_noise, compress_again, draw_camera, film_grain
+from magn_cli.camera import (
+    Camera,
+    Compression,
+    brightness_shift,
+    camera_noise,
+    compress_again,
+    draw_camera,
+    film_grain,
+)
 from magn_cli.camera.developing import METHODS, ToneCurve, demosaic, draw_tone_curve
 from magn_cli.camera.processing import Processing
 from magn_cli.camera.sensor import draw_sensor, expose, mosaic
@@ -49,6 +59,26 @@ def test_tone_curves_rise_and_have_an_inverse() -> None:
         curve: ToneCurve = draw_tone_curve(np.random.default_rng(seed))
         assert (np.diff(curve.display) > 0).all()
         np.testing.assert_allclose(curve.to_display(curve.to_linear(values)), values, atol=2e-3)
+
+
+def test_noise_leaves_the_mean_at_each_brightness() -> None:
+    ramp = np.linspace(0.25, 0.75, 256, dtype=np.float32)
+    clean = np.repeat(np.repeat(ramp[None, :, None], 256, 0), 3, 2)
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        camera = dataclasses.replace(draw_camera(rng, 20.0), files=())
+        noise = camera_noise(clean, 12.0, camera, rng, exact=False) - clean
+        assert np.abs(noise.reshape(256, 8, 32, 3).mean((0, 2))).max() * 255 < 1.2
+
+
+def test_brightness_shift_is_the_mean_of_clipped_noise() -> None:
+    clean = np.repeat(np.linspace(0, 0.5, 512, dtype=np.float32)[None], 512, 0)
+    noise = np.random.default_rng(0).standard_normal(clean.shape, np.float32) * np.float32(0.08)
+    clipped = (clean + noise).clip(0, 1) - clean
+    shift = brightness_shift(clipped, clean)
+    # At black, half of the noise remains: a mean of sigma / sqrt(2 pi).
+    assert shift[:, 0].mean() == pytest.approx(0.08 / math.sqrt(2 * math.pi), rel=0.2)
+    assert abs(shift[:, -60:].mean()) < 0.002
 
 
 def test_raw_noise_grows_with_light_as_poisson_says() -> None:

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import math
 
 import numpy as np
 import pytest
@@ -184,10 +185,19 @@ def test_gray_pairs_are_gray_in_every_channel(otter):
 
 
 def test_levels_stay_in_the_range_asked_for(otter):
-    options = get_task("denoise").pairs(unknown=0, camera=0.0, levels=(20, 30))
+    options = get_task("denoise").pairs(unknown=0, camera=0.0, partial=0.0, levels=(20, 30))
     pairs = Pairs([otter], get_task("denoise"), 48, options, seed=5)
     told = [pairs[i][2] * 75 for i in range(40)]
     assert 20 <= min(told) < 22 and 28 < max(told) <= 30
+
+
+def test_pairs_that_are_told_less_keep_a_part_of_the_noise(otter):
+    options = get_task("denoise").pairs(unknown=0, camera=0.0, partial=1.0, levels=(20, 30), gray=0)
+    for degraded, target, told in itertools.islice(Pairs([otter], get_task("denoise"), 96, options, seed=5), 20):
+        removed, told = float((degraded - target).square().mean().sqrt()) * 255, float(told) * 75
+        # 20 to 30 of noise, of which the root of the share that is told goes.
+        assert told < 0.65 * 30
+        assert math.sqrt(told * 19) < removed < math.sqrt(told * 31)
 
 
 def test_double_compression_is_worse_than_the_second_alone(otter):
