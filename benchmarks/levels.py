@@ -1,9 +1,11 @@
 """Measure how well levels are found in pictures: sigma, JPEG quality, and earlier JPEG compression.
 
-    python benchmarks/levels.py testsets/Kodak24 testsets/McMaster18 testsets/BSD68
+    python benchmarks/levels.py testsets/Kodak24 testsets/McMaster18 testsets/BSD68 testsets/PolyU
 
-Noise is added in floats, or rounded and clipped to 8 bit as in a file. For "JPEG 95" and "JPEG 90", Pillow then
-saves the noisy picture with 4:2:0, after which its noise is no longer white and partly gone.
+White noise is added in floats, or rounded and clipped to 8 bit as in a file, or saved with 4:2:0 by Pillow after
+that. Noise of simulated cameras comes with compressions of its own. A folder of pairs, ``*_real`` and ``*_mean``,
+shows real noise. Cells give the true distance to the clean picture, and the lowest, median and highest ratio of
+what was found to it; without noise, what was found.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from magn_cli import images
+from magn_cli.analysis import findings
 from magn_cli.analysis.jpeg_blocks import BLOCKS, NO_BLOCKS, find_grid
 from magn_cli.images import Photo, from_float, photo_of, to_float
 from magn_cli.tasks import get_task
+from magn_cli.tasks.base import Pixels
 from magn_cli.tasks.jpeg import encode
 
-SIGMAS = (0, 1, 2, 3, 5, 10, 15, 25, 50, 75)
+SIGMAS = (0, 2, 4, 8, 15, 25, 50)
 QUALITIES = (97, 95, 90, 85, 80, 60, 30, 10)
 
 
@@ -32,6 +36,9 @@ def main() -> None:
     given = parser.parse_args()
     for folder in given.sets:
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in images.INPUT_SUFFIXES)[:: given.every]
+        if any(path.stem.endswith("_real") for path in paths):
+            pair_table(folder.name, [path for path in paths if path.stem.endswith("_real")])
+            continue
         clean = [images.read(path).pixels for path in paths]
         print(f"\n**{folder.name}** ({len(clean)})\n")
         sigma_table(clean)
@@ -40,21 +47,62 @@ def main() -> None:
 
 
 def sigma_table(clean: list[images.Array]) -> None:
-    """Print the lowest, median and highest estimate of sigma."""
-    kinds: dict[str, Callable[[images.Array], Photo]] = {
-        "floats": photo_of,
-        "8 bit": lambda noisy: photo_of(from_float(noisy, np.uint8)),
-        "JPEG 95": lambda noisy: as_jpeg(noisy, 95),
-        "JPEG 90": lambda noisy: as_jpeg(noisy, 90),
+    """Print the true error, and the ratio of the error found to it."""
+    task = get_task("denoise")
+
+    def white(pixels: Pixels, sigma: float, rng: np.random.Generator) -> Photo:
+        return photo_of(task.degrade(pixels, sigma, rng))
+
+    def in_8_bit(pixels: Pixels, sigma: float, rng: np.random.Generator) -> Photo:
+        return photo_of(from_float(task.degrade(pixels, sigma, rng), np.uint8))
+
+    def in_jpeg(quality: int) -> Callable[[Pixels, float, np.random.Generator], Photo]:
+        return lambda pixels, sigma, rng: as_jpeg(task.degrade(pixels, sigma, rng), quality)
+
+    def of_camera(pixels: Pixels, sigma: float, rng: np.random.Generator) -> Photo:
+        return photo_of(from_float(task.degrade(pixels, sigma, rng, noise="camera"), np.uint8))
+
+    kinds = {
+        "white, floats": white,
+        "white, 8 bit": in_8_bit,
+        "white, JPEG 95": in_jpeg(95),
+        "white, JPEG 75": in_jpeg(75),
+        "camera": of_camera,
     }
     print(f"| sigma | {' | '.join(kinds)} |\n|{'---|' * (len(kinds) + 1)}")
     for sigma in SIGMAS:
-        rng, task, cells = np.random.default_rng(0), get_task("denoise"), []
-        noisy = [task.degrade(to_float(pixels), sigma, rng) for pixels in clean]
+        cells = []
         for make in kinds.values():
-            found = [task.find_level(make(pixels)).level or 0.0 for pixels in noisy]
-            cells.append(f"{min(found):.1f} / {np.median(found):.1f} / {max(found):.1f}")
+            rng, truths, found = np.random.default_rng(0), [], []
+            for pixels in map(to_float, clean):
+                photo = make(pixels, sigma, rng)
+                truths.append(rms(to_float(photo.pixels) - pixels))
+                found.append(findings.noise(photo).error)
+            cells.append(cell(truths, found))
         print(f"| {sigma} | {' | '.join(cells)} |", flush=True)
+
+
+def pair_table(name: str, paths: list[Path]) -> None:
+    """Print the same for photos with real noise."""
+    truths, found = [], []
+    for path in paths:
+        photo, clean = images.read(path), images.read(path.with_name(path.name.replace("_real", "_mean")))
+        truths.append(rms(to_float(photo.pixels) - to_float(clean.pixels)))
+        found.append(findings.noise(photo).error)
+    print(f"\n**{name}** ({len(paths)}): {cell(truths, found)}", flush=True)
+
+
+def cell(truths: list[float], found: list[float]) -> str:
+    """Return mean truth, and lowest, median and highest ratio; what was found where there is nothing to find."""
+    if max(truths) < 0.5:
+        return f"{min(found):.1f} / {np.median(found):.1f} / {max(found):.1f}"
+    ratios = np.array(found) / np.array(truths)
+    return f"{np.mean(truths):.1f}: {ratios.min():.2f} / {np.median(ratios):.2f} / {ratios.max():.2f}"
+
+
+def rms(values: images.Array) -> float:
+    """Return the root mean square in units of 255."""
+    return 255 * float(np.sqrt(np.square(values, dtype=np.float64).mean()))
 
 
 def quality_table(clean: list[images.Array]) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
 from magn_cli import images
 from magn_cli.analysis.jpeg_blocks import Grid, find_grid
-from magn_cli.analysis.noise import estimate_sigma
+from magn_cli.analysis.learned_noise import Noise, estimate_noise
+from magn_cli.analysis.noise import as_gray, estimate_sigma
 from magn_cli.analysis.quantization import nearest_quality
 from magn_cli.images import Photo
 
 T = TypeVar("T")
+
+ALIKE = math.log(1.25)
+"""Difference between the logarithms of the two estimates of noise up to which the noise counts as white."""
 
 
 def visible(photo: Photo) -> Photo:
@@ -31,6 +36,29 @@ def sigma(photo: Photo) -> float:
     tables = photo.quantization
     halved = tables is not None and tables.subsampling not in ("4:4:4", "4:0:0")
     return _once(photo, "sigma", lambda: estimate_sigma(photo.pixels, halved, partial(grid, photo)))
+
+
+def noise(photo: Photo) -> Noise:
+    """Estimate the noise of a photo, white or coarse, see :func:`estimate_noise`.
+
+    White noise is measured more accurately by :func:`estimate_sigma`, which decides where the two agree, and for
+    pictures that are too small for the other.
+    """
+
+    def found() -> Noise:
+        read = quality(photo)
+        learned = estimate_noise(photo.pixels, None if read is None else read[0])
+        white = sigma(photo)
+        if learned is None or (white > 0 and abs(math.log(white / max(learned.sigma, 1e-3))) < ALIKE):
+            return Noise(white, white, 1.0 if learned is None else learned.dominance)
+        return learned
+
+    return _once(photo, "noise", found)
+
+
+def is_gray(photo: Photo) -> bool:
+    """Return whether all channels of the photo are equal."""
+    return _once(photo, "gray", lambda: as_gray(photo.pixels).ndim == 2)
 
 
 def grid(photo: Photo) -> Grid | None:

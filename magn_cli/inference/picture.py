@@ -190,7 +190,8 @@ class PhotoRestorer:
         found = known_level or self.task.find_level(photo)
         if found.level is None:
             return found
-        nearest, strength = self.task.scale.nearest(found.level), self.task.strength(found.level)
+        nearest = self.task.scale.nearest(found.level)
+        strength = min(found.strength, self.task.strength(found.level))
         how = found.how if nearest == found.level else f"the nearest to {found.level:g}, {found.how}"
         if strength < 1:
             how += f"; {strength:.0%} of the change applied" if strength else "; left as it is"

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from magn_cli import camera, images
-    from magn_cli.analysis import findings, noise
+    from magn_cli.analysis import findings
 else:
     cv2, np = LazyModule("cv2"), LazyModule("numpy")
     camera, images = LazyModule("magn_cli.camera"), LazyModule("magn_cli.images")
-    findings, noise = LazyModule("magn_cli.analysis.findings"), LazyModule("magn_cli.analysis.noise")
+    findings = LazyModule("magn_cli.analysis.findings")
 
 CAMERA_SIGMA = 0.6, 35.0
 """Lowest and highest noise of a camera in training, drawn evenly on a logarithmic scale."""
@@ -51,19 +51,27 @@ noise is removed then."""
 GRAIN_SIZE = 0.5, 1.5
 """Smallest and largest grain of film in pixels."""
 
-NOISY = 3.0
-"""Sigma from which a picture counts as noisy. Of 126 clean photographs in colour 3 are estimated higher."""
+NOISY = 2.0, 3.5
+"""Noise from which the denoiser is applied, and from which it is applied in full. Of 42 clean photos in colour, four
+are estimated above 2 as JPEG of quality 98 (4:4:4), two at 95 (4:2:0), none above 2.95."""
 
-SURELY_NOISY = 6.0
-"""The same in gray and in JPEG files, where less tells noise from texture."""
+GRAY_NOISY = 3.0, 6.0
+"""The same in gray, where less tells noise from texture: 3 of 46 clean pictures are estimated above 3."""
 
-HIDDEN = 1.05
-"""Contrast of JPEG's 8x8 blocks below which noise hides them.
+FINE = 90, 95
+"""Quality of a JPEG file up to which the denoiser is applied in full, as it removes compression along with noise,
+and from which only noise decides."""
 
-On pieces of five photographs with noise of sigma 0 to 25, then JPEG 4:2:0 of quality 95 to 40, denoising gained
-more than removing artifacts did (0.7 to 4 dB more) wherever blocks showed less than this and there was noise, and
-less (0.7 to 1.8 dB) wherever they showed more.
-"""
+BLOCKS = 1.2, 1.5
+"""The same for the contrast of JPEG's 8x8 blocks in other files: where it begins to count, and where it counts in
+full."""
+
+SURE = (75, 0.4), (95, 0.9)
+"""Two qualities of a JPEG file and the probability that noise dominates from which it is denoised; in between, in
+proportion. The finer the file, the fainter is what tells noise, compression and texture apart."""
+
+GRAY_SURE = 0.8
+"""Least such probability in gray."""
 
 
 def _non_local_means(noisy: Pixels, level: float | None) -> Pixels:
@@ -179,28 +187,43 @@ class Denoise(Task):
         return rows if share is None else {**rows, "noise": f"white, a camera's in {share:.0%} of the pairs"}
 
     def find_level(self, photo: images.Photo) -> FoundLevel:
-        """Estimate sigma from the picture."""
-        return FoundLevel(round(findings.sigma(photo), 1), "estimated from the picture")
-
-    def strength(self, level: float) -> float:
-        """Return 1 from sigma 2.5 up, then less, to 0 at 1.2.
-
-        Of 126 clean photographs one in six is estimated higher than 1.2, one in 25 higher than 2.5. On pieces of
-        photographs with noise of sigma 1.5, what is applied gains 0.7 dB in the median, at sigma 2 1.7; fine
-        texture that is taken for noise loses at either.
-        """
-        return min(1.0, max(0.0, (level - 1.2) / 1.3))
+        """Estimate sigma: noise and, as the network removes both, compression where it shows."""
+        noise = findings.noise(photo)
+        noisy = _rising(noise.sigma, *(GRAY_NOISY if findings.is_gray(photo) else NOISY))
+        compressed = _compressed(photo)
+        strength = max(noisy, compressed)
+        level = noise.sigma + strength * (noise.error - noise.sigma)
+        return FoundLevel(round(level, 1), "estimated from the picture", strength)
 
     def claim(self, photo: images.Photo) -> Claim:
-        """Claim photos with noise that hides the blocks of a JPEG."""
-        found, grid = self.find_level(photo), findings.grid(photo)
-        assert found.level is not None
-        is_gray = noise.as_gray(photo.pixels).ndim == 2
-        least = SURELY_NOISY if photo.quantization is not None or is_gray else NOISY
-        if found.level >= least and (grid is None or grid.contrast < HIDDEN):
+        """Claim photos with noise, unless compression shows more."""
+        noise, found = findings.noise(photo), self.find_level(photo)
+        if noise.dominance >= _sure(photo) if _compressed(photo) >= 0.5 else found.strength >= 0.5:
             return Claim(Need.DOMINANT, found)
         if photo.quantization is not None:
             # Of a JPEG file that is left as it is, its quality says more.
             return Claim(Need.NONE, FoundLevel(None, ""))
-        maybe = "; texture, or noise for --task denoise" if found.level >= NOISY else ""
-        return Claim(Need.NONE, FoundLevel(None, f"sigma {found.level:g}{maybe}"))
+        maybe = "; texture, or noise for --task denoise" if found.strength > 0 else ""
+        return Claim(Need.NONE, FoundLevel(None, f"sigma {noise.sigma:.1f}{maybe}"))
+
+
+def _compressed(photo: images.Photo) -> float:
+    """Return how clearly a photo shows JPEG compression, 0..1."""
+    quality, grid = findings.quality(photo), findings.grid(photo)
+    if quality is not None:
+        return 1 - _rising(quality[0], *FINE)
+    return 0.0 if grid is None else _rising(grid.contrast, *BLOCKS)
+
+
+def _sure(photo: images.Photo) -> float:
+    """Return the probability from which noise counts as dominant in a photo that shows compression."""
+    (coarse, least), (fine, most) = SURE
+    quality = findings.quality(photo)
+    if quality is not None:
+        least += (most - least) * _rising(quality[0], coarse, fine)
+    return max(least, GRAY_SURE) if findings.is_gray(photo) else least
+
+
+def _rising(value: float, low: float, high: float) -> float:
+    """Return 0 up to ``low``, 1 from ``high`` on, and between them in proportion."""
+    return min(1.0, max(0.0, (value - low) / (high - low)))
