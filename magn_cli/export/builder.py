@@ -56,7 +56,8 @@ class Builder:
             return self._outer.constant(array)
         key = str(array.dtype), array.shape, array.tobytes()
         if key not in self._constants:
-            self._constants[key] = numpy_helper.from_array(np.ascontiguousarray(array), f"constant_{len(self._constants)}")
+            name = f"constant_{len(self._constants)}"
+            self._constants[key] = numpy_helper.from_array(np.ascontiguousarray(array), name)
         return self._constants[key].name
 
     def number(self, value: float) -> Value:
@@ -97,8 +98,8 @@ class Builder:
     def each(self, count: Value, body: Callable[[Builder, Value], Value]) -> Value:
         """Compute something for 0 to ``count - 1``, one after the other, and stack the results.
 
-        ``body`` is given the builder of the loop and the number of the round, a scalar. What it returns are float32
-        tensors of one shape.
+        ``body`` is given the builder of the loop and the number of the round, a scalar, and returns a float32
+        tensor.
         """
         inner = Builder(self.opset, self)
         turn, going, still = (self._name(name) for name in ("turn", "going", "still"))

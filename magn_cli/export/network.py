@@ -1,8 +1,8 @@
-"""The network as an ONNX graph: the same stages as ``magn_cli/model/``, for inputs of any size.
+"""The network as an ONNX graph: the same stages as in ``magn_cli/model/``, for inputs of any size.
 
-It is written node by node and not by torch's exporters. The older of these cannot express the folding of patches
-when sizes are free, and is deprecated; the newer fixes the number of windows. ``check.py`` compares the result with
-torch.
+It is written node by node, as neither of the exporters of torch 2.13 can export it with free sides: the older one,
+which is deprecated, fails at the folding of patches, the newer one at the count of windows. ``check.py`` compares the
+result with torch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ INPUT, LEVEL, OUTPUT = "input", "level", "output"
 def onnx_network(model: Magn, opset: int, keeps_bayer: bool, level: float | None = None) -> onnx.ModelProto:
     """Write a network as ONNX.
 
-    Input ``input`` and output ``output`` are ``(batch, C, height, width)`` with any batch, height and width from 1.
+    Input ``input`` and output ``output`` are ``(batch, C, height, width)``; batch, height and width are free.
     Networks with a level channel also have the input ``level``, ``(batch,)``, unless ``level`` is given here.
 
     Args:
@@ -58,12 +58,16 @@ def onnx_network(model: Magn, opset: int, keeps_bayer: bool, level: float | None
     ends = b.op("Add", b.shape(height, width), border)
     cropped = b.op("Slice", whole, border, ends, b.whole(2, 3))
     b.nodes.append(helper.make_node("Identity", [cropped], [OUTPUT], name=OUTPUT))
-    picture = ["batch", config.channels, "height", "width"]
+    picture: list[str | int | None] = ["batch", config.channels, "height", "width"]
     inputs = [helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, picture)]
     if asked:
         inputs.append(helper.make_tensor_value_info(LEVEL, onnx.TensorProto.FLOAT, ["batch"]))
     graph = helper.make_graph(
-        b.nodes, "magn", inputs, [helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, picture)], b.constants
+        b.nodes,
+        "magn",
+        inputs,
+        [helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, picture)],
+        b.constants,
     )
     imports = [helper.make_opsetid("", opset)]
     return helper.make_model(

@@ -1,7 +1,7 @@
 """Cuts windows out of feature maps and puts them together again, for inputs of any size.
 
 Both directions are separable. Cutting gathers rows and then columns. Putting together multiplies by one matrix from
-the left and one from the right; the matrices hold the weight of each row (or column) of a window at each row (or
+the left and one from the right. A matrix holds the weight of each row (or column) of each window at each row (or
 column) of the picture.
 """
 
@@ -30,7 +30,7 @@ class Placing:
 
 
 def padding(b: Builder, length: Value, multiple: int, keeps_bayer: bool) -> Value:
-    """Return the source row of each row of the padded picture; see :func:`magn_cli.inference.padding.padding_index`."""
+    """Return the source row of each row of the padded picture, as ``magn_cli.inference.padding`` does."""
     border = b.whole(BORDER)
     over = b.op("Mod", b.op("Neg", b.op("Add", length, b.whole(2 * BORDER))), b.whole(multiple))
     after = b.op("Add", border, over)
