@@ -57,7 +57,7 @@ class Builder:
         key = str(array.dtype), array.shape, array.tobytes()
         if key not in self._constants:
             name = f"constant_{len(self._constants)}"
-            self._constants[key] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+            self._constants[key] = numpy_helper.from_array(np.asarray(array, order="C"), name)
         return self._constants[key].name
 
     def number(self, value: float) -> Value:
@@ -87,7 +87,7 @@ class Builder:
     def numbers(self, count: Value) -> Value:
         """Return 0, 1, ... ``count - 1`` as int64, ``(count,)``."""
         zero, one = (self.constant(np.array(n, np.int64)) for n in (0, 1))
-        return self.op("Range", zero, self.op("Squeeze", count), one)
+        return self.op("Range", zero, self.op("Squeeze", count, self.whole(0)), one)
 
     def reduced(self, kind: str, x: Value, axis: int) -> Value:
         """Reduce an axis to length 1 by ``ReduceMean``, ``ReduceMax`` or ``ReduceL2``."""
@@ -117,7 +117,7 @@ class Builder:
                 helper.make_tensor_value_info(result, onnx.TensorProto.FLOAT, None),
             ],
         )
-        return self.op("Loop", self.op("Squeeze", count), "", body=graph)
+        return self.op("Loop", self.op("Squeeze", count, self.whole(0)), "", body=graph)
 
     def _name(self, kind: str) -> str:
         if self._outer is not None:

@@ -1,8 +1,8 @@
 """The network as an ONNX graph: the same stages as in ``magn_cli/model/``, for inputs of any size.
 
 It is written node by node, as neither of the exporters of torch 2.13 can export it with free sides: the older one,
-which is deprecated, fails at the folding of patches, the newer one at the count of windows. ``check.py`` compares the
-result with torch.
+which is deprecated, fails at the folding of patches, the newer one at the count of windows. ``check.py`` compares
+the result with torch.
 """
 
 from __future__ import annotations

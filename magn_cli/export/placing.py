@@ -1,7 +1,7 @@
 """Cuts windows out of feature maps and puts them together again, for inputs of any size.
 
-Both directions are separable. Cutting gathers rows and then columns. Putting together multiplies by one matrix from
-the left and one from the right. A matrix holds the weight of each row (or column) of each window at each row (or
+Both directions are separable. Cutting gathers rows and then columns. Putting together multiplies by one matrix
+from the left and one from the right. It holds the weight of each row (or column) of each window at each row (or
 column) of the picture.
 """
 
