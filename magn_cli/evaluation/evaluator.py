@@ -77,8 +77,9 @@ class Evaluation(Iterator[MeasuredPicture]):
 
     @property
     def failures(self) -> int:
-        """How many measurements failed so far, those of methods without any result left aside."""
-        return sum(len(result.failures) for result in self.results)
+        """How many measurements failed so far, those of baselines without any result left aside."""
+        others = {path.name for path in self.request.against}
+        return sum(len(result.failures) for result in self._results if result.rows or result.method in others)
 
     def __next__(self) -> MeasuredPicture:
         return next(self._pictures)
