@@ -4,6 +4,7 @@ import doctest
 import os
 
 import numpy as np
+import psutil
 import pytest
 
 onnx = pytest.importorskip("onnx", reason="ONNX files need onnx: pip install '.[export]'")
@@ -19,6 +20,7 @@ from magn_cli.inference.onnx import (  # noqa: E402
 )
 from magn_cli.inference.onnx import file as files  # noqa: E402
 from magn_cli.inference.onnx.layout import level_scale  # noqa: E402
+from magn_cli.inference.onnx.session import Session  # noqa: E402
 from tests.support import onnx_files as made  # noqa: E402
 
 RNG = np.random.default_rng(3)
@@ -160,6 +162,14 @@ def external_in_a_branch(path):
     return made.save(path, *nodes, constants=[yes])
 
 
+def sparse(path):
+    """A few bytes that stand for 4 TB."""
+    values, where = made.constant("number", [0.5]), made.constant("where", [0], np.int64)
+    weight = helper.make_sparse_tensor(values, where, [1 << 40])
+    node = helper.make_node("Constant", [], ["number"], sparse_value=weight)
+    return made.save(path, node, helper.make_node("Add", ["input", "number"], ["output"]))
+
+
 def foreign(path, domain="evil", kind="Run"):
     node = helper.make_node(kind, ["input"], ["output"], domain=domain)
     return made.save(path, node, imports=[helper.make_opsetid(domain, 1)])
@@ -213,6 +223,7 @@ REFUSED = {
     "half a file": (truncated, "is no ONNX file"),
     "weights elsewhere": (external, "keeps weights in other files"),
     "weights elsewhere, in a branch": (external_in_a_branch, "keeps weights in other files"),
+    "sparse weights": (sparse, "has sparse weights"),
     "foreign operators": (foreign, "evil.Run, whose code magn does not load"),
     "an operator that loads files": (lambda p: foreign(p, "com.microsoft", "EPContext"), "EPContext"),
     "an operator that is none": (lambda p: foreign(p, "", "Nonsense"), "cannot load"),
@@ -255,6 +266,13 @@ def test_too_many_operators(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "MAX_NODES", 1)
     with pytest.raises(WeightsError, match="more than 1 operators"):
         OnnxNetwork(made.multiple_of(tmp_path / "a.onnx", 2))
+
+
+def test_nothing_large_is_computed_before_memory_is_bounded(tmp_path):
+    data = hungry(tmp_path / "a.onnx", 100_000_000).read_bytes()
+    before = psutil.Process().memory_info().rss
+    Session(data, threads=1)
+    assert psutil.Process().memory_info().rss - before < 200_000_000
 
 
 def test_the_example_runs(tmp_path):

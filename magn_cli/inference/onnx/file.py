@@ -48,8 +48,8 @@ def read(path: Path) -> OnnxFile:
     """Read a file and check it.
 
     Raises:
-        WeightsError: it cannot be read, is no ONNX file, is too large, keeps weights in other files, or has
-            operators that ONNX's own sets do not contain.
+        WeightsError: it cannot be read, is no ONNX file, is too large, keeps weights in other files or as sparse
+            tensors, or has operators that ONNX's own sets do not contain.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -85,6 +85,9 @@ def _check(path: Path, model: onnx.ModelProto) -> None:
             raise WeightsError(
                 f"{path} keeps weights in other files, which magn does not read; save it as a single file."
             )
+        if kind == "SparseTensorProto":
+            # A few bytes of it could fill any memory.
+            raise WeightsError(f"{path} has sparse weights, which magn does not read; save them as plain ones.")
         if kind != "NodeProto":
             continue
         count += 1
@@ -106,9 +109,7 @@ def _parts(model: onnx.ModelProto) -> Iterator[Any]:
         part = waiting.pop()
         kind = part.DESCRIPTOR.name
         if kind == "GraphProto":
-            yield from part.initializer
-            for sparse in part.sparse_initializer:
-                yield from (sparse.values, sparse.indices)
+            yield from (*part.initializer, *part.sparse_initializer)
             waiting += part.node
         elif kind == "FunctionProto":
             waiting += part.node
@@ -117,7 +118,7 @@ def _parts(model: onnx.ModelProto) -> Iterator[Any]:
             yield part
             waiting += part.attribute
         elif kind == "AttributeProto":
-            yield from (part.t, *part.tensors)
-            for sparse in (part.sparse_tensor, *part.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
+            yield from (part.t, *part.tensors, *part.sparse_tensors)
+            if part.HasField("sparse_tensor"):
+                yield part.sparse_tensor
             waiting += [*([part.g] if part.HasField("g") else []), *part.graphs]

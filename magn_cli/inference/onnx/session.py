@@ -55,8 +55,9 @@ class Session:
         options.add_session_config_entry("session.load_model_format", "ONNX")
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
+            # Constants are not computed when it is loaded: that has no bound.
             self._session: onnxruntime.InferenceSession = onnxruntime.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
+                data, options, providers=["CPUExecutionProvider"], disabled_optimizers=["ConstantFolding"]
             )
         except Exception as error:
             raise OnnxError(_reason(error)) from error
