@@ -99,7 +99,7 @@ def evaluate(
     against: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Also measure this ONNX network (needs magn-cli[[export]). Repeatable.",
+            help="Also measure this ONNX network; needs the extra export. Repeatable.",
             rich_help_panel=options.OTHERS,
             show_default=False,
         ),

@@ -67,7 +67,7 @@ def export(
 
     The network takes pictures of any size and computes what magn restore
     computes. It is compared with torch before it is written. Needs
-    magn-cli[[export].
+    the extra export: pip install 'magn-cli\\[export]'.
 
     Examples:
 
@@ -106,7 +106,7 @@ def export(
     if target == console.STANDARD_OUTPUT:
         raise UsageError("a network cannot go to standard output: give --out the name of a file.")
     console.check_report(target, overwrite)
-    if packed and found.about.scale is None:
+    if level is None and found.about.scale is None:
         settings = ExportSettings(opset=opset, check=not no_check, threads=threads)
     exported = exporting.export(found, settings)
     data = darktable.package(exported, target.stem) if packed else exported.data

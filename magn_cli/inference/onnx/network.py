@@ -148,7 +148,7 @@ class OnnxNetwork:
         try:
             restored = self._called(tile, level)
         except OnnxError as error:
-            advice = "give a smaller --against-tile" if "memory" in str(error) else "check what it takes"
+            advice = "give a smaller --against-tile" if error.is_memory else "check what it takes"
             raise ImageError(
                 f"{self.path.name} failed on {tile.shape[1]} x {tile.shape[0]} pixels ({error}); {advice}."
             ) from error
@@ -190,7 +190,8 @@ class OnnxNetwork:
                 returned = self._called(gray, None if self.takes_unknown else 0.0).shape
             except OnnxError as error:
                 pixels = f"{sides[1]} x {sides[0]} pixels"
-                wrong = wrong or f"ONNX Runtime cannot run {self.path} on {pixels} ({error}); export it again."
+                advice = "free some" if error.is_memory else "export it again"
+                wrong = wrong or f"ONNX Runtime cannot run {self.path} on {pixels} ({error}); {advice}."
                 continue
             if returned == gray.shape:
                 return multiple

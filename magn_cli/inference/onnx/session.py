@@ -19,12 +19,19 @@ SHARE_OF_FREE = 0.8
 MIN_BOUND = 512 << 20
 """Smallest bound, as little memory may look free where much can be freed."""
 
+NO_MEMORY = "not enough memory"
+
 FATAL = 4
 """ONNX Runtime's level for messages that it prints itself."""
 
 
 class OnnxError(Exception):
     """ONNX Runtime cannot load or run a network; the text is short enough for a sentence."""
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether memory ran out."""
+        return str(self) == NO_MEMORY
 
 
 class Session:
@@ -94,7 +101,7 @@ def _reason(error: Exception) -> str:
     """Return the end of ONNX Runtime's message, which says what is wrong."""
     words = " ".join(str(error).split()).rstrip(".")
     if "smaller than requested bytes" in words or "Failed to allocate memory" in words:
-        return "not enough memory"
+        return NO_MEMORY
     for start in ("Status Message: ", "FAIL : ", "INVALID_ARGUMENT : ", "INVALID_GRAPH : ", "NOT_IMPLEMENTED : "):
         words = words.rpartition(start)[2] or words
     return words if len(words) <= 160 else f"{words[:157]}..."
