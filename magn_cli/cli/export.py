@@ -73,9 +73,9 @@ def export(
 
       magn export --task denoise
 
-      magn export --task denoise --level unknown --out denoise.onnx
+      magn export --task denoise --level 25 --out sigma25.onnx
 
-      magn export --task denoise --format darktable
+      magn export --task denoise --level 10 --format darktable
     """
     console.show_log(verbose, quiet)
     from magn_cli.export import ExportSettings, darktable, exporting

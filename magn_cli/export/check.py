@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from magn_cli.export.network import INPUT, LEVEL, OUTPUT
 from magn_cli.inference.onnx.session import Session
 from magn_cli.inference.tiled_network import TiledNetwork
-from magn_cli.model import UNKNOWN_LEVEL, Magn, MagnConfig
+from magn_cli.model import Magn, MagnConfig
 
 TOLERANCE = 1e-4
 """Largest difference that is accepted, where white is 1."""
@@ -33,7 +34,9 @@ class Comparison:
     """Height and width of all pictures compared."""
 
 
-def compare(model: Magn, data: bytes, keeps_bayer: bool, level: float | None, threads: int | None) -> Comparison:
+def compare(
+    model: Magn, data: bytes, keeps_bayer: bool, levels: Sequence[float], threads: int | None
+) -> Comparison:
     """Compare the result for pictures of odd sizes, smaller and larger than a window.
 
     Torch runs the network as ``magn restore`` does.
@@ -42,15 +45,14 @@ def compare(model: Magn, data: bytes, keeps_bayer: bool, level: float | None, th
         model: the network.
         data: the same network as ONNX.
         keeps_bayer: whether both keep the Bayer phase at borders.
-        level: value of the level channel that is built in; None if it is an input.
+        levels: two values of the level channel; twice the same if it is built in.
         threads: CPU threads for ONNX Runtime.
 
     Raises:
         OnnxError: ONNX Runtime cannot load or run it.
     """
     session, tiled = Session(data, threads), TiledNetwork(model)
-    takes_level = model.config.level_channel and level is None
-    levels = (0.3, UNKNOWN_LEVEL) if takes_level else (level, level)
+    takes_level = any(one.name == LEVEL for one in session.inputs)
     rng = np.random.default_rng(0)
     found = []
     for size in sizes(model.config):

@@ -88,7 +88,7 @@ def export(weights: ResolvedWeights, settings: ExportSettings | None = None) -> 
         settings: how to export it.
 
     Raises:
-        UsageError: the extra ``export`` is missing, or a level is to be built into a network that takes none.
+        UsageError: the extra ``export`` is missing, or the level does not suit the network.
         WeightsError: the checkpoint is damaged, or the result differs from torch.
 
     Example:
@@ -103,6 +103,8 @@ def export(weights: ResolvedWeights, settings: ExportSettings | None = None) -> 
     check_extra("magn export", "export", "onnx", "onnxruntime")
     if weights.about.scale is None and settings.level != "input":
         raise UsageError(f"{weights.path.name} takes no level: omit --level.")
+    if settings.level == "unknown" and not weights.about.takes_unknown:
+        raise UsageError(f"{weights.path.name} was never trained without a level: give --level a number.")
     from magn_cli.export.check import TOLERANCE, compare
     from magn_cli.export.metadata import add_metadata
     from magn_cli.export.network import onnx_network
@@ -122,7 +124,8 @@ def export(weights: ResolvedWeights, settings: ExportSettings | None = None) -> 
     comparison = None
     if settings.check:
         try:
-            comparison = compare(model, data, keeps_bayer, level, settings.threads)
+            levels = [level] * 2 if level is not None else [0.3, UNKNOWN_LEVEL if about.takes_unknown else 0.7]
+            comparison = compare(model, data, keeps_bayer, levels, settings.threads)
         except OnnxError as error:
             raise WeightsError(
                 f"ONNX Runtime cannot run the exported network ({error}); update it or give an older --opset."

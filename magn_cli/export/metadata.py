@@ -31,7 +31,8 @@ def add_metadata(network: onnx.ModelProto, weights: ResolvedWeights, settings: E
     }
     if about.scale is not None:
         values["level_scale"] = json.dumps(about.scale.to_dict())
-        values["unknown_level"] = f"{UNKNOWN_LEVEL:g}"
+        if about.takes_unknown:
+            values["unknown_level"] = f"{UNKNOWN_LEVEL:g}"
         values["level"] = settings.level if isinstance(settings.level, str) else f"{settings.level:g}"
     for key, value in values.items():
         network.metadata_props.add(key=f"{METADATA}{key}", value=value)

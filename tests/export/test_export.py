@@ -45,6 +45,9 @@ SMALL_PAPER = MagnConfig(
 """The paper's network with less of everything."""
 
 
+LEVELS = (0.3, -1.0)
+
+
 def network(config):
     """A network with weights at random, none of them zero."""
     torch.manual_seed(5)
@@ -88,7 +91,7 @@ CONFIGS = {
 def test_it_computes_what_torch_computes(name):
     model = folded(CONFIGS[name])
     data = onnx_network(model, exporting.OPSET, keeps_bayer=False).SerializeToString()
-    found = check.compare(model, data, keeps_bayer=False, level=None, threads=1)
+    found = check.compare(model, data, keeps_bayer=False, levels=LEVELS, threads=1)
     assert found.difference < check.TOLERANCE and len(found.sizes) == 3
     # Smaller than a window, longer on one axis, and longer on both, all odd somewhere.
     assert found.sizes[0] < (model.config.window,) * 2 and any(side % 2 for size in found.sizes for side in size)
@@ -100,7 +103,7 @@ def test_opsets(opset):
     exported = onnx_network(model, opset, keeps_bayer=False)
     onnx.checker.check_model(exported, full_check=True)
     assert [(one.domain, one.version) for one in exported.opset_import] == [("", opset)]
-    found = check.compare(model, exported.SerializeToString(), keeps_bayer=False, level=None, threads=1)
+    found = check.compare(model, exported.SerializeToString(), keeps_bayer=False, levels=LEVELS, threads=1)
     assert found.difference < check.TOLERANCE
 
 
@@ -122,7 +125,7 @@ def test_pictures_of_any_size(keeps_bayer):
 def test_presets_in_full_size(preset):
     model = folded(PRESETS[preset])
     data = onnx_network(model, exporting.OPSET, keeps_bayer=False).SerializeToString()
-    assert check.compare(model, data, keeps_bayer=False, level=None, threads=None).difference < check.TOLERANCE
+    assert check.compare(model, data, keeps_bayer=False, levels=LEVELS, threads=None).difference < check.TOLERANCE
 
 
 def test_free_sides_can_be_fixed():
@@ -210,6 +213,20 @@ def test_nothing_is_written_where_the_result_differs(checkpoint, tmp_path, monke
     done = magn("export", "--task", "denoise", "--weights", checkpoint, "--out", tmp_path / "a.onnx")
     refused(done, 3, "differs from torch by 1.0e+00 on 7 x 5 pixels")
     assert not any(tmp_path.iterdir())
+
+
+def test_a_network_that_must_be_told_the_level(tmp_path):
+    path, out = tmp_path / "told.safetensors", tmp_path / "denoise-told.dtmodel"
+    training = {"recipe": {"pairs": {"unknown": 0.0}}}
+    about = Checkpoint("denoise", "own", SMALL, get_task("denoise").scale, training, "")
+    save_checkpoint(path, network(SMALL), about)
+    words = ("export", "--task", "denoise", "--weights", path, "--no-check")
+    refused(magn(*words, "--level", "unknown"), 2, "was never trained without a level: give --level a number")
+    refused(magn(*words, "--format", "darktable", "--out", out), 2, "give --level a number")
+    assert magn(*words, "--format", "darktable", "--out", out, "--level", "10").exit_code == 0
+    assert magn(*words[:-1], "--out", tmp_path / "a.onnx", "--threads", "1").exit_code == 0
+    network_ = OnnxNetwork(tmp_path / "a.onnx", threads=1)
+    assert network_.takes_level and not network_.takes_unknown
 
 
 def test_a_network_without_a_level(tmp_path):

@@ -83,7 +83,8 @@ def _check(path: Path, model: onnx.ModelProto) -> None:
         kind = part.DESCRIPTOR.name
         if kind == "TensorProto" and (part.external_data or part.data_location == part.EXTERNAL):
             raise WeightsError(
-                f"{path} keeps weights in other files, which magn does not read; save it as a single file."
+                f"{path} keeps weights in other files, which magn does not read; save it as a single file, "
+                "in torch.onnx.export with external_data=False."
             )
         if kind == "SparseTensorProto":
             # A few bytes of it could fill any memory.

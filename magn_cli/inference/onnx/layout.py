@@ -219,7 +219,8 @@ def _level(file: OnnxFile, given: Any, told: Told, sides: tuple[int, int]) -> Le
         try:
             document = structured.json_of(file.metadata[f"{METADATA}level_scale"])
             scale = LevelScale.from_dict(document)
-            unknown = float(file.metadata[f"{METADATA}unknown_level"])
+            if (value := file.metadata.get(f"{METADATA}unknown_level")) is not None:
+                unknown = float(value)
         except (KeyError, ValueError, TypeError) as error:
             raise WeightsError(
                 f"{file.path} has a second input, {given.name!r}; say what it takes with --against-level, "
