@@ -9,6 +9,7 @@ MODULES = (
     "magn_cli.errors",
     "magn_cli.limits",
     "magn_cli.analysis.noise",
+    "magn_cli.inference.onnx.layout",
     "magn_cli.inference.tiled_network",
     "magn_cli.model.magn",
     "magn_cli.tasks.options",

@@ -21,6 +21,7 @@ from magn_cli.limits import check_range
 if TYPE_CHECKING:
     from magn_cli.evaluation import Evaluation
     from magn_cli.evaluation.report import MethodResult
+    from magn_cli.inference.onnx import Told
 
 
 @with_task_options("degrade")
@@ -95,6 +96,60 @@ def evaluate(
     preset: options.Preset = "magn-s",
     weights: options.Weights = None,
     task_options: options.TaskOptions = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Also measure this ONNX network; needs the extra export. Repeatable.",
+            rich_help_panel=options.OTHERS,
+            show_default=False,
+        ),
+    ] = None,
+    against_range: Annotated[
+        float | None,
+        typer.Option(
+            help="Value of white, such as 255. Default: 255 for whole numbers, else 1.",
+            rich_help_panel=options.OTHERS,
+            show_default=False,
+        ),
+    ] = None,
+    against_layout: Annotated[
+        str | None,
+        typer.Option(
+            help="nchw or nhwc. Default: as the file says.", rich_help_panel=options.OTHERS, show_default=False
+        ),
+    ] = None,
+    against_level: Annotated[
+        str | None,
+        typer.Option(
+            help="What its level input takes, such as level/255 or 1-level/100.",
+            rich_help_panel=options.OTHERS,
+            show_default=False,
+        ),
+    ] = None,
+    against_multiple: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels that must divide height and width. Default: found by trying.",
+            rich_help_panel=options.OTHERS,
+            show_default=False,
+        ),
+    ] = None,
+    against_tile: Annotated[
+        int | None,
+        typer.Option(
+            help="Side of its tiles in pixels. Default: as the file says, else 512.",
+            rich_help_panel=options.OTHERS,
+            show_default=False,
+        ),
+    ] = None,
+    against_overlap: Annotated[
+        int | None,
+        typer.Option(
+            help="Overlap of its tiles in pixels. Default: 64, at most half a tile.",
+            rich_help_panel=options.OTHERS,
+            show_default=False,
+        ),
+    ] = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -141,7 +196,7 @@ def evaluate(
 
     The degraded input is always measured too, and the paper's figures are shown
     beside yours. If a task has no weights yet, only the input and the baselines
-    are measured; without --baseline the exit code is then 3.
+    are measured; without --baseline and --against the exit code is then 3.
 
     Examples:
 
@@ -154,6 +209,8 @@ def evaluate(
       magn eval photos/ --degraded bad/ -t jpeg -l 20
 
       magn eval --set Classic5 --data testsets/ --html report.html
+
+      magn eval photos/ -t jpeg -l 10 --against other.onnx
     """
     console.show_log(verbose, quiet)
     outputs = {"json": json, "csv": csv, "markdown": markdown}
@@ -164,6 +221,7 @@ def evaluate(
     page = EvaluationPage(html, html_limit, link_images, overwrite) if html is not None else None
     from magn_cli import degrade, evaluation
     from magn_cli.evaluation.run import Protocol
+    from magn_cli.inference.onnx import Told
     from magn_cli.runtime.allocator import keep_freed_memory
 
     keep_freed_memory()
@@ -177,6 +235,9 @@ def evaluate(
         ensemble=ensemble,
     )
     options.choice("--protocol", protocol, get_args(Protocol))
+    told = _told(against_range, against_layout, against_level, against_multiple, against_tile, against_overlap)
+    if told is not None and not against:
+        raise UsageError("the options --against-... need a network: give one with --against.")
     measured = evaluation.evaluate(
         evaluation.Request(
             clean=clean,
@@ -189,6 +250,9 @@ def evaluate(
             protocol="paper" if protocol == "paper" else "modern",
             baselines=tuple(baseline or ()),
             network=None if baselines_only else network,
+            against=tuple(against or ()),
+            told=told or Told(),
+            threads=threads,
             blind=blind,
             options=of_task(task, "degrade", task_options) if task else task_options or {},
             seed=seed,
@@ -212,8 +276,24 @@ def evaluate(
         raise typer.Exit(ImageError.exit_code)
     if measured.failures:
         console.fail(f"{measured.failures} measurements failed; the means leave them out.", ImageError.exit_code)
-    if measured.lacking is not None and not baseline:
+    if measured.lacking is not None and not baseline and not against:
         raise typer.Exit(measured.lacking.exit_code)
+
+
+def _told(
+    white: float | None,
+    axes: str | None,
+    level: str | None,
+    multiple: int | None,
+    tile: int | None,
+    overlap: int | None,
+) -> Told | None:
+    """Return what the user says of networks of others; None: nothing."""
+    from magn_cli.inference.onnx import Told
+
+    if all(value is None for value in (white, axes, level, multiple, tile, overlap)):
+        return None
+    return Told(value_range=white, axes=axes, level=level, multiple=multiple, tile=tile, overlap=overlap)
 
 
 def _write_page(page: EvaluationPage, measured: Evaluation) -> bool:

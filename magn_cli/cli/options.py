@@ -31,6 +31,7 @@ FILES = "Input and output"
 WORK = "What to do"
 SPEED = "Speed and memory"
 REPORTS = "Reports and logging"
+OTHERS = "Networks of others"
 
 MAX_HTML_LIMIT = 1000.0
 MAX_PIXELS = 100_000_000_000

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from magn_cli.errors import ImageError, NoSuchWeightsError
 from magn_cli.evaluation import plan
+from magn_cli.evaluation.others import Others
 from magn_cli.evaluation.plan import EvaluationJob, Method
 from magn_cli.evaluation.report import MethodResult
 from magn_cli.evaluation.request import Request
@@ -54,12 +55,13 @@ class Evaluation(Iterator[MeasuredPicture]):
         """Plan and check; errors as of :func:`evaluate`."""
         self.request = request
         self.jobs, self.missing = plan.jobs(request)
+        others = Others(request) if request.against else None
         try:
-            self.methods = plan.methods(self.jobs, request, request.network)
+            self.methods = plan.methods(self.jobs, request, request.network, others)
         except NoSuchWeightsError as error:
             # What can be measured without the network is worth having.
             self.lacking = error
-            self.methods = plan.methods(self.jobs, request, None)
+            self.methods = plan.methods(self.jobs, request, None, others)
         self._results: list[MethodResult] = []
         self._pictures = self._measured()
 
@@ -75,8 +77,9 @@ class Evaluation(Iterator[MeasuredPicture]):
 
     @property
     def failures(self) -> int:
-        """How many measurements failed so far, those of methods without any result left aside."""
-        return sum(len(result.failures) for result in self.results)
+        """How many measurements failed so far, those of baselines without any result left aside."""
+        others = {path.name for path in self.request.against}
+        return sum(len(result.failures) for result in self._results if result.rows or result.method in others)
 
     def __next__(self) -> MeasuredPicture:
         return next(self._pictures)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from magn_cli.degrade import manifest as manifests
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import baselines, pairs
 from magn_cli.evaluation.benchmarks import Benchmark, benchmark, table
+from magn_cli.evaluation.others import Others, settings
 from magn_cli.evaluation.request import NetworkSettings, Request
 from magn_cli.evaluation.run import Float, LoadedPair, Pair, Protocol
 from magn_cli.tasks import TASKS, Baseline, Task, get_task
@@ -63,6 +65,9 @@ class Method:
     photos: PhotoNetwork | None = None
     """What restores whole files, as ``magn restore`` does; None: pixels are all it takes."""
 
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """How it is run, by name, where it is somebody else's network."""
+
     def measured(self, pair: LoadedPair) -> Float:
         """Return what becomes of a degraded picture; a file whose level is to be found is restored as a file."""
         if self.photos is None or pair.photo is None or not pair.is_found:
@@ -101,12 +106,12 @@ def jobs(request: Request) -> tuple[list[EvaluationJob], list[str]]:
 
 
 def methods(
-    work: Sequence[EvaluationJob], request: Request, network: NetworkSettings | None
+    work: Sequence[EvaluationJob], request: Request, network: NetworkSettings | None, others: Others | None
 ) -> dict[str, list[Method]]:
-    """Return the methods for each task in ``work``: always the input, then baselines, then the network.
+    """Return the methods for each task in ``work``: the input, baselines, networks of others, then the network.
 
-    ``network``: None for no network. Raises :class:`UsageError` for an unknown baseline, :class:`WeightsError` as
-    :func:`magn_cli.load` does.
+    ``network``, ``others``: None for none. Raises :class:`UsageError` for an unknown baseline,
+    :class:`WeightsError` as :func:`magn_cli.load` does.
     """
     found: dict[str, list[Method]] = {}
     for job in work:
@@ -116,10 +121,24 @@ def methods(
             Method(name, "-", _of_pair(baselines.method(name, job.task, **job.options)))
             for name in dict.fromkeys([baselines.INPUT, *request.baselines])
         ]
+        if others is not None:
+            chosen += _of_others(others, job)
         if network is not None:
             chosen.append(_auto(network) if request.task == AUTO else _network(job, network, request.blind))
         found[job.task.name] = chosen
     return found
+
+
+def _of_others(others: Others, job: EvaluationJob) -> list[Method]:
+    return [
+        Method(
+            network.path.name,
+            others.level_input(network, job.task),
+            partial(others.restored, network, job.task, job.options),
+            settings=settings(network),
+        )
+        for network in others.networks
+    ]
 
 
 def _loader(task: str, settings: NetworkSettings, options: Mapping[str, Any] | None = None) -> Loader:

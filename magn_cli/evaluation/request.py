@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from magn_cli.errors import UsageError
 from magn_cli.evaluation.run import Protocol
+from magn_cli.inference.onnx.layout import Told
 from magn_cli.inference.options import check_tile
 from magn_cli.limits import MAX_SEED, check_range
 from magn_cli.runtime.threads import check_threads
@@ -74,7 +75,16 @@ class Request:
     """Names of the task's :attr:`~magn_cli.tasks.Task.baselines`; the degraded input is always measured."""
 
     network: NetworkSettings | None = NetworkSettings()
-    """None: only the input and the baselines are measured."""
+    """None: only the input, the baselines and the networks of others are measured."""
+
+    against: tuple[Path, ...] = ()
+    """Networks of others, as ONNX files, to be measured in the same way."""
+
+    told: Told = field(default_factory=Told)
+    """What their files do not say."""
+
+    threads: int | None = None
+    """CPU threads for the networks of others; None for all cores."""
 
     blind: bool = False
     """Do not tell the network the level."""
@@ -89,3 +99,4 @@ class Request:
         if self.protocol not in get_args(Protocol):
             raise UsageError(f"unknown protocol {self.protocol!r}: choose {' or '.join(get_args(Protocol))}.")
         check_range("--seed", self.seed, 0, MAX_SEED)
+        check_threads(self.threads)

@@ -31,6 +31,7 @@ def settings(command: str, evaluation: Evaluation) -> dict[str, str]:
         for method in chosen:
             if method.network is not None:
                 found |= _network(task, method)
+            found |= method.settings
     import torch
 
     found["made by"] = f"magn {__version__}, torch {torch.__version__}, Python {platform.python_version()}"

@@ -233,6 +233,9 @@ class Task(ABC):
     bf16: ClassVar[bool] = True
     """Computing in bf16 changes results by less than 0.01 dB, so ``--precision auto`` can choose it."""
 
+    darktable: ClassVar[str | None] = None
+    """Task of darktable's neural restore that its networks serve; None if there is none."""
+
     joins_auto: ClassVar[bool] = False
     """Take part in ``--task auto`` with :meth:`claim`."""
 

@@ -122,6 +122,7 @@ class Denoise(Task):
     suffix: ClassVar[str] = ".tif"
     random: ClassVar[bool] = True
     baselines: ClassVar[Mapping[str, Baseline]] = {"nlm": _non_local_means}
+    darktable: ClassVar[str | None] = "denoise"
     joins_auto: ClassVar[bool] = True
 
     def degrade(self, clean: Pixels, level: float | None, rng: np.random.Generator, **options: Any) -> Pixels:

@@ -30,6 +30,12 @@ class Checkpoint:
 
     licence: str
 
+    @property
+    def takes_unknown(self) -> bool:
+        """Whether the network was trained to do without the level, as far as is recorded."""
+        pairs = self.training.get("recipe", {}).get("pairs", {})
+        return self.scale is None or not isinstance(pairs, dict) or pairs.get("unknown", 1.0) != 0
+
 
 def read_metadata(path: Path) -> Checkpoint:
     """Read the metadata of a checkpoint.

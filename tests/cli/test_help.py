@@ -14,7 +14,7 @@ from tests.support.commands import magn, refused
 from tests.support.paths import ROOT
 
 PAGES = [
-    [], ["restore"], ["degrade"], ["eval"], ["train"], ["weights"],
+    [], ["restore"], ["degrade"], ["eval"], ["train"], ["export"], ["weights"],
     *(["weights", name] for name in ("list", "pull", "verify", "path", "push")),
 ]  # fmt: skip
 SHORT = {

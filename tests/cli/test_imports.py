@@ -12,7 +12,8 @@ from magn_cli.cli import main
 try:
     main()
 finally:
-    for name in ("torch", "torch._dynamo", "torch._inductor", "sympy", "matplotlib", "jinja2", "huggingface_hub"):
+    slow = "torch torch._dynamo torch._inductor sympy matplotlib jinja2 huggingface_hub onnx onnxruntime"
+    for name in slow.split():
         print("imported" if name in sys.modules else "not imported", name, file=sys.stderr)
 """
 
@@ -50,6 +51,10 @@ WITHOUT_TORCH = [
     (0, "weights", "list"),
     (1, "degrade", "missing/", "--task", "jpeg", "--level", "10", "--out", "set/"),
     (1, "eval", "missing/", "--task", "jpeg", "--level", "10"),
+    (0, "export", "--help"),
+    (2, "export"),
+    (2, "export", "--task", "denoise", "--out", "there.png"),
+    (2, "export", "--task", "denoise", "--level", "100"),
 ]
 
 
@@ -65,7 +70,15 @@ def test_a_plain_restore_imports_no_compiler(otter_jpeg):
     done = run("restore", otter_jpeg)
     assert done.returncode == 0, done.stderr
     assert "\nimported torch\n" in done.stderr
-    others = ("torch._dynamo", "torch._inductor", "sympy", "matplotlib", "jinja2", "huggingface_hub")
+    others = (
+        "torch._dynamo",
+        "torch._inductor",
+        "sympy",
+        "matplotlib",
+        "jinja2",
+        "huggingface_hub",
+        "onnxruntime",
+    )
     assert all(f"not imported {name}\n" in done.stderr for name in others), done.stderr
 
 

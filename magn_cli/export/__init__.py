@@ -1,0 +1,8 @@
+"""From a checkpoint to files that other programs load: ONNX, and packages for darktable.
+
+Needs the extra ``export``.
+"""
+
+from magn_cli.export.exporting import Exported, ExportSettings, export
+
+__all__ = ["ExportSettings", "Exported", "export"]
