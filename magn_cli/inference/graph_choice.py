@@ -49,11 +49,11 @@ class GraphChoice:
                 raise UsageError(f"{option} {number} is out of range: {where} {of} {what}{'s' if of > 1 else ''}.")
 
 
-def check_inside(photo: Photo, at: tuple[int, int]) -> None:
-    """Raise :class:`UsageError` if x and y lie outside of a photo, as displayed."""
+def check_inside(name: str, photo: Photo, at: tuple[int, int]) -> None:
+    """Raise :class:`UsageError` if x and y lie outside of a photo as displayed, which the message calls ``name``."""
     height, width = photo.pixels.shape[:2]
     if not (0 <= at[0] < width and 0 <= at[1] < height):
         raise UsageError(
-            f"--at {at[0]},{at[1]} is outside of the photo, which has {width} x {height} pixels: "
+            f"--at {at[0]},{at[1]} is outside of {name}, which has {width} x {height} pixels: "
             f"give 0,0 to {width - 1},{height - 1}."
         )

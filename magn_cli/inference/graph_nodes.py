@@ -45,6 +45,14 @@ class NodeAxis:
         index = round((position + 0.5 - self.centre(0)) / self.step)
         return min(max(index, 0), self.count - 1)
 
+    def own(self, index: int, length: int) -> tuple[float, float]:
+        """Return the part of a window of ``length`` pixels that is nearer to this node than to others."""
+        centre, half = self.centre(index), self.step / 2
+        return (
+            0.0 if index == 0 else max(centre - half, 0.0),
+            float(length) if index == self.count - 1 else min(centre + half, float(length)),
+        )
+
     def mirrored(self, length: int) -> NodeAxis:
         """Return the nodes of a mirrored window of ``length`` pixels."""
         end = self.start + (self.count - 1) * self.step + self.side

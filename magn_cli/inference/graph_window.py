@@ -28,6 +28,8 @@ from magn_cli.inference.tiled_inference import TiledInference
 from magn_cli.inference.tiling import Span, blending, windows
 from magn_cli.model import Magn, MagnConfig
 from magn_cli.model.config import GraphLevel
+from magn_cli.model.graph import GraphBlock, PatchGraph, PixelGraph
+from magn_cli.tasks import FoundLevel
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +106,24 @@ class GraphWindow:
         """Return the node of a graph that is nearest to :attr:`at`."""
         return graph.nodes.at(self.at[0] - self.left, self.at[1] - self.top)
 
+    def describe(self, choice: GraphChoice) -> str:
+        """Return the level and what the node keeps, in words."""
+        graph = self.graph(choice)
+        weights = graph.weights(self.node(graph), choice.head)
+        kept = int((weights > 0).sum())
+        where = f"{self.at[0]},{self.at[1]}"
+        return (
+            f"{self.task}, {self.level}; {graph.level} graph at {where}: {kept} of {len(weights)} nodes kept, "
+            f"the strongest with a weight of {weights.max():.1%}"
+        )
+
 
 def graph_window(
-    restorer: PhotoRestorer, photo: Photo, at: tuple[int, int], level: Level = "auto"
+    restorer: PhotoRestorer,
+    photo: Photo,
+    at: tuple[int, int],
+    level: Level = "auto",
+    known_level: FoundLevel | None = None,
 ) -> GraphWindow:
     """Return the graphs of the window in which ``restore`` gives a pixel the greatest weight.
 
@@ -115,13 +132,14 @@ def graph_window(
         photo: the photo.
         at: x and y of the pixel, as displayed, from 0.
         level: degradation level: a number in the task's units, ``auto`` or ``unknown``.
+        known_level: the level found in the photo, if it is known already.
 
     Raises:
         UsageError: the pixel is outside of the photo, or the level is invalid or out of range.
         ImageError: the task cannot be applied to this photo.
     """
-    check_inside(photo, at)
-    found = restorer.resolve(findings.visible(photo), level)
+    check_inside("the photo", photo, at)
+    found = restorer.resolve(findings.visible(photo), level, known_level)
     stored, options, _ = restorer.prepare(photo)
     task, tiled = restorer.task, restorer.tiled
     network_input = task.network_input(stored, **options)
@@ -163,13 +181,15 @@ def window_around(position: int, length: int, config: MagnConfig) -> Span:
     """Return the window whose result counts most at a position, on one axis of the padded picture."""
     spans = windows(length, config.window, config.window_overlap)
     weights = blending(spans, config.window_overlap)
-    inside = [(w[position - s.start], s) for s, w in zip(spans, weights, strict=True) if s.start <= position < s.stop]
+    inside = [
+        (w[position - s.start], s) for s, w in zip(spans, weights, strict=True) if s.start <= position < s.stop
+    ]
     return max(inside, key=lambda weighted: weighted[0])[1]
 
 
 @contextmanager
 def _recorded(model: Magn, size: tuple[int, int], turned: int) -> Iterator[list[WindowGraph]]:
-    """Yield a list that gets the graphs of the next forward pass, from the queries and keys that the network makes.
+    """Yield a list that gets the graphs of the next forward pass, with the queries and keys of the network.
 
     Args:
         model: the network.
@@ -178,9 +198,11 @@ def _recorded(model: Magn, size: tuple[int, int], turned: int) -> Iterator[list[
     """
     graphs: list[WindowGraph] = []
     hooks: list[RemovableHandle] = []
-    for block, both in enumerate(model.graph.blocks, 1):
-        for convolution, of in enumerate((both.first, both.second), 1):
-            for level, graph in zip(model.config.graphs, of.graphs, strict=True):
+    for block, pair in enumerate(model.graph.blocks, 1):
+        assert isinstance(pair, GraphBlock)
+        for convolution, graphs_of in enumerate((pair.first.graphs, pair.second.graphs), 1):
+            for level, graph in zip(model.config.graphs, graphs_of, strict=True):
+                assert isinstance(graph, PixelGraph | PatchGraph)
                 rows, columns = (NodeAxis.of(model.config, level, side) for side in size)
                 stored = partial(WindowGraph, level, block, convolution, NodeGrid(rows, columns))
 
