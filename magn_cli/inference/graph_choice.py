@@ -50,7 +50,7 @@ class GraphChoice:
 
 
 def check_inside(name: str, photo: Photo, at: tuple[int, int]) -> None:
-    """Raise :class:`UsageError` if x and y lie outside of a photo as displayed, which the message calls ``name``."""
+    """Raise :class:`UsageError` if x and y lie outside of a photo, as displayed; ``name`` is for the message."""
     height, width = photo.pixels.shape[:2]
     if not (0 <= at[0] < width and 0 <= at[1] < height):
         raise UsageError(

@@ -114,7 +114,7 @@ class GraphWindow:
         where = f"{self.at[0]},{self.at[1]}"
         return (
             f"{self.task}, {self.level}; {graph.level} graph at {where}: {kept} of {len(weights)} nodes kept, "
-            f"the strongest with a weight of {weights.max():.1%}"
+            f"the strongest with a weight of {100 * weights.max():.1f} %"
         )
 
 

@@ -76,7 +76,7 @@ def draw_neighbours(
         _disc(canvas, nodes.centre(other), widest * float(weights[other] / most) ** 0.5, zoom)
     box = _box(nodes, node)
     _frame(canvas, box, zoom, 2 * thick)
-    labels = [(nodes.centre(other), f"{weights[other]:.1%}") for other in order[:named] if other != node]
+    labels = [(nodes.centre(other), f"{100 * weights[other]:.1f} %") for other in order[:named] if other != node]
     return _written(canvas, labels, widest, zoom)
 
 

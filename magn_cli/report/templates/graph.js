@@ -1,7 +1,7 @@
 "use strict";
 
 const LINES = 12; // strongest neighbours that a line leads to
-const NAMED = 5; // strongest neighbours whose weight is written beside them
+const NAMED = 5; // strongest neighbours whose weight is written beside them, on wide screens
 const LISTED = 10; // strongest neighbours in the table
 const DISC = "#ffb000";
 
@@ -160,7 +160,7 @@ function drawGraph(pen, px) {
   for (const [colour, thick] of [["#000", 6], ["#fff", 3]]) {
     stroke(pen, colour, thick * px, () => pen.rect(start.x - wide / 2, start.y - high / 2, wide, high));
   }
-  write(pen, px, order.slice(0, NAMED).filter((other) => other !== node), radius);
+  write(pen, px, order.slice(0, width / px < 480 ? 3 : NAMED).filter((other) => other !== node), radius);
 }
 
 function stroke(pen, colour, thick, path) {
