@@ -21,6 +21,9 @@ LINES = 12
 NAMED = 3
 """Strongest neighbours whose weight is written beside them."""
 
+LABEL = 17
+"""Height of a written weight, in pixels."""
+
 LARGEST_DISC = 1 / 32
 """Largest radius of a disc, as a share of the window's side."""
 
@@ -74,15 +77,18 @@ def draw_neighbours(
     widest = min(0.48 * nodes.rows.step, LARGEST_DISC * max(height, width))
     for other in order[::-1]:
         _disc(canvas, nodes.centre(other), widest * float(weights[other] / most) ** 0.5, zoom)
-    box = _box(nodes, node)
-    _frame(canvas, box, zoom, 2 * thick)
+    wide, high = nodes.columns.side / 2, nodes.rows.side / 2
+    box = (centre[0] - wide, centre[1] - high, centre[0] + wide, centre[1] + high)
+    draw_frame(canvas, tuple(side * zoom for side in box), 2 * thick)
     labels = [(nodes.centre(other), f"{100 * weights[other]:.1f} %") for other in order[:named] if other != node]
     return _written(canvas, labels, widest, zoom)
 
 
-def frame(canvas: Canvas, box: tuple[float, float, float, float], thick: int = 1) -> None:
-    """Draw a frame that shows on any background: left, top, right and bottom."""
-    _frame(canvas, box, 1, thick)
+def draw_frame(canvas: Canvas, box: tuple[float, ...], thick: int = 1) -> None:
+    """Draw a frame that shows on any background: left, top, right and bottom, in pixels of the canvas."""
+    left, top, right, bottom = (round(side) for side in box)
+    for colour, by in ((CASE, thick), (LINE, 0)):
+        cv2.rectangle(canvas, (left - by, top - by), (right - 1 + by, bottom - 1 + by), colour, thick)
 
 
 def _shaded(window: Canvas, nodes: NodeGrid, weights: NDArray[np.float32]) -> Canvas:
@@ -99,12 +105,6 @@ def _shaded(window: Canvas, nodes: NodeGrid, weights: NDArray[np.float32]) -> Ca
     return shaded
 
 
-def _box(nodes: NodeGrid, node: int) -> tuple[float, float, float, float]:
-    x, y = nodes.centre(node)
-    wide, high = nodes.columns.side / 2, nodes.rows.side / 2
-    return x - wide, y - high, x + wide, y + high
-
-
 def _line(canvas: Canvas, a: tuple[float, float], b: tuple[float, float], zoom: int, thick: int) -> None:
     start, end = _fixed(a, zoom), _fixed(b, zoom)
     for colour, width in ((CASE, thick + 2), (LINE, thick)):
@@ -115,13 +115,6 @@ def _disc(canvas: Canvas, centre: tuple[float, float], radius: float, zoom: int)
     for colour, more in ((CASE, 1.0), (DISC, 0.0)):
         reach = round((radius * zoom + more) * (1 << _SUBPIXELS))
         cv2.circle(canvas, _fixed(centre, zoom), reach, colour, cv2.FILLED, cv2.LINE_AA, _SUBPIXELS)
-
-
-def _frame(canvas: Canvas, box: tuple[float, float, float, float], zoom: int, thick: int) -> None:
-    left, top, right, bottom = (round(v * zoom) for v in box)
-    for colour, by in ((CASE, thick), (LINE, 0)):
-        corners = (left - by, top - by), (right - 1 + by, bottom - 1 + by)
-        cv2.rectangle(canvas, *corners, colour, thick)
 
 
 def _fixed(point: tuple[float, float], zoom: int) -> tuple[int, int]:
@@ -139,15 +132,15 @@ def _written(
     taken: list[Region] = []
     for (x, y), text in labels:
         length = round(pen.textlength(text, font)) + 6
-        for side in (1, -1):
-            left = round((x + side * widest) * zoom) + (2 if side > 0 else -2 - length)
-            spot = Region(left, round(y * zoom) - 8, length, 17).around(length, sheet.width, sheet.height)
-            spot = Region(spot.x, min(max(round(y * zoom) - 8, 0), sheet.height - 17), length, 17)
-            if not any(_overlap(spot, other) for other in taken):
-                break
+        top = min(max(round(y * zoom) - 8, 0), sheet.height - LABEL)
+        beside = (round((x + widest) * zoom) + 2, round((x - widest) * zoom) - 2 - length)
+        spots = [Region(left, top, length, LABEL) for left in beside if 0 <= left <= sheet.width - length]
+        spot = next((s for s in spots if not any(_overlap(s, other) for other in taken)), None)
+        if spot is None:
+            continue
         taken.append(spot)
         pen.rectangle((spot.x, spot.y, spot.x + spot.width, spot.y + spot.height), fill=(0, 0, 0))
-        pen.text((spot.x + 3, spot.y + 8), text, fill=(255, 255, 255), font=font, anchor="lm")
+        pen.text((spot.x + 3, spot.y + LABEL // 2), text, fill=(255, 255, 255), font=font, anchor="lm")
     return np.asarray(sheet)
 
 

@@ -13,7 +13,7 @@ from magn_cli.images import Photo
 from magn_cli.inference.graph_choice import GraphChoice
 from magn_cli.inference.graph_window import GraphWindow, WindowGraph
 from magn_cli.report import plotting
-from magn_cli.report.graph_drawing import Canvas, as_canvas, draw_neighbours, frame
+from magn_cli.report.graph_drawing import Canvas, as_canvas, draw_frame, draw_neighbours
 
 MARGIN, GAP, LINE = 24, 16, 28
 LEFT, RIGHT = 480, 768
@@ -81,7 +81,7 @@ def _overview(photo: Photo, window: GraphWindow) -> Canvas:
         min(window.left + columns, width) * scale,
         min(window.top + rows, height) * scale,
     )
-    frame(small, box)
+    draw_frame(small, box)
     return small
 
 

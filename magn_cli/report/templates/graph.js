@@ -213,8 +213,8 @@ function write(pen, px, nodes, radius) {
     const text = percent(shown.weights[node]);
     const wide = pen.measureText(text).width + 6 * px;
     const top = Math.min(Math.max(y - line / 2, 0), height - line);
-    const lefts = [x + radius + 2 * px, x - radius - 2 * px - wide].map((left) => Math.min(Math.max(left, 0), width - wide));
-    const left = lefts.find((l) => !taken.some(([a, b, w]) => l < a + w && a < l + wide && Math.abs(b - top) < line));
+    const left = [x + radius + 2 * px, x - radius - 2 * px - wide].find((l) =>
+      l >= 0 && l + wide <= width && !taken.some(([a, b, w]) => l < a + w && a < l + wide && Math.abs(b - top) < line));
     if (left === undefined) continue;
     taken.push([left, top, wide]);
     pen.fillStyle = "#000";
