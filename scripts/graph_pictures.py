@@ -81,8 +81,9 @@ def print_borders(weights: Path | None) -> None:
     for (block, convolution, level), every in found.items():
         nodes, *by_head = np.mean(every, axis=0)
         print(
-            f"block {block}, convolution {convolution}, {level} graph, {len(every)} windows: {nodes:.0%} of the nodes "
-            f"are at the border; by head, they get {', '.join(f'{weight:.0%}' for weight in by_head)} of the weight"
+            f"block {block}, convolution {convolution}, {level} graph, {len(every)} windows:",
+            f"{nodes:.0%} of the nodes are at the border; their weight by head is",
+            ", ".join(f"{weight:.0%}" for weight in by_head),
         )
 
 
