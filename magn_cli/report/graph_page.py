@@ -27,6 +27,8 @@ OVERVIEW_SIDE = 640
 LEVELS = 32767
 """Largest whole number that queries and keys are rounded to."""
 
+SEPARATOR = ", "
+
 _ORDINALS = ("", "first", "second")
 
 
@@ -50,61 +52,70 @@ def graph_page(
     """
     encoded = [json.dumps(_graph(graph)) for graph in window.graphs]
     first = window.graphs.index(window.graph(choice))
-    empty = _rendered(photo, name, window, choice, [], 0)
-    room = limit * 1e6 - len(empty.encode())
-    kept = {first}
-    room -= len(encoded[first])
+    values = _values(photo, name, window, choice)
+    empty = len(_rendered(window, choice, values, [], 0).encode())
+    room = limit * 1e6 - empty - len(encoded[first])
     if room < 0:
-        size = (len(empty) + len(encoded[first])) / 1e6
+        needed = (empty + len(encoded[first])) / 1e6
         raise UsageError(
-            f"the page needs {size:.1f} MB, more than --html-limit {limit:g}: raise the limit, or write a picture "
-            "such as graph.png."
+            f"the page needs {needed:.1f} MB, more than --html-limit {limit:g}: raise the limit, or write a "
+            "picture such as graph.png."
         )
+    kept = [first]
     for index, text in enumerate(encoded):
-        if index != first and room >= len(text) + 2:
-            kept.add(index)
-            room -= len(text) + 2
-    order = sorted(kept)
-    return _rendered(photo, name, window, choice, [encoded[i] for i in order], order.index(first))
+        if index != first and room >= len(text) + len(SEPARATOR):
+            kept.append(index)
+            room -= len(text) + len(SEPARATOR)
+    kept.sort()
+    return _rendered(window, choice, values, [encoded[i] for i in kept], kept.index(first))
 
 
 def _rendered(
-    photo: Photo, name: str, window: GraphWindow, choice: GraphChoice, graphs: Sequence[str], first: int
+    window: GraphWindow, choice: GraphChoice, values: dict[str, Any], graphs: Sequence[str], first: int
 ) -> str:
+    """Render the page with some of the graphs, as JSON; ``first`` is the number of the one shown first."""
     rows, columns = window.pixels.shape[:2]
     height, width = window.photo_size
-    shown = window.graph(choice)
     data = {
         "window": {"left": window.left, "top": window.top, "width": columns, "height": rows},
         "photo": {"width": width, "height": height},
-        "first": {"graph": first, "head": choice.head or 0, "node": window.node(shown)},
+        "first": {"graph": first, "head": choice.head or 0, "node": window.node(window.graph(choice))},
     }
-    left_out = len(window.graphs) - len(graphs)
     return page.render(
         "graph.html.j2",
         [],
         limit=0,
         script="graph.js",
         styles=("style.css", "graph.css"),
-        title=f"magn graph: {name}",
-        heading=f"The graph in {name}",
-        subtitle=f"{window.task}, {window.level}; network {window.network}; {page.today()}",
-        name=name,
-        window=window,
-        columns=columns,
-        rows=rows,
-        picture=data_url("png", preview.lossless(window.pixels, icc=photo.metadata.icc)),
-        overview=_overview(photo),
-        mark=_mark(window),
-        padded=window.left < 0 or window.top < 0 or window.left + columns > width or window.top + rows > height,
-        still=data_url("webp", preview.smaller(preview.lossless(window_drawing(window, choice)), 80)),
-        heads=shown.heads,
-        sizes=_sizes(window.graphs),
-        convolutions=len({(g.block, g.convolution) for g in window.graphs}),
-        left_out=left_out if graphs else 0,
-        total=len(window.graphs),
-        data=f'{json.dumps(data)[:-1]}, "graphs": [{", ".join(graphs)}]}}',
+        left_out=len(window.graphs) - len(graphs),
+        data=f'{json.dumps(data)[:-1]}, "graphs": [{SEPARATOR.join(graphs)}]}}',
+        **values,
     )
+
+
+def _values(photo: Photo, name: str, window: GraphWindow, choice: GraphChoice) -> dict[str, Any]:
+    """Return what the template needs beside the graphs themselves."""
+    rows, columns = window.pixels.shape[:2]
+    height, width = window.photo_size
+    icc = photo.metadata.icc
+    return {
+        "title": f"magn graph: {name}",
+        "heading": f"The graph in {name}",
+        "subtitle": f"{window.task}, {window.level}; network {window.network}; {page.today()}",
+        "name": name,
+        "window": window,
+        "columns": columns,
+        "rows": rows,
+        "picture": data_url("png", preview.lossless(window.pixels, icc=icc)),
+        "overview": _overview(photo),
+        "mark": _mark(window),
+        "padded": window.left < 0 or window.top < 0 or window.left + columns > width or window.top + rows > height,
+        "still": data_url("webp", preview.smaller(preview.lossless(window_drawing(window, choice), icc=icc), 80)),
+        "heads": window.graph(choice).heads,
+        "sizes": _sizes(window.graphs),
+        "convolutions": len({(g.block, g.convolution) for g in window.graphs}),
+        "total": len(window.graphs),
+    }
 
 
 def _graph(graph: WindowGraph) -> dict[str, Any]:
