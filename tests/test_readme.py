@@ -17,7 +17,14 @@ from PIL import Image
 
 from tests.support.paths import EXAMPLES, ROOT
 
-DOCUMENTS = ("README.md", "docs/restoring.md", "docs/evaluating.md", "docs/export.md", "docs/python.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/restoring.md",
+    "docs/graph.md",
+    "docs/evaluating.md",
+    "docs/export.md",
+    "docs/python.md",
+)
 BLOCK = re.compile(r"^(<!-- (?P<mark>[\w ]+) -->\n)?```(?P<language>sh|python)\n(?P<text>.*?)^```$", re.M | re.S)
 INSTALLS = re.compile(r"^(pip|apt|brew) install [^&\n]*(&& |$)", re.M)
 

@@ -13,6 +13,7 @@ from magn_cli.cli import console
 from magn_cli.cli.degrade import degrade
 from magn_cli.cli.evaluate import evaluate
 from magn_cli.cli.export import export
+from magn_cli.cli.graph import graph
 from magn_cli.cli.restore import restore
 from magn_cli.cli.train import train
 from magn_cli.cli.weights import app as weights
@@ -78,6 +79,7 @@ app = typer.Typer(
 app.command()(restore)
 app.command()(degrade)
 app.command("eval")(evaluate)
+app.command()(graph)
 app.command()(train)
 app.command()(export)
 app.add_typer(weights, name="weights", help="List, download, verify and publish checkpoints.")

@@ -82,11 +82,7 @@ class PhotoRestorer:
         strength = found.strength * self.strength
         if strength == 0 and photo.mosaic is None:
             return RestoredPhoto(self.task.name, photo.pixels, self.scale, found, self.network)
-        # Neighbours in a mosaic have other colours, so hidden pixels cannot be filled in from them.
-        hidden = None if self.task.keeps_bayer_phase else images.hidden(photo)
-        shown = photo if hidden is None else replace(photo, pixels=images.filled(photo.pixels, hidden))
-        options = self.task.photo_options(shown, **self.options)
-        stored = images.as_stored(shown.pixels, photo.turned)
+        stored, options, hidden = self.prepare(photo)
         projection = self.task.projection(photo, found.level)
 
         def rounded(rows: Span, values: NDArray[np.float32]) -> tuple[Span, images.Array]:
@@ -107,6 +103,22 @@ class PhotoRestorer:
         if hidden is not None:
             pixels[hidden] = photo.pixels[hidden]
         return RestoredPhoto(self.task.name, pixels, self.scale, found, self.network)
+
+    def prepare(self, photo: Photo) -> tuple[images.Array, dict[str, Any], NDArray[np.bool_] | None]:
+        """Return what the network's input is made of.
+
+        Returns:
+            The pixels as stored in the file, ``(H, W)`` or ``(H, W, 3)``, filled where they are fully transparent;
+            the task's options for this photo; and where pixels were filled, as displayed.
+
+        Raises:
+            ImageError: the task cannot be applied to this photo.
+        """
+        # Neighbours in a mosaic have other colours, so hidden pixels cannot be filled in from them.
+        hidden = None if self.task.keeps_bayer_phase else images.hidden(photo)
+        shown = photo if hidden is None else replace(photo, pixels=images.filled(photo.pixels, hidden))
+        options = self.task.photo_options(shown, **self.options)
+        return images.as_stored(shown.pixels, photo.turned), options, hidden
 
     def restore_values(
         self,

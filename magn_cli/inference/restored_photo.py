@@ -34,9 +34,14 @@ class RestoredPhoto:
         """Return the level in words: ``quality 20 (from the file's quantization tables)``."""
         if self.task is None:
             return self.found.how
-        name = self.scale.name if self.scale else "level"
-        level = "unknown" if self.found.level is None else f"{self.found.level:g}"
-        return f"{name} {level} ({self.found.how})"
+        return describe_level(self.scale, self.found)
+
+
+def describe_level(scale: LevelScale | None, found: FoundLevel) -> str:
+    """Return a level in words, with the name of its scale and where it comes from."""
+    name = scale.name if scale else "level"
+    level = "unknown" if found.level is None else f"{found.level:g}"
+    return f"{name} {level} ({found.how})"
 
 
 class PhotoNetwork(Protocol):

@@ -54,9 +54,7 @@ class TiledInference:
     ) -> Iterator[tuple[Span, NDArray[np.float32]]]:
         """Restore one picture ``(H, W, C)``; see :meth:`TiledNetwork.strips`. Raises :class:`NonFiniteResult`."""
         height, width = network_input.shape[:2]
-        index = [padding_index(side, self.multiple, keeps_bayer) for side in (height, width)]
-        source = _Source(network_input, index, self.device)
-        level_input = torch.tensor([UNKNOWN_LEVEL if level is None else level], device=self.device)
+        source, level_input = self._source(network_input, keeps_bayer), self._level_input(level)
         length, decoded = source.size[0], 0
         features, graphs = self.waiting(source.size, self.stem), _Graphs(self, source.size)
         for strip in tiles(Span(0, length), self.rows, self.multiple):
@@ -80,6 +78,29 @@ class TiledInference:
             features.forget(needed // self.stem)
             graphs.out.forget(needed // self.cell)
 
+    @torch.inference_mode()
+    def nodes(
+        self, network_input: Array, level: float | None, keeps_bayer: bool, rows: Span, columns: Span
+    ) -> Tensor:
+        """Return the nodes that the graphs get in one window, ``(1, F, rows, columns)`` on the grid of the nodes.
+
+        Args:
+            network_input: ``(H, W, C)``.
+            level: value of the level channel; None if unknown.
+            keeps_bayer: as for :meth:`TiledNetwork.strips`.
+            rows: of the window, in pixels of the padded picture; multiples of the network's.
+            columns: likewise.
+        """
+        source = self._source(network_input, keeps_bayer)
+        return self._encoded(source, rows, columns, self._level_input(level))[1]
+
+    def _source(self, network_input: Array, keeps_bayer: bool) -> _Source:
+        index = [padding_index(side, self.multiple, keeps_bayer) for side in network_input.shape[:2]]
+        return _Source(network_input, index, self.device)
+
+    def _level_input(self, level: float | None) -> Tensor:
+        return torch.tensor([UNKNOWN_LEVEL if level is None else level], device=self.device)
+
     def waiting(self, size: list[int], cell: int) -> RowBuffer:
         """Return a buffer for the largest number of rows that can wait for a later stage."""
         most = min(self.rows + self.held_back + 2 * self.reach + 2 * self.multiple, size[0])
@@ -94,16 +115,24 @@ class TiledInference:
         self, source: _Source, rows: Span, level_input: Tensor, features: RowBuffer, nodes: RowBuffer
     ) -> None:
         """Run the first residual blocks over all columns of some rows, and append to features and nodes."""
-        size = source.size
-        around = rows.grown(self.reach, size[0])
-        for columns in tiles(Span(0, size[1]), self.columns, self.multiple):
-            beside = columns.grown(self.reach, size[1])
-            with self.computing():
-                both = self.model.encode(source.tile(around, beside), level_input)
-                for part, cell, held in zip(both, (self.stem, self.cell), (features, nodes), strict=True):
-                    if part is not None:
-                        inner = (rows // cell).within(around // cell), (columns // cell).within(beside // cell)
-                        held.write(part[:, :, inner[0], inner[1]], rows // cell, columns // cell)
+        for columns in tiles(Span(0, source.size[1]), self.columns, self.multiple):
+            parts = self._encoded(source, rows, columns, level_input)
+            for part, cell, held in zip(parts, (self.stem, self.cell), (features, nodes), strict=True):
+                if part is not None:
+                    held.write(part, rows // cell, columns // cell)
+
+    def _encoded(
+        self, source: _Source, rows: Span, columns: Span, level_input: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
+        """Run the first residual blocks over a tile with its surroundings; returns its features and nodes."""
+        around, beside = rows.grown(self.reach, source.size[0]), columns.grown(self.reach, source.size[1])
+        with self.computing():
+            features, nodes = self.model.encode(source.tile(around, beside), level_input)
+
+        def inner(part: Tensor, cell: int) -> Tensor:
+            return part[:, :, (rows // cell).within(around // cell), (columns // cell).within(beside // cell)]
+
+        return None if features is None else inner(features, self.stem), inner(nodes, self.cell)
 
     @torch.inference_mode()
     def _decoded(self, source: _Source, features: RowBuffer, nodes: RowBuffer, rows: Span) -> NDArray[np.float32]:

@@ -174,11 +174,11 @@ class ComparePictures(Comparison):
                 f"the folder {target.parent} cannot be created ({error.strerror}); give another name."
             ) from error
         sheet = side_by_side(before.pixels, after, before.alpha)
-        images.write(target, sheet, _with_profile(before, sheet), overwrite=self._overwrite)
+        images.write(target, sheet, with_profile(before, sheet), overwrite=self._overwrite)
 
 
-def _with_profile(photo: Photo, sheet: Array) -> Photo:
-    """Return the sheet as a photo with the colour profile of ``photo`` if it is for RGB, and no other metadata."""
+def with_profile(photo: Photo, sheet: Array) -> Photo:
+    """Return a drawing of a photo, with the photo's colour profile if it is for RGB, and no other metadata."""
     icc = photo.metadata.icc
     return replace(
         photo, pixels=sheet, alpha=None, metadata=Metadata(icc=icc if icc and icc[16:20] == b"RGB " else None)

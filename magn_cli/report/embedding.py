@@ -67,10 +67,10 @@ def embedded(pictures: Sequence[GalleryPicture], room: int) -> tuple[list[Shown]
     """
     if not pictures:
         return [], ""
-    size = sum(_address_length(state.file.stat().st_size) for p in pictures for state in p.states)
+    size = sum(_data_url_length(state.file.stat().st_size) for p in pictures for state in p.states)
     if size <= room:
         shown = [
-            Shown.whole(p, tuple(_address("png", state.file.read_bytes()) for state in p.states)) for p in pictures
+            Shown.whole(p, tuple(data_url("png", state.file.read_bytes()) for state in p.states)) for p in pictures
         ]
         return shown, "Pictures are embedded in 8 bits, without loss."
     for side, quality in _STEPS:
@@ -121,7 +121,7 @@ def _encoded(pictures: Sequence[GalleryPicture], side: int, quality: int) -> Ite
         view = _view(picture, side)
         region = (view.x, view.y, view.width, view.height)
         files = (preview.smaller(state.file.read_bytes(), quality, region) for state in picture.states)
-        yield Shown(picture, view, tuple(_address("webp", file) for file in files))
+        yield Shown(picture, view, tuple(data_url("webp", file) for file in files))
 
 
 def _estimate(pictures: Sequence[GalleryPicture], side: int, quality: int) -> float:
@@ -156,9 +156,10 @@ def _sentence(shown: list[Shown], side: int, quality: int) -> str:
     return text
 
 
-def _address(kind: str, data: bytes) -> str:
+def data_url(kind: str, data: bytes) -> str:
+    """Return a picture as an address for a page; ``kind`` is ``png`` or ``webp``."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _address_length(size: int) -> int:
+def _data_url_length(size: int) -> int:
     return len("data:image/png;base64,") + (size + 2) // 3 * 4

@@ -29,6 +29,8 @@ def render(
     *,
     limit: float = LIMIT,
     beside: Path | None = None,
+    script: str = "page.js",
+    styles: Sequence[str] = ("style.css",),
     **values: Any,
 ) -> str:
     """Render a page as HTML.
@@ -38,11 +40,20 @@ def render(
         pictures: pictures to show.
         limit: maximum size in megabytes. Text is always included, even if it is larger.
         beside: path of the page, to write its pictures to a folder beside it; None to embed them.
+        script: file name in ``templates/``.
+        styles: file names in ``templates/``.
         values: values for the template.
 
     Raises:
         ImageError: the pictures cannot be written.
     """
+    code = _text(script)
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    values |= {
+        "style": Markup("\n".join(_text(name) for name in styles)),
+        "script": Markup(code),
+        "script_hash": f"sha256-{digest}",
+    }
     if beside is not None:
         return _rendered(template, *linked(pictures, beside), values)
     bare = [Shown.whole(p, ("",) * len(p.states)) for p in pictures]
@@ -53,8 +64,6 @@ def render(
 
 
 def _rendered(template: str, shown: Sequence[Shown], fitted: str, values: dict[str, Any]) -> str:
-    script = _text("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         _environment()
         .get_template(template)
@@ -62,9 +71,6 @@ def _rendered(template: str, shown: Sequence[Shown], fitted: str, values: dict[s
             shown=shown,
             shown_numbers={one.picture.number for one in shown},
             fitted=fitted,
-            style=Markup(_text("style.css")),
-            script=Markup(script),
-            script_hash=f"sha256-{digest}",
             version=__version__,
             date=today(),
             **values,
@@ -80,7 +86,7 @@ def today() -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("magn_cli.report"),
         autoescape=True,
         finalize=_printable,
@@ -88,6 +94,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["json"] = _json
+    return environment
+
+
+def _json(text: str) -> Markup:
+    """Return JSON for a script element, which nothing in it can end."""
+    return Markup(text.replace("<", "\\u003c"))
 
 
 def _printable(value: Any) -> Any:

@@ -14,7 +14,7 @@ from tests.support.commands import magn, refused
 from tests.support.paths import ROOT
 
 PAGES = [
-    [], ["restore"], ["degrade"], ["eval"], ["train"], ["export"], ["weights"],
+    [], ["restore"], ["degrade"], ["eval"], ["graph"], ["train"], ["export"], ["weights"],
     *(["weights", name] for name in ("list", "pull", "verify", "path", "push")),
 ]  # fmt: skip
 SHORT = {
@@ -57,7 +57,7 @@ def test_no_help_page_imports_torch_or_other_slow_packages():
 
 def test_every_option_stands_in_a_panel_and_has_its_short_form():
     found = commands()
-    assert {("restore",), ("degrade",), ("eval",), ("train",), ("weights", "pull")} <= found.keys()
+    assert {("restore",), ("degrade",), ("eval",), ("graph",), ("train",), ("weights", "pull")} <= found.keys()
     for words, parameters in found.items():
         for option in parameters:
             name, *others = sorted(option.opts, key=len, reverse=True)

@@ -1,12 +1,11 @@
 """The pages in a real browser: by keyboard and mouse, in both colour schemes, on a phone, without script."""
 
 import re
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.support.browser import chromium
+from tests.support.browser import CONTRASTS, chromium, opener
 from tests.support.commands import magn
 
 NASTY = "<img src=x onerror=alert(1)>"
@@ -42,26 +41,8 @@ def comparison(tmp_path_factory, otter):
 
 @pytest.fixture
 def opened(browser):
-    """Open a page in a browser context, and check that it sent no requests and logged no messages."""
-    contexts, asked, said = [], [], []
-
-    def open_page(path, **settings):
-        context = browser.new_context(**{"viewport": {"width": 1200, "height": 800}, **settings})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        page.goto(Path(path).as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    own = [url for url in asked if url.startswith(("data:", "file:"))]
-    assert asked and asked == own
-    assert said == []
+    with opener(browser) as open_page:
+        yield open_page
 
 
 def revealed(card):
@@ -272,30 +253,3 @@ def test_without_script_the_pictures_lie_side_by_side(report, opened):
     assert all(image.is_visible() for image in card.locator("img").all())
     assert not page.locator(".toolbar").is_visible()
     assert card.locator("figcaption").all_inner_texts()[0].startswith("degraded")
-
-
-CONTRASTS = """() => {
-  // WCAG 2: relative luminance, and the contrast of each text with what lies behind it.
-  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b]
-    .map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const colour = numbers(getComputedStyle(e).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const found = [];
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    const text = walker.currentNode.textContent.trim();
-    if (!text || !element.checkVisibility() || element.closest("script, template, option, title, desc")) continue;
-    const style = getComputedStyle(element);
-    const [a, b] = [light(numbers(element.closest("svg") ? style.fill : style.color)), light(behind(element))];
-    found.push([text, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]);
-  }
-  return found;
-}"""
