@@ -9,7 +9,7 @@ from magn_cli.analysis import findings
 from magn_cli.images import Photo
 from magn_cli.inference.options import Level, check_level
 from magn_cli.inference.restored_photo import RestoredPhoto
-from magn_cli.tasks.auto import choose
+from magn_cli.tasks.auto import Choice, choose
 
 if TYPE_CHECKING:
     from magn_cli.inference.picture import PhotoRestorer
@@ -47,9 +47,14 @@ class AutoRestorer:
             ImageError: the photo cannot be restored.
         """
         check_level(None, level)
-        choice = choose(photo if photo.mosaic else findings.visible(photo))
+        choice = task_for(photo)
         if choice.task is None:
             return RestoredPhoto(None, photo.pixels, None, choice.found)
         if choice.task not in self.restorers:
             self.restorers[choice.task] = self._load(choice.task)
         return self.restorers[choice.task].restore(photo, level, progress, choice.found)
+
+
+def task_for(photo: Photo) -> Choice:
+    """Choose the task for a photo by what can be seen of it. Needs no torch."""
+    return choose(photo if photo.mosaic else findings.visible(photo))

@@ -16,7 +16,7 @@ from magn_cli.analysis import findings
 from magn_cli.images import Photo, from_float, to_float
 from magn_cli.inference.block_rows import block_rows
 from magn_cli.inference.ensemble import dihedral_transforms, whole_cells
-from magn_cli.inference.options import Level, check_level, check_strength
+from magn_cli.inference.options import Level, check_level, check_strength, within_range
 from magn_cli.inference.restored_photo import RestoredPhoto
 from magn_cli.inference.tiled_network import TiledNetwork, joined
 from magn_cli.inference.tiling import Span
@@ -187,14 +187,7 @@ class PhotoRestorer:
             return FoundLevel(None, "this network takes no level")
         if not isinstance(wanted, str):
             return FoundLevel(wanted, "as given")
-        found = known_level or self.task.find_level(photo)
-        if found.level is None:
-            return found
-        nearest, strength = self.task.scale.nearest(found.level), self.task.strength(found.level)
-        how = found.how if nearest == found.level else f"the nearest to {found.level:g}, {found.how}"
-        if strength < 1:
-            how += f"; {strength:.0%} of the change applied" if strength else "; left as it is"
-        return FoundLevel(nearest, how, strength)
+        return within_range(self.task, known_level or self.task.find_level(photo))
 
 
 def _advance(progress: Callable[[float], None], done: int, of: int, share: float) -> None:
