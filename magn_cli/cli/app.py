@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from magn_cli.cli import console
 from magn_cli.cli.degrade import degrade
 from magn_cli.cli.evaluate import evaluate
+from magn_cli.cli.inspect import inspect
 from magn_cli.cli.restore import restore
 from magn_cli.cli.train import train
 from magn_cli.cli.weights import app as weights
@@ -75,6 +76,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 app.command()(restore)
+app.command()(inspect)
 app.command()(degrade)
 app.command("eval")(evaluate)
 app.command()(train)

@@ -17,19 +17,24 @@ CONVOLUTION, CONVOLUTION_BF16 = 1.6, {"amx": 0.65, "avx512": 1.0}
 ATTENTION = 5.0
 """Time of a multiplication in convolutions and in attention, relative to NumPy's float32 matrix product.
 
-Measured with one thread of a Xeon with AMX, on 0.8 megapixels: with the network of 0.1 and the preset ``magn-s``, the
-forecast is 16 % above and 17 % below in float32, and 3 % below and 1 % above in bf16; with the preset ``magn``, 2 %
-above (float32, 0.07 megapixels). For AMD's AVX-512 BF16, the ratio is that of the times in docs/performance.md.
+Measured with one thread of a Xeon with AMX, on 0.8 megapixels: with the network of 0.1 and the preset ``magn-s``,
+the forecast is 16 % above and 17 % below in float32, and 3 % below and 1 % above in bf16; with the preset
+``magn``, 2 % above (float32, 0.07 megapixels). For AMD's AVX-512 BF16, the ratio is that of the times in
+docs/performance.md.
 """
 
 START = 3.0
-"""Seconds to start Python, import torch and load a network: 2.2 and 3.0 on the machines of docs/performance.md."""
+"""Seconds to start Python, import torch and load a network: 2.2 and 3.0 on the machines of
+docs/performance.md."""
 
 PROGRAM = 300 << 20
 """Bytes of the program itself with torch and the weights, measured with a picture of 0.01 megapixels."""
 
 COPIES = 4
-"""Copies of the picture's samples beside the network: decoded, restored, and in files that are read and written."""
+"""Copies of the picture's samples beside the network: decoded, restored, and in the files.
+
+Against the peaks in docs/performance.md for 1 to 16 megapixels, the forecast is 7 % below to 30 % above.
+"""
 
 SIDE, REPEATS = 768, 5
 """Side of the matrices that measure the speed of this machine, and how often; the fastest counts."""
@@ -40,7 +45,8 @@ class Forecast:
     """What restoring one photo is expected to take, without the start of the program."""
 
     seconds: float | None
-    """On the CPU, with all threads, as busy as the machine is now. None on macOS, see :func:`products_a_second`."""
+    """On the CPU, with all threads, as busy as the machine is now. None on macOS, see
+    :func:`products_a_second`."""
 
     memory: int
     """Peak of the whole program in bytes, with ``--tile auto``."""
@@ -72,7 +78,7 @@ def forecast(config: MagnConfig, size: tuple[int, int], sample_bytes: int, bf16:
 
 
 def products_a_pixel(config: MagnConfig) -> tuple[float, float]:
-    """Return the multiplications for a pixel of the picture, in convolutions and linear layers, and in attention."""
+    """Return the multiplications for a pixel, in convolutions and linear layers, and in attention."""
     wide, width, patch = config.features, config.graph_features, config.patch_size**2
     ends = 18 * wide * config.channels * config.stem**2
     fine = ends + 18 * (config.blocks_before + config.blocks_after) * wide**2
@@ -113,7 +119,7 @@ def products_a_second() -> float | None:
 
 
 def faster_in_bf16() -> str | None:
-    """Return by which instructions ``--precision auto`` computes in bf16 on this CPU, ``amx`` or ``avx512``, if any.
+    """Return by which instructions ``--precision auto`` computes in bf16 on this CPU: ``amx``, ``avx512`` or none.
 
     As :func:`magn_cli.runtime.precision.has_bf16`, from what Linux says of the processor.
     """
