@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from magn_cli.cli import console
+from magn_cli.cli.compare import compare
 from magn_cli.cli.degrade import degrade
 from magn_cli.cli.evaluate import evaluate
 from magn_cli.cli.inspect import inspect
@@ -79,6 +80,7 @@ app.command()(restore)
 app.command()(inspect)
 app.command()(degrade)
 app.command("eval")(evaluate)
+app.command()(compare)
 app.command()(train)
 app.add_typer(weights, name="weights", help="List, download, verify and publish checkpoints.")
 

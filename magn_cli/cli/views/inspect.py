@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
@@ -71,11 +70,11 @@ class InspectView:
         """Print the panel or the table. Raises :class:`ImageError` where standard output takes none."""
         if self.is_one:
             for photo in self.photos:
-                _print(_panel(str(photo.path), inspect_rows.of_photo(photo)), WIDEST)
+                console.print_wide(_panel(str(photo.path), inspect_rows.of_photo(photo)), WIDEST)
             for file in self.broken:
-                _print(_panel(str(file.path), inspect_rows.of_broken(file)), WIDEST)
+                console.print_wide(_panel(str(file.path), inspect_rows.of_broken(file)), WIDEST)
         elif self.photos:
-            _print(self._table())
+            console.print_wide(self._table())
 
     def finish(self, quiet: bool) -> int:
         """Say what is broken, and sum up; return how many files are broken."""
@@ -122,13 +121,3 @@ def _panel(name: str, rows: Iterable[tuple[str, str]]) -> Panel:
 
 def _cells(words: Iterable[str]) -> list[str]:
     return [escape(printable(word)) for word in words]
-
-
-def _print(shown: RenderableType, widest: int | None = None) -> None:
-    # Squeezed into 80 columns a table would lose its digits; a long line only wraps.
-    results = console.results
-    natural = results.measure(shown, options=results.options.update(max_width=1000)).maximum
-    width = max(natural, 1) if widest is None else min(results.width, widest)
-    wide = Console(file=results.file, width=width, highlight=False, emoji=False)
-    with console.writing_results():
-        wide.print(shown, crop=False)
