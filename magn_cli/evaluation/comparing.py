@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from magn_cli.evaluation import metrics
 from magn_cli.evaluation.pairs import by_name
 from magn_cli.images import Photo
 from magn_cli.version import __version__
+
+log = logging.getLogger(__name__)
 
 SCHEMA = 1
 
@@ -114,6 +117,7 @@ class Comparison:
             if first != other:
                 sizes = f"{first} and {other}"
                 raise ImageError(f"{known[0]} and {path} differ in size ({sizes}): compare pictures of one size.")
+        _check_profiles(name, photos)
         if self.reference is None:
             return Compared(name, photos, (None,) * len(photos))
         good = photos[self.reference]
@@ -159,6 +163,19 @@ def measure(pixels: images.Array, reference: images.Array) -> Figures:
     if both[0].ndim != both[1].ndim:
         both = [np.dstack([one] * 3) if one.ndim == 2 else one for one in both]
     return Figures(metrics.psnr(*both), metrics.ssim_gaussian(*both))
+
+
+def _check_profiles(name: str, photos: tuple[Photo, ...]) -> None:
+    blocks = [photo.metadata.icc for photo in photos]
+    # No profile means sRGB to most programs.
+    names = [("sRGB" if icc is None else images.profile_name(icc)) or "a profile without a name" for icc in blocks]
+    spaces = {"sRGB" if "srgb" in space.lower() else space for space in names}
+    if len(spaces) > 1:
+        log.warning(
+            "%s: the colour profiles differ (%s); each version is shown by its own, but figures compare numbers.",
+            name,
+            ", ".join(sorted(spaces)),
+        )
 
 
 def _plain(figures: Figures | None) -> dict[str, float | None] | None:

@@ -83,7 +83,8 @@ def products_a_pixel(config: MagnConfig) -> tuple[float, float]:
     ends = 18 * wide * config.channels * config.stem**2
     fine = ends + 18 * (config.blocks_before + config.blocks_after) * wide**2
     grid = 2 * wide * width * config.graph_stride**2 if config.graph_stride > 1 else 0
-    layers = {"pixel": 5 * width**2, "patch": 27 * width**2 + 2 * width * patch * config.patch_features}
+    between = 2 * width * patch * config.patch_features / config.patch_stride**2
+    layers = {"pixel": 5 * width**2, "patch": 27 * width**2 + between}
     graphs = (
         2 * config.graph_blocks * sum(layers[kind] + 9 * width**2 / len(config.graphs) for kind in config.graphs)
     )

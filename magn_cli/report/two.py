@@ -51,17 +51,18 @@ class TwoPage:
         """Return the page as HTML of at most ``limit`` megabytes."""
         pictures = self._gallery.pictures
         names = pictures[0].name if len(pictures) == 1 else f"{len(pictures)} pictures"
-        labels = " and ".join(side.label for side in self._sides[:2])
-        against = (
-            "" if self._reference is None else f" PSNR and SSIM against {self._sides[self._reference].label}."
-        )
+        count = f"{names}. " if len(pictures) > 1 else ""
+        labels = ", ".join(side.label for side in self._sides[:2])
+        against = ""
+        if self._reference is not None:
+            against = f" PSNR and SSIM against {self._sides[self._reference].path.resolve().name}."
         return page.render(
             "compare.html.j2",
             pictures,
             limit=limit,
             title=f"magn compare: {names}",
             heading="Two versions",
-            subtitle=f"{names}: {labels}.{against}",
+            subtitle=f"{count}{labels}.{against}",
             regions_are="Most different",
             right=self._sides[1].label,
         )
