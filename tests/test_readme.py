@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.support.paths import EXAMPLES, ROOT
 
-DOCUMENTS = ("README.md", "docs/restoring.md", "docs/evaluating.md", "docs/python.md")
+DOCUMENTS = ("README.md", "docs/restoring.md", "docs/inspect.md", "docs/evaluating.md", "docs/python.md")
 BLOCK = re.compile(r"^(<!-- (?P<mark>[\w ]+) -->\n)?```(?P<language>sh|python)\n(?P<text>.*?)^```$", re.M | re.S)
 INSTALLS = re.compile(r"^(pip|apt|brew) install [^&\n]*(&& |$)", re.M)
 
@@ -66,6 +66,10 @@ def folder(tmp_path, otter):
     Image.fromarray(otter[..., 1]).save(tmp_path / "mosaic.tif")
     for name in ("a", "b", "c", "d", "e"):
         picture.convert("L").save(sets / f"{name}.png")
+    for name in ("mine", "theirs", "originals"):
+        shutil.copytree(photos, tmp_path / name)
+    for name in ("mine", "theirs", "original"):
+        shutil.copy(photos / "a.png", tmp_path / f"{name}.png")
     shutil.copytree(EXAMPLES, tmp_path / "examples")
     shim = tmp_path / "bin" / "magn"
     shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m magn_cli "$@"\n')

@@ -13,14 +13,14 @@ from magn_cli.inference import memory
 from magn_cli.model import MagnConfig
 from magn_cli.runtime.device import processor
 
-CONVOLUTION, CONVOLUTION_BF16 = 1.6, {"amx": 0.65, "avx512": 1.0}
-ATTENTION = 5.0
+CONVOLUTION, CONVOLUTION_BF16 = 1.45, {"amx": 0.62, "avx512": 0.9}
+ATTENTION = 5.5
 """Time of a multiplication in convolutions and in attention, relative to NumPy's float32 matrix product.
 
-Measured with one thread of a Xeon with AMX, on 0.8 megapixels: with the network of 0.1 and the preset ``magn-s``,
-the forecast is 16 % above and 17 % below in float32, and 3 % below and 1 % above in bf16; with the preset
-``magn``, 2 % above (float32, 0.07 megapixels). For AMD's AVX-512 BF16, the ratio is that of the times in
-docs/performance.md.
+Measured with one thread of a Xeon with AMX, in processor time. The forecast is 25 % below to 33 % above what the
+network of 0.1 and the preset ``magn-s`` took in float32 (seven runs, 0.8 to 4 megapixels), 10 % below to 12 %
+above in bf16 (five runs, 0.8 to 3.2), and 4 % below for the preset ``magn`` (float32, 0.07). For AMD's AVX-512 BF16, the
+ratio to float32 is that of docs/performance.md.
 """
 
 START = 3.0
