@@ -35,8 +35,8 @@ CLIPPED = 0.02
 COARSE = 2.0
 """Ratio of power from which noise counts as coarse.
 
-On Kodak24, white noise of sigma 5 to 20 has 1.0 to 1.3 in chroma, and that of a simulated camera 3.2 and more. In
-luma, which gray pictures must do with, texture lifts white noise of sigma 5 to 4.8 in one picture of ten.
+On Kodak24, nine in ten pictures with white noise of sigma 3 to 20 have less than 1.4 in chroma, and nine in ten with
+that of a simulated camera more than 4. In luma, which gray pictures must do with, it is less than 3 and more than 3.2.
 """
 
 MAX_RATIO = 64.0
@@ -93,9 +93,9 @@ def measure_grain(pixels: Array) -> Grain | None:
     blocks. These are chosen by every second detail and measured by the others, so that the choice does not lower
     the result. Texture lies in luma, in rows and columns: the coarseness of luma comes from diagonal details only.
 
-    The relative noise of a range of brightness, on Kodak24 with the noise of simulated cameras
-    (``python benchmarks/grain.py``), is within 0.8 to 1.3 of the true one in four of five ranges at sigma 5, and
-    within 0.9 to 1.2 at sigma 10 and 20.
+    How accurate this is on Kodak24 (``python benchmarks/grain.py``; docs/inspect.md): with the noise of simulated
+    cameras of sigma 5 / 10 / 20, the relative noise of a range of brightness is 0.62 to 1.33 / 0.83 to 1.15 / 0.89
+    to 1.08 of the true one in eight of ten ranges.
 
     Args:
         pixels: ``(H, W)`` or ``(H, W, 3)``; uint8, uint16, or floats 0..1.

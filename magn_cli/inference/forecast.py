@@ -18,9 +18,9 @@ ATTENTION = 5.5
 """Time of a multiplication in convolutions and in attention, relative to NumPy's float32 matrix product.
 
 Measured with one thread of a Xeon with AMX, in processor time. The forecast is 25 % below to 33 % above what the
-network of 0.1 and the preset ``magn-s`` took in float32 (seven runs, 0.8 to 4 megapixels), 10 % below to 12 %
-above in bf16 (five runs, 0.8 to 3.2), and 4 % below for the preset ``magn`` (float32, 0.07). For AMD's AVX-512 BF16, the
-ratio to float32 is that of docs/performance.md.
+network of 0.1 and the preset ``magn-s`` took in float32 (ten runs, 0.8 to 4 megapixels), 10 % below to 17 % above
+in bf16 (eight runs, 0.8 to 3.2), and 4 % below for the preset ``magn`` (one run, float32, 0.07). For AMD's AVX-512
+BF16, the ratio to float32 is that of docs/performance.md.
 """
 
 START = 3.0

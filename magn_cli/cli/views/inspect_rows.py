@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from magn_cli.tasks import get_task
+
 if TYPE_CHECKING:
     from magn_cli.images import Kept
     from magn_cli.inspection import BrokenFile, Inspection, Noise, Plan
@@ -155,8 +157,9 @@ def _plan(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "magn restore", f"{plan.task}, {plan.words}" if plan.task else plan.words
     for task, claim in plan.claims.items():
         if plan.task not in (None, task):
-            how = f" ({claim.found.how})" if claim.found.how else ""
-            yield "", f"{task}: {_NEEDS[claim.need.name.lower()]}{how}"
+            level = get_task(task).level_words(claim.found.level)
+            why = ", ".join(filter(None, [level, claim.found.how]))
+            yield "", f"{task}: {_NEEDS[claim.need.name.lower()]}{f' ({why})' if why else ''}"
     expected = plan.forecast
     if expected is not None:
         memory = f"about {_bytes(float(f'{expected.memory:.1e}'))} of memory"
