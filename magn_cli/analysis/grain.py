@@ -35,8 +35,9 @@ CLIPPED = 0.02
 COARSE = 2.0
 """Ratio of power from which noise counts as coarse.
 
-On Kodak24, nine in ten pictures with white noise of sigma 3 to 20 have less than 1.4 in chroma, and nine in ten with
-that of a simulated camera more than 4. In luma, which gray pictures must do with, it is less than 3 and more than 3.2.
+On Kodak24, nine in ten pictures with white noise of sigma 3 to 20 have less than 1.4 in chroma, and nine in ten
+with that of a simulated camera more than 4. In luma, which gray pictures must do with, it is less than 3 and more
+than 3.2.
 """
 
 MAX_RATIO = 64.0

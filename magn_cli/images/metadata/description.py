@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import dataclass
 
 from PIL import ImageCms
@@ -14,6 +15,7 @@ from magn_cli.images.silence import silence
 _MAKE, _MODEL, _TAKEN, _CHANGED, _ISO = 271, 272, 0x9003, 306, 0x8827
 _LATITUDE_AND_LONGITUDE = {2, 4}
 _MAX_TEXT = 200
+_DAMAGED = (ValueError, IndexError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def exif_summary(block: bytes) -> ExifSummary:
     """Return the main facts of an EXIF block; nothing of one that is damaged."""
     try:
         first = read_directory(block)
-    except ValueError:
+    except _DAMAGED:
         return ExifSummary()
     below, gps = _below(first, tags.EXIF_DIRECTORY), _below(first, tags.GPS_DIRECTORY)
     make, model = _text(first, _MAKE) or "", _text(first, _MODEL) or ""
@@ -60,14 +62,14 @@ def _below(above: Directory, tag: int) -> Directory | None:
     try:
         offset = above.integers(tag)
         return read_directory(above.data, offset[0]) if offset else None
-    except ValueError:
+    except _DAMAGED:
         return None
 
 
 def _text(directory: Directory, tag: int) -> str | None:
     try:
         raw = directory.value(tag)
-    except ValueError:
+    except _DAMAGED:
         return None
     text = (raw or b"")[:_MAX_TEXT].partition(b"\0")[0].decode("utf-8", "replace")
     return " ".join(text.split()) or None
@@ -76,6 +78,6 @@ def _text(directory: Directory, tag: int) -> str | None:
 def _integer(directory: Directory | None, tag: int) -> int | None:
     try:
         found = directory.integers(tag) if directory else ()
-    except ValueError:
+    except _DAMAGED:
         return None
     return found[0] if found else None
