@@ -51,7 +51,7 @@ def _photo(photo: Inspection) -> dict[str, Any]:
         "exif": exif
         and {"camera": exif.camera, "taken": exif.taken, "iso": exif.iso, "has_location": exif.has_location},
         "kept": {format: _kept(kept) for format, kept in photo.kept.items()},
-        "jpeg": jpeg and {"quality": jpeg.quality, "exact": jpeg.is_exact, "subsampling": jpeg.subsampling},
+        "compression": jpeg and {"quality": jpeg.quality, "exact": jpeg.is_exact, "subsampling": jpeg.subsampling},
         "blocks": blocks
         and {"contrast": round(blocks.contrast, 3), "corner": list(blocks.corner), "shown": blocks.shown},
         "noise": photo.noise and _noise(photo.noise),
