@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from magn_cli.cli.views.inspect import SORTS
-from magn_cli.tasks import get_task
+from magn_cli.tasks import TASKS, get_task
 from tests.support.commands import magn, refused
 from tests.support.dng import Sensor, write_dng
-from tests.support.paths import EXAMPLES
+from tests.support.paths import EXAMPLES, ROOT
 
 NOISY = 15
 
@@ -224,6 +224,18 @@ class TestOptions:
         assert magn("inspect", photos, "--json", path, "--quiet").exit_code == 0
         assert len(json.loads(path.read_text())["photos"]) == 4
         refused(magn("inspect", photos, "--json", path), 2, "a.json", "--overwrite")
+
+    def test_every_field_is_documented(self, photos):
+        text = (ROOT / "docs" / "inspect.md").read_text()
+        (photos / "broken.jpg").write_bytes(b"no picture")
+
+        def names(value):
+            for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+                yield from names(one)
+            yield from value if isinstance(value, dict) else ()
+
+        _, found = inspected(photos, "-r")
+        assert {name for name in names(found) if f"`{name}`" not in text} <= set(TASKS)
 
     def test_quiet(self, photos):
         result = magn("inspect", photos, "--quiet")
