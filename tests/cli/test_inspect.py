@@ -1,7 +1,10 @@
 """``magn inspect`` as a user meets it: what it says of photos, of folders, and of what is no photo."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +131,17 @@ class TestOnePhoto:
     def test_the_smallest_pictures(self, tmp_path, size):
         Image.fromarray(np.full((*size, 3), 90, np.uint8)).save(tmp_path / "a.png")
         assert magn("inspect", tmp_path / "a.png").exit_code == 0
+
+    def test_a_pipe(self, otter_jpeg):
+        command = [sys.executable, "-m", "magn_cli", "inspect", "-", "--json", "-"]
+        done = subprocess.run(
+            command,
+            input=otter_jpeg.read_bytes(),
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        (found,) = json.loads(done.stdout)["photos"]
+        assert done.returncode == 0 and found["path"] == "standard input" and found["format"] == "JPEG"
 
     def test_nothing_is_written(self, photos):
         before = sorted(photos.rglob("*"))

@@ -204,6 +204,8 @@ class TestReportsThatCannotBeWritten:
         ["weights", "list"],
         ["restore", "x.png", "--log-json"],
         ["restore", "x.png", "--dry-run"],
+        ["inspect", "x.png"],
+        ["inspect", "x.png", "--json", "-"],
     ],
 )
 def test_a_full_standard_output(photos, tmp_path, words):
