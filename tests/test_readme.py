@@ -20,6 +20,7 @@ from tests.support.paths import EXAMPLES, ROOT
 DOCUMENTS = (
     "README.md",
     "docs/restoring.md",
+    "docs/inspect.md",
     "docs/graph.md",
     "docs/evaluating.md",
     "docs/export.md",
@@ -73,6 +74,10 @@ def folder(tmp_path, otter):
     Image.fromarray(otter[..., 1]).save(tmp_path / "mosaic.tif")
     for name in ("a", "b", "c", "d", "e"):
         picture.convert("L").save(sets / f"{name}.png")
+    for name in ("mine", "theirs", "originals"):
+        shutil.copytree(photos, tmp_path / name)
+    for name in ("mine", "theirs", "original"):
+        shutil.copy(photos / "a.png", tmp_path / f"{name}.png")
     shutil.copytree(EXAMPLES, tmp_path / "examples")
     shim = tmp_path / "bin" / "magn"
     shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m magn_cli "$@"\n')

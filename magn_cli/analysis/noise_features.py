@@ -113,7 +113,8 @@ def _channels(tile: Array) -> list[Float]:
 def _reduced(channel: Float, factor: int) -> Float:
     """Return the means of squares of ``factor`` pixels a side, without an incomplete rest."""
     height, width = (side // factor for side in channel.shape)
-    return cv2.resize(channel[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
+    whole = channel[: height * factor, : width * factor]
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _measured(channel: Float, side: int) -> dict[str, Float]:

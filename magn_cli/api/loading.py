@@ -113,7 +113,9 @@ class Loader:
         tiled = TiledNetwork(model, device, dtype, self.tile, compiled=self.compile)
         # The whole change is needed if the input is not a picture yet.
         strength = self.strength if task.blends else 1.0
-        return PhotoRestorer(task, about.scale, tiled, strength, self.ensemble, weights.name, **self.options)
+        return PhotoRestorer(
+            task, about.scale, tiled, strength, self.ensemble, weights.name, about.takes_unknown, **self.options
+        )
 
 
 def load_photo_restorer(task: str, **settings: Unpack[LoadOptions]) -> PhotoRestorer:

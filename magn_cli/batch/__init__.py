@@ -1,6 +1,7 @@
 """Restores files: finds the inputs, plans the outputs, keeps the journal and runs the network over all of them."""
 
 from magn_cli.batch.events import Done, Event, Failed, Kept, Working
+from magn_cli.batch.inputs import find
 from magn_cli.batch.pace import Pace, in_words
 from magn_cli.batch.pipeline import run
 from magn_cli.batch.planning import BatchPlan, plan
@@ -17,6 +18,7 @@ __all__ = [
     "Pace",
     "Working",
     "check_folder",
+    "find",
     "in_words",
     "plan",
     "run",

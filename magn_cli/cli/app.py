@@ -10,10 +10,12 @@ import typer
 from typer.core import TyperGroup
 
 from magn_cli.cli import console
+from magn_cli.cli.compare import compare
 from magn_cli.cli.degrade import degrade
 from magn_cli.cli.evaluate import evaluate
 from magn_cli.cli.export import export
 from magn_cli.cli.graph import graph
+from magn_cli.cli.inspect import inspect
 from magn_cli.cli.restore import restore
 from magn_cli.cli.train import train
 from magn_cli.cli.weights import app as weights
@@ -77,9 +79,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 app.command()(restore)
+app.command()(inspect)
 app.command()(degrade)
 app.command("eval")(evaluate)
 app.command()(graph)
+app.command()(compare)
 app.command()(train)
 app.command()(export)
 app.add_typer(weights, name="weights", help="List, download, verify and publish checkpoints.")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -48,6 +48,19 @@ def answer(text: str) -> None:
     """Print a line that was asked for, on stdout. Raises :class:`ImageError` where that takes none."""
     with writing_results():
         results.print(printable(text), markup=False)
+
+
+def print_wide(shown: RenderableType, widest: int | None = None) -> None:
+    """Print a table or panel on stdout. Raises :class:`ImageError` where that takes none.
+
+    Squeezed into 80 columns a table would lose its digits; a long line only wraps. ``widest`` is for what can be
+    narrower.
+    """
+    natural = results.measure(shown, options=results.options.update(max_width=1000)).maximum
+    width = max(natural, 1) if widest is None else min(results.width, widest)
+    wide = Console(file=results.file, width=width, highlight=False, emoji=False)
+    with writing_results():
+        wide.print(shown, crop=False)
 
 
 def emit(document: dict[str, Any]) -> None:

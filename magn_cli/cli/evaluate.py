@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -337,11 +336,7 @@ def _print(results: list[MethodResult]) -> None:
             shown.add_column(COLUMNS[i], no_wrap=True, justify="left" if i in (0, 2) else "right")
         for line in lines:
             shown.add_row(*(escape(line[i]) for i in used))
-        # Squeezed into 80 columns the table would lose its digits; a long line only wraps.
-        natural = console.results.measure(shown, options=console.results.options.update(max_width=1000)).maximum
-        wide = Console(file=console.results.file, width=max(natural, 1), highlight=False, emoji=False)
-        with console.writing_results():
-            wide.print(shown, crop=False)
+        console.print_wide(shown)
 
 
 def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from magn_cli.errors import UsageError, any_of
-from magn_cli.limits import MAX_TILE, MIN_TILE
+from magn_cli.limits import MAX_TILE, MIN_TILE, check_range
 from magn_cli.tasks import TASKS
 
 NAMES = any_of(TASKS)
@@ -109,6 +109,15 @@ Compile = Annotated[
     bool, typer.Option("--compile", help="Use torch.compile (experimental).", rich_help_panel=SPEED)
 ]
 
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        help="Refuse pictures with more pixels. Default: 500 million.",
+        rich_help_panel=SPEED,
+        show_default=False,
+    ),
+]
+
 Json = Annotated[
     Path | None,
     typer.Option(
@@ -132,6 +141,13 @@ Verbose = Annotated[
         rich_help_panel=REPORTS,
     ),
 ]
+
+
+def max_pixels(given: int | None) -> int | None:
+    """Return a number of pixels, or raise :class:`UsageError` where it is out of range."""
+    if given is not None:
+        check_range("--max-pixels", given, 1, MAX_PIXELS)
+    return given
 
 
 def quality(given: str) -> int | None:

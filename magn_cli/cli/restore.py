@@ -79,14 +79,7 @@ def restore(
     threads: options.Threads = None,
     tile: options.Tile = "auto",
     compiled: options.Compile = False,
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(
-            help="Refuse pictures with more pixels. Default: 500 million.",
-            rich_help_panel=options.SPEED,
-            show_default=False,
-        ),
-    ] = None,
+    max_pixels: options.MaxPixels = None,
     quality: Annotated[
         str | None,
         typer.Option(
@@ -154,8 +147,7 @@ def restore(
     if on_error not in ("continue", "stop"):
         raise UsageError(f"invalid --on-error {on_error!r}: choose continue or stop.")
     check_range("--html-limit", html_limit, 0.1, options.MAX_HTML_LIMIT)
-    if max_pixels is not None:
-        check_range("--max-pixels", max_pixels, 1, options.MAX_PIXELS)
+    options.max_pixels(max_pixels)
     from magn_cli import batch, images
     from magn_cli.api.loading import AUTO, Loader
     from magn_cli.inference.options import check_level

@@ -76,8 +76,12 @@ def plan(
     return DegradePlan(out, recipe, levels, sources, overwrite, known | found, frozenset(found))
 
 
-def find(clean: Path) -> list[Source]:
-    """Return the clean pictures, sorted by name.
+def find(clean: Path, recursive: bool = True) -> list[Source]:
+    """Return the pictures of a folder, or a single one, sorted by name.
+
+    Args:
+        clean: a picture, or a folder.
+        recursive: include sub-folders.
 
     Raises:
         ImageError: ``clean`` does not exist or contains no picture.
@@ -87,7 +91,7 @@ def find(clean: Path) -> list[Source]:
     if not clean.is_dir():
         return [Source(clean, clean.name)]
 
-    paths = files.find(clean, images.INPUT_SUFFIXES)
+    paths = files.find(clean, images.INPUT_SUFFIXES, recursive=recursive)
     if not paths:
         raise ImageError(f"the folder {clean} contains no picture; give a folder of photographs.")
     found = [Source(path, path.relative_to(clean).as_posix()) for path in paths]

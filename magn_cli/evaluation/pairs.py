@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -64,24 +64,36 @@ def of_folders(clean: Path, degraded: Path, task: Task, level: float | None) -> 
     A picture that has no partner fails when it is loaded. Raises :class:`ImageError` where a folder holds no
     picture, :class:`UsageError` where one holds two of one name.
     """
+    finds = task if level is None and task.scale is not None else None
+    pairs = []
+    for name, (bad, good) in by_name((degraded, clean)):
+        if good is not None and bad is not None:
+            pairs.append(Pair(name, _two_files(good, bad, None, level, finds)))
+        else:
+            alone, folder = (good, degraded) if good is not None else (bad, clean)
+            pairs.append(Pair(name, _failing(f"{alone} has no partner {name} in {folder}: add the missing file.")))
+    return pairs
+
+
+def by_name(folders: Sequence[Path], recursive: bool = True) -> list[tuple[str, list[Path | None]]]:
+    """Match the pictures of folders by relative path without suffix.
+
+    Returns:
+        Each name, as the last folder has it, with the path in each folder; None where there is none. Sorted.
+
+    Raises:
+        ImageError: a folder holds no picture.
+        UsageError: a folder holds two pictures of one name.
+    """
     names, sides = dict[str, str](), list[dict[str, Path]]()
-    for folder in (degraded, clean):
-        named = [(str(PurePosixPath(source.name).with_suffix("")), source.path) for source in find(folder)]
+    for folder in folders:
+        named = [(str(PurePosixPath(s.name).with_suffix("")), s.path) for s in find(folder, recursive)]
         if two := first_collision((path, name) for name, path in named):
             raise UsageError(f"{two[0]} and {two[1]} would be paired by one name; take one of them away.")
         # A disk or an archive may have changed how accents are stored.
-        sides.insert(0, {collision_key(name): path for name, path in named})
+        sides.append({collision_key(name): path for name, path in named})
         names |= {collision_key(name): name for name, _ in named}
-    finds = task if level is None and task.scale is not None else None
-    pairs = []
-    for key, name in sorted(names.items(), key=lambda item: item[1]):
-        paths = [side.get(key) for side in sides]
-        if paths[0] is not None and paths[1] is not None:
-            pairs.append(Pair(name, _two_files(paths[0], paths[1], None, level, finds)))
-        else:
-            alone, folder = (paths[0], degraded) if paths[0] is not None else (paths[1], clean)
-            pairs.append(Pair(name, _failing(f"{alone} has no partner {name} in {folder}: add the missing file.")))
-    return pairs
+    return [(name, [side.get(key) for side in sides]) for key, name in sorted(names.items(), key=lambda i: i[1])]
 
 
 def real(folder: Path, names: PairSet, task: Task, level: float | None) -> list[Pair]:

@@ -1,6 +1,7 @@
 """From the bytes of a file to a picture: recognized by content, the right way up, with its metadata."""
 
 import logging
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -84,6 +85,20 @@ def check_start(start: bytes, name: str = "") -> None:
         detect_format(start[:HEAD])
     except RefusedError as refusal:
         raise ImageError(f"{name or _UNNAMED} {refusal}.") from None
+
+
+def format_of(data: bytes) -> str | None:
+    """Return the format of a file, as in ``Photo.format``, by its first bytes; None for no picture.
+
+    The file may be damaged: of a damaged TIFF it is not known whether it is a camera's raw file.
+    """
+    try:
+        name = detect_format(data[:HEAD])
+        return "RAW" if name == "TIFF" and libraw.is_raw_tiff(data) else name
+    except RefusedError:
+        return None
+    except (ValueError, struct.error):
+        return "TIFF"
 
 
 def _decoded(data: bytes, mosaics: bool) -> tuple[Photo, bool]:

@@ -104,12 +104,7 @@ def encode(
 
 
 def _encoded(kind: str, pixels: Array, like: Photo | None, options: WriteOptions, software: str | None) -> bytes:
-    longest = _LONGEST_SIDES.get(kind)
-    if longest and max(pixels.shape[:2]) > longest:
-        raise RefusedError(
-            f"cannot be written: {kind} holds at most {longest:,} pixels a side and the picture has "
-            f"{pixels.shape[1]:,} x {pixels.shape[0]:,}, so choose a .png name instead"
-        )
+    _check_sides(kind, pixels.shape)
     allowed = [np.dtype(depth) for depth in _DEPTHS[kind]]
     dtype = pixels.dtype if pixels.dtype in allowed else allowed[-1]
     alpha = None if like is None or like.alpha is None else change_depth(like.alpha, dtype)
@@ -138,6 +133,20 @@ def _encoded(kind: str, pixels: Array, like: Photo | None, options: WriteOptions
         warn("JPEG has no transparency; the picture was laid on white and the alpha channel left out.")
         pixels = _on_white(pixels, alpha)
     return jpeg.encode(pixels, metadata, _jpeg_quality(like, options))
+
+
+def check_sides(format: str, shape: tuple[int, ...]) -> None:
+    """Raise RefusedError if a picture of that shape, (H, W) or (H, W, 3), is too large for a format."""
+    _check_sides(_NAMES[format], shape)
+
+
+def _check_sides(kind: str, shape: tuple[int, ...]) -> None:
+    longest = _LONGEST_SIDES.get(kind)
+    if longest and max(shape[:2]) > longest:
+        raise RefusedError(
+            f"cannot be written: {kind} holds at most {longest:,} pixels a side and the picture has "
+            f"{shape[1]:,} x {shape[0]:,}, so choose a .png name instead"
+        )
 
 
 def _on_white(pixels: Array, alpha: Array) -> Array:

@@ -49,12 +49,15 @@ class Mosaic:
     ``pattern`` names the colours of the first two rows as stored ("rggb"). ``matrix`` is None where the samples
     are those of a photograph already; else they are a sensor's, white-balanced and on the curve of sRGB, and
     once they are demosaiced and linear again, ``matrix`` (3, 3) takes camera RGB to sRGB and ``exposure``
-    (1 and above) brightens.
+    (1 and above) brightens. ``blacks`` (2, 2), those of the four places of the pattern, and ``white`` are the
+    sensor's levels that were used; None where ``matrix`` is.
     """
 
     pattern: str
     matrix: Array | None = None
     exposure: float = 1.0
+    blacks: Array | None = None
+    white: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 logger = logging.getLogger(__name__)
 
 _subject: ContextVar[str] = ContextVar("subject", default="")
+_collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 
 
 @contextmanager
@@ -20,7 +21,22 @@ def about(name: str) -> Iterator[None]:
         _subject.reset(before)
 
 
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """In this block, keep warnings in the list that it gets, without the name of the file, and log none."""
+    sentences: list[str] = []
+    before = _collected.set(sentences)
+    try:
+        yield sentences
+    finally:
+        _collected.reset(before)
+
+
 def warn(sentence: str) -> None:
     """Warn with one sentence about the file that is at work."""
+    sentences = _collected.get()
+    if sentences is not None:
+        sentences.append(sentence)
+        return
     subject = _subject.get()
     logger.warning("%s%s", f"{subject}: " if subject else "", sentence)

@@ -1,4 +1,7 @@
-"""Memory: how much is free, how much a tile needs, and whether an error means that it ran out."""
+"""Memory: how much is free, how much a tile needs, and whether an error means that it ran out.
+
+Only GPUs and errors of torch need torch here, so that a forecast for the CPU does not import it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import gc
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import psutil
-import torch
 
 from magn_cli.inference.tiling import reach
 from magn_cli.model import MagnConfig
@@ -27,6 +30,22 @@ ACTIVATIONS = 6
 on squares of 1024 and 2048 pixels: 5.6 in float32, 6.0 and 6.5 in bf16."""
 
 
+class SampleType(Protocol):
+    """A type of torch or NumPy."""
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a value."""
+
+
+class Device(Protocol):
+    """A device of torch, or the CPU where torch is not needed."""
+
+    @property
+    def type(self) -> str:
+        """``cpu``, ``cuda`` or ``mps``."""
+
+
 @dataclass(frozen=True)
 class Tile:
     """Largest size of a tile, in pixels."""
@@ -40,7 +59,7 @@ class Tile:
         return None if max(self.rows, self.columns) <= SIDES[-1] else Tile(rows, columns)
 
 
-def tile_for(config: MagnConfig, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tile:
+def tile_for(config: MagnConfig, size: tuple[int, int], device: Device, dtype: SampleType) -> Tile:
     """Choose the tile that computes the least twice, among those that fit half of the free memory.
 
     The choice affects memory and time, never the result.
@@ -63,7 +82,7 @@ def tile_for(config: MagnConfig, size: tuple[int, int], device: torch.device, dt
     return best
 
 
-def needed(config: MagnConfig, size: tuple[int, int], tile: Tile, dtype: torch.dtype) -> int:
+def needed(config: MagnConfig, size: tuple[int, int], tile: Tile, dtype: SampleType) -> int:
     """Estimate the bytes that the network needs in addition to the picture.
 
     These hold the feature maps of one tile with its surroundings, the rows that wait for the next stage, and
@@ -80,14 +99,17 @@ def needed(config: MagnConfig, size: tuple[int, int], tile: Tile, dtype: torch.d
     return int(ACTIVATIONS * features * rows * columns + waiting * (nodes + has_own_grid * features + rounding))
 
 
-def free_memory(device: torch.device) -> int:
+def free_memory(device: Device) -> int:
     """Return the free memory of a device in bytes. On the CPU, respects the limit of a container."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type == "cpu":
+        return min(psutil.virtual_memory().available, _left_in_container())
+    import torch
+
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return min(psutil.virtual_memory().available, _left_in_container())
+    assert isinstance(device, torch.device)
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 OUT_OF_MEMORY = (
@@ -102,6 +124,8 @@ OUT_OF_MEMORY = (
 
 def ran_out(error: BaseException) -> bool:
     """Return whether an error means that memory ran out. On the CPU, torch raises a plain ``RuntimeError``."""
+    import torch
+
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return any(words in str(error) for words in OUT_OF_MEMORY)
@@ -109,6 +133,8 @@ def ran_out(error: BaseException) -> bool:
 
 def release() -> None:
     """Release memory that a failed attempt has left behind."""
+    import torch
+
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from magn_cli.errors import UsageError
 from magn_cli.limits import MAX_TILE, MIN_TILE
-from magn_cli.tasks import TASKS, Task
+from magn_cli.tasks import TASKS, FoundLevel, Task
 from magn_cli.tasks.auto import candidates
 
 Level: TypeAlias = float | Literal["auto", "unknown"]
@@ -37,6 +37,18 @@ def check_level(task: Task | None, level: float | str) -> Level:
     except (ValueError, TypeError):
         raise UsageError(f"invalid level {level!r}: choose auto, unknown or a number.") from None
     return task.scale.check(number)
+
+
+def within_range(task: Task, found: FoundLevel) -> FoundLevel:
+    """Return a level that was found in a photo as it is used: moved into the task's range, with its strength."""
+    if task.scale is None or found.level is None:
+        return found
+    nearest = task.scale.nearest(found.level)
+    strength = min(found.strength, task.strength(found.level))
+    how = found.how if nearest == found.level else f"the nearest to {found.level:g}, {found.how}"
+    if strength < 1:
+        how += f"; {strength:.0%} of the change applied" if strength else "; left as it is"
+    return FoundLevel(nearest, how, strength)
 
 
 def check_strength(task: Task | None, strength: float) -> float:

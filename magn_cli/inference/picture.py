@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from magn_cli import images
 from magn_cli.analysis import findings
+from magn_cli.errors import ImageError
 from magn_cli.images import Photo, from_float, to_float
 from magn_cli.inference.block_rows import block_rows
 from magn_cli.inference.ensemble import dihedral_transforms, whole_cells
-from magn_cli.inference.options import Level, check_level, check_strength
+from magn_cli.inference.options import Level, check_level, check_strength, within_range
 from magn_cli.inference.restored_photo import RestoredPhoto
 from magn_cli.inference.tiled_network import TiledNetwork, joined
 from magn_cli.inference.tiling import Span
@@ -36,6 +37,7 @@ class PhotoRestorer:
         strength: float = 1.0,
         ensemble: bool = False,
         network: str = "",
+        takes_unknown: bool = True,
         **options: Any,
     ) -> None:
         """Combine a task and its network.
@@ -48,6 +50,7 @@ class PhotoRestorer:
             ensemble: average the results for the eight rotated and mirrored forms of a picture. This is a little
                 better, takes eight times as long, and holds the whole picture as floats.
             network: name of the network, recorded in results.
+            takes_unknown: the network was trained to do without a level. Otherwise an unknown level is estimated.
             options: the task's own options.
 
         Raises:
@@ -55,7 +58,7 @@ class PhotoRestorer:
         """
         self.task, self.scale, self.tiled, self.options = task, scale, tiled, options
         self.strength, self.ensemble, self.network = check_strength(task, strength), ensemble, network
-        self.mosaics = task.mosaics
+        self.takes_unknown, self.mosaics = takes_unknown or scale is None, task.mosaics
 
     def restore(
         self,
@@ -131,14 +134,19 @@ class PhotoRestorer:
 
         Args:
             pixels: the degraded picture.
-            level: in the task's units; None if unknown.
+            level: in the task's units; None if unknown, which a network that needs a level gets estimated.
             progress: called with the share that is done, 0..1.
             photo: what the pixels came from. Where its file says more than they do, the result agrees with it and
                 is rounded to 8 bit.
 
         Returns:
             ``(H, W)`` or ``(H, W, 3)``, not clipped.
+
+        Raises:
+            ImageError: the network needs a level, and none can be estimated.
         """
+        if level is None and not self.takes_unknown:
+            level = self._found(photo or images.photo_of(pixels)).level
         turned = 1 if photo is None else photo.turned
         projection = None if photo is None else self.task.projection(photo, level)
         stored = images.as_stored(pixels, turned)
@@ -191,7 +199,7 @@ class PhotoRestorer:
     def resolve(self, photo: Photo, level: Level, known_level: FoundLevel | None = None) -> FoundLevel:
         """Return the level to use for a photo: the given one, or the one found in it, moved into the range."""
         wanted = check_level(self.task, level)
-        if self.task.scale is None or wanted == "unknown":
+        if self.task.scale is None or (wanted == "unknown" and self.takes_unknown):
             return FoundLevel(None, "not given to the network")
         if self.scale is None:
             if not isinstance(wanted, str):
@@ -199,15 +207,13 @@ class PhotoRestorer:
             return FoundLevel(None, "this network takes no level")
         if not isinstance(wanted, str):
             return FoundLevel(wanted, "as given")
-        found = known_level or self.task.find_level(photo)
-        if found.level is None:
-            return found
-        nearest = self.task.scale.nearest(found.level)
-        strength = min(found.strength, self.task.strength(found.level))
-        how = found.how if nearest == found.level else f"the nearest to {found.level:g}, {found.how}"
-        if strength < 1:
-            how += f"; {strength:.0%} of the change applied" if strength else "; left as it is"
-        return FoundLevel(nearest, how, strength)
+        return self._found(photo, known_level)
+
+    def _found(self, photo: Photo, known_level: FoundLevel | None = None) -> FoundLevel:
+        found = within_range(self.task, known_level or self.task.find_level(photo))
+        if found.level is None and found.strength > 0 and not self.takes_unknown:
+            raise ImageError(f"the network {self.network} must be told a level, and none was found; give --level.")
+        return found
 
 
 def _advance(progress: Callable[[float], None], done: int, of: int, share: float) -> None:

@@ -42,6 +42,9 @@ class State:
     region_notes: Sequence[str] = ()
     """Text beside the label for each region."""
 
+    icc: bytes | None = None
+    """Colour profile, if the states have different ones."""
+
 
 @dataclass(frozen=True)
 class StoredState:
@@ -141,7 +144,7 @@ class Gallery:
         for state in states:
             file = Path(self._folder.name) / f"{number:04d}-{_plain(name)}-{_plain(state.label)}.png"
             try:
-                file.write_bytes(preview.lossless(state.pixels, alpha, icc))
+                file.write_bytes(preview.lossless(state.pixels, alpha, state.icc or icc))
             except OSError as error:
                 raise ImageError(
                     f"{name} cannot be stored in {file.parent} ({error.strerror}); free some space."

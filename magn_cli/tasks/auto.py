@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from magn_cli.analysis.drawing import is_drawing
 from magn_cli.images import Photo, is_beyond_range
-from magn_cli.tasks.base import Need
+from magn_cli.tasks.base import Claim, Need
 from magn_cli.tasks.levels import FoundLevel
 from magn_cli.tasks.registry import TASKS
 
@@ -20,6 +21,9 @@ class Choice:
 
     found: FoundLevel
     """Level for the task; without a task, the reason why the photo counts as clean."""
+
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    """The claims that were compared, by task; empty if none was asked."""
 
 
 def candidates() -> list[str]:
@@ -41,9 +45,9 @@ def choose(photo: Photo) -> Choice:
     claims = {t.name: t.claim(photo) for t in tasks if t.mosaics == (photo.mosaic is not None)}
     name = max(claims, key=lambda name: claims[name].need, default=None)
     if name is None or claims[name].need == Need.NONE:
-        return _nothing(", ".join(sorted(claim.found.how for claim in claims.values() if claim.found.how)))
-    return Choice(name, claims[name].found)
+        return _nothing(", ".join(sorted(claim.found.how for claim in claims.values() if claim.found.how)), claims)
+    return Choice(name, claims[name].found, claims)
 
 
-def _nothing(reason: str) -> Choice:
-    return Choice(None, FoundLevel(None, f"nothing to restore ({reason}), left as it is", 0.0))
+def _nothing(reason: str, claims: Mapping[str, Claim] | None = None) -> Choice:
+    return Choice(None, FoundLevel(None, f"nothing to restore ({reason}), left as it is", 0.0), claims or {})

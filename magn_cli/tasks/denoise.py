@@ -52,8 +52,8 @@ GRAIN_SIZE = 0.5, 1.5
 """Smallest and largest grain of film in pixels."""
 
 NOISY = 2.0, 3.5
-"""Noise from which the denoiser is applied, and from which it is applied in full. Of 42 clean photos in colour, four
-are estimated above 2 as JPEG of quality 98 (4:4:4), two at 95 (4:2:0), none above 2.95."""
+"""Noise from which the denoiser is applied, and from which it is applied in full. Of 42 clean photos in colour,
+four are estimated above 2 as JPEG of quality 98 (4:4:4), two at 95 (4:2:0), none above 2.95."""
 
 GRAY_NOISY = 3.0, 6.0
 """The same in gray, where less tells noise from texture: 3 of 46 clean pictures are estimated above 3."""

@@ -14,7 +14,8 @@ from tests.support.commands import magn, refused
 from tests.support.paths import ROOT
 
 PAGES = [
-    [], ["restore"], ["degrade"], ["eval"], ["graph"], ["train"], ["export"], ["weights"],
+    [], ["restore"], ["inspect"], ["degrade"], ["eval"], ["compare"], ["graph"], ["train"], ["export"],
+    ["weights"],
     *(["weights", name] for name in ("list", "pull", "verify", "path", "push")),
 ]  # fmt: skip
 SHORT = {
@@ -76,7 +77,7 @@ def test_the_panels_are_those_of_the_conventions():
 def test_shared_options_have_one_text():
     shared = {
         "weights", "ensemble", "overwrite", "device", "threads", "tile", "json", "log_json", "html_limit", "quiet",
-        "verbose",
+        "verbose", "max_pixels",
     }  # fmt: skip
     texts = {}
     for parameters in commands().values():

@@ -110,6 +110,33 @@ def test_reports(photos, tmp_path, encoding):
     assert "<img src=x" not in page and "set $a_b$ \\xe9 [red] =1" in page
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
+def test_inspect(photos, encoding):
+    (photos / "broken\n.png").write_bytes(b"no picture")
+    table = run("inspect", photos, encoding=encoding)
+    assert table.returncode == 1, table.stderr
+    for said in (table.stdout, table.stderr):
+        check_shown(said.decode(encoding).encode())
+    assert b"Caf\\xe9.png" in table.stdout and table.stdout.count(b"\n") == len(NAMES) + 2
+    document = json.loads(run("inspect", photos, "--json", "-", encoding=encoding).stdout)
+    found = {os.fsencode(os.path.basename(one["path"])) for one in document["photos"] if one["error"] is None}  # noqa: PTH119
+    assert found == set(NAMES)
+    for name in NAMES:
+        panel = run("inspect", photos / os.fsdecode(name), encoding=encoding)
+        assert panel.returncode == 0
+        check_shown(panel.stdout.decode(encoding).encode())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_compare(photos, tmp_path, encoding):
+    page = tmp_path / os.fsdecode(b"p\xe9ge.html")
+    done = run("compare", photos, photos, "--reference", "A", "-o", page, encoding=encoding)
+    assert done.returncode == 0, done.stderr
+    for said in (done.stdout, done.stderr):
+        check_shown(said.decode(encoding).encode())
+    assert "<img src=x" not in page.read_bytes().decode("utf-8")
+
+
 def test_a_table_on_the_console(photos):
     done = run("eval", photos, "-t", "jpeg", "-l", "10", "--baselines-only", encoding="cp1252")
     assert done.returncode == 0 and b"set $a_b$ \\xe9 [red] =1 (10)" in done.stdout
@@ -177,6 +204,8 @@ class TestReportsThatCannotBeWritten:
         ["weights", "list"],
         ["restore", "x.png", "--log-json"],
         ["restore", "x.png", "--dry-run"],
+        ["inspect", "x.png"],
+        ["inspect", "x.png", "--json", "-"],
     ],
 )
 def test_a_full_standard_output(photos, tmp_path, words):

@@ -101,7 +101,8 @@ def _photo(raw: "RawPy", data: bytes) -> Photo:
         raise _of_another_kind("is from a sensor that has no Bayer pattern of red, green and blue")
     blacks = _blacks(raw, page, indices, (top, left))
     samples = raw.raw_image[top : top + height, left : left + width]
-    mosaic = encoded(samples, pattern, blacks, saturation(samples, blacks, raw.white_level), _gains(raw))
+    white = saturation(samples, blacks, raw.white_level)
+    mosaic = encoded(samples, pattern, blacks, white, _gains(raw))
     matrix = _matrix(raw)
     return Photo(
         mosaic,
@@ -109,7 +110,7 @@ def _photo(raw: "RawPy", data: bytes) -> Photo:
         Metadata(icc=srgb_profile(), exif=exif.block(data, _ORIENTATIONS.get(raw.sizes.flip, 1))),
         None,
         "RAW",
-        mosaic=Mosaic(pattern, matrix, exposure(mosaic, pattern, matrix)),
+        mosaic=Mosaic(pattern, matrix, exposure(mosaic, pattern, matrix), blacks, white),
     )
 
 

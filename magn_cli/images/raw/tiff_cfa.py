@@ -37,4 +37,5 @@ def prepared(page: Directory, samples: Array) -> tuple[Array, Mosaic]:
     highest = saturation(active[shown], blacks, highest)
     mosaic = encoded(active, pattern, blacks, highest, sensor_tags.gains(page))[shown]
     matrix = sensor_tags.matrix(page)
-    return mosaic, Mosaic(shown_pattern, matrix, exposure(mosaic, shown_pattern, matrix))
+    moved = np.roll(blacks, (-y, -x), axis=(0, 1))
+    return mosaic, Mosaic(shown_pattern, matrix, exposure(mosaic, shown_pattern, matrix), moved, highest)

@@ -1,0 +1,130 @@
+"""``magn compare``: two pictures or folders on a page, with figures where there is a reference."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from magn_cli.evaluation import metrics
+from tests.support.commands import magn, refused
+
+
+@pytest.fixture
+def folders(tmp_path, otter):
+    """Clean pictures, a copy as JPEG of quality 20, and one of quality 80."""
+    for name, suffix, quality in (("clean", "png", None), ("bad", "jpg", 20), ("good", "jpg", 80)):
+        (tmp_path / name / "sub").mkdir(parents=True)
+        for picture, pixels in (("one", otter), ("two", otter[::-1]), ("sub/three", otter[:, ::-1])):
+            options = {} if quality is None else {"quality": quality}
+            Image.fromarray(pixels).save(tmp_path / name / f"{picture}.{suffix}", **options)
+    return tmp_path
+
+
+def compared(folder, *words):
+    result = magn("compare", *words, "-o", folder / "page.html", "--json", folder / "page.json")
+    return result, json.loads((folder / "page.json").read_text()), (folder / "page.html").read_text()
+
+
+def test_two_pictures_on_a_page(folders):
+    result, document, page = compared(folders, folders / "clean/one.png", folders / "bad/one.jpg")
+    assert result.exit_code == 0 and not result.stdout
+    assert document["reference"] is None and document["pictures"] == [
+        {"name": "one.png and one.jpg", "a": None, "b": None}
+    ]
+    assert page.count("data:image/png;base64,") == 2 and "A: one.png" in page and "B: one.jpg" in page
+    assert "Most different" in page and not re.search(r'src="(?!data:)', page)
+    # B is on the right.
+    assert re.search(r'<select id="right">.*<option selected>B: one.jpg</option>', page)
+
+
+def test_figures_against_a_reference(folders, otter):
+    result, document, page = compared(folders, folders / "bad", folders / "good", "--reference", folders / "clean")
+    assert result.exit_code == 0
+    first = document["pictures"][0]
+    with Image.open(folders / "bad/one.jpg") as bad:
+        pixels = np.asarray(bad) / 255
+    assert first["a"]["psnr"] == pytest.approx(metrics.psnr(pixels, otter / 255), abs=1e-4)
+    assert first["a"]["ssim"] == pytest.approx(metrics.ssim_gaussian(pixels, otter / 255), abs=1e-4)
+    assert first["b"]["psnr"] > first["a"]["psnr"] + 2
+    assert [one["name"] for one in document["pictures"]] == ["one", "two"]
+    assert "A: bad, PSNR" in result.stdout and "mean" in result.stdout
+    assert f"{first['a']['psnr']:.2f}" in result.stdout and f"{first['a']['psnr']:.2f} dB" in page
+    assert "reference: clean" in page
+
+
+@pytest.mark.parametrize("letter", ["A", "a", "B"])
+def test_one_of_the_two_is_the_reference(folders, letter):
+    _, document, _ = compared(folders, folders / "clean", folders / "bad", "--reference", letter)
+    for one in document["pictures"]:
+        assert (one["a"] is None) == (letter.upper() == "A") != (one["b"] is None)
+
+
+def test_sub_folders(folders):
+    _, document, _ = compared(folders, folders / "clean", folders / "bad", "-r")
+    assert [one["name"] for one in document["pictures"]] == ["one", "sub/three", "two"]
+
+
+def test_gray_beside_colour_and_16_bits(tmp_path, otter):
+    Image.fromarray(otter).convert("L").save(tmp_path / "a.png")
+    Image.fromarray(otter[..., 0].astype(np.uint16) * 257).save(tmp_path / "b.png")
+    Image.fromarray(otter).save(tmp_path / "c.png")
+    _, document, _ = compared(tmp_path, tmp_path / "a.png", tmp_path / "b.png", "--reference", tmp_path / "c.png")
+    assert 15 < document["pictures"][0]["a"]["psnr"] < 60
+
+
+def test_equal_pictures(folders):
+    path = folders / "clean/one.png"
+    result, document, page = compared(folders, path, path, "--reference", "B")
+    assert document["pictures"][0]["a"] == {"psnr": None, "ssim": 1.0}
+    assert "∞" in result.stdout and "A and B are equal." in page
+
+
+def test_different_profiles_are_told(tmp_path, otter):
+    from magn_cli.images.metadata.icc import adobe_rgb_profile
+
+    Image.fromarray(otter).save(tmp_path / "a.png")
+    Image.fromarray(otter).save(tmp_path / "b.png", icc_profile=adobe_rgb_profile())
+    result, _, _ = compared(tmp_path, tmp_path / "a.png", tmp_path / "b.png", "--reference", "A")
+    assert result.exit_code == 0 and "colour profiles differ" in result.stderr
+
+
+class TestFailures:
+    def test_a_missing_partner_and_another_size(self, folders, otter):
+        (folders / "bad/one.jpg").unlink()
+        Image.fromarray(otter[1:]).save(folders / "clean/three.png")
+        Image.fromarray(otter).save(folders / "bad/three.png")
+        result, document, _ = compared(folders, folders / "clean", folders / "bad")
+        assert result.exit_code == 1 and [one["name"] for one in document["pictures"]] == ["two"]
+        assert (
+            len(document["failures"]) == 2
+            and "has no partner" in result.stderr
+            and "differ in size" in result.stderr
+        )
+
+    def test_a_broken_picture(self, folders):
+        (folders / "bad/one.jpg").write_bytes(b"no picture")
+        words = [folders / "clean/one.png", folders / "bad/one.jpg", "-o", folders / "page.html"]
+        refused(magn("compare", *words), 1, "one.jpg")
+        assert not (folders / "page.html").exists()
+
+    def test_a_file_and_a_folder(self, folders):
+        refused(
+            magn("compare", folders / "clean", folders / "bad/one.jpg", "-o", folders / "a.html"), 2, "folders"
+        )
+
+    def test_what_does_not_exist(self, folders):
+        words = ["compare", folders / "clean", folders / "bad", "-o", folders / "a.html", "--reference"]
+        refused(magn(*words, folders / "C"), 1, "C")
+        refused(magn("compare", folders / "clean", folders / "no", "-o", folders / "a.html"), 1, "no")
+
+    @pytest.mark.parametrize("out", ["a.png", "page", "clean"])
+    def test_no_page(self, folders, out):
+        refused(magn("compare", folders / "clean", folders / "bad", "-o", folders / out), 2, out)
+
+    def test_an_existing_page(self, folders):
+        (folders / "a.html").write_text("mine")
+        words = ["compare", folders / "clean", folders / "bad", "-o", folders / "a.html"]
+        refused(magn(*words), 2, "a.html", "--overwrite")
+        assert magn(*words, "--overwrite").exit_code == 0 and "mine" not in (folders / "a.html").read_text()[:100]
