@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import logging
 import math
 import os
@@ -15,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
@@ -24,7 +26,7 @@ from magn_cli.model import Magn
 from magn_cli.model.graph import ScoreScale
 from magn_cli.runtime.precision import choose_type
 from magn_cli.tasks import get_task
-from magn_cli.training import finetune
+from magn_cli.training import finetune, statistics
 from magn_cli.training.engine import Engine
 from magn_cli.training.finetune import Taken
 from magn_cli.training.health import Health, Vitals
@@ -45,6 +47,10 @@ LOG_EVERY = 50
 PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 SHARE_OF_STEPS = 0.95
 """What of the time goes to steps; the rest to validation and to writing states."""
+
+OUTLIER = 100
+"""Multiple of the usual gradient from which a step is left out. One step in some thousands had 10,000 times the
+usual one, on pairs that are harmless when computed again."""
 
 MAX_OVERFLOWS = 20
 """Steps in a row that half precision may skip while it looks for its scale."""
@@ -104,6 +110,7 @@ class Trainer:
         self.origin: dict[str, Any] | None = None
         self._cases: list[str] | None = None
         plain.to(self.engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._final: Magn | None = None
         self.averaged = AveragedModel(plain, multi_avg_fn=_Average(options.ema), use_buffers=True).eval()
         self.model = cast(Magn, self.engine.prepare(plain))
         self.optimizer = Optimizer(self.model, options.optimizer, options.learning_rate)
@@ -244,8 +251,10 @@ class Trainer:
         largest = 0.0
         scales = [m for m in self.model.modules() if isinstance(m, ScoreScale)]
         speed = Speed(self.state.step)
-        if self._finished() and record:
-            self._write(self.checkpoint_path)
+        if self._finished():
+            self._measure_statistics()
+            if record:
+                self._write(self.checkpoint_path)
         stop = False
         while not (stop or self._finished()):
             for scale in scales:
@@ -258,6 +267,8 @@ class Trainer:
             if (grown := health.look(self.state.step, loss, gradient, largest)) is not None:
                 raise TrainingError(self._diverged(grown))
             self.state.best_vitals = astuple(health.best) if health.best else None
+            if self._finished():
+                self._measure_statistics()
             # Whoever asks to stop may not wait long: no validation then.
             validates = self._finished() or self.state.step % self.options.validate_every == 0
             logs = stop or validates or self.state.step % LOG_EVERY == 0
@@ -318,7 +329,23 @@ class Trainer:
         self._cases = cases
 
     def _averaged(self) -> Magn:
-        return cast(Magn, self.averaged.module)
+        return self._final or cast(Magn, self.averaged.module)
+
+    def _measure_statistics(self) -> None:
+        """Measure the batch statistics of the finished weights on the next batches.
+
+        This is done in a copy: a longer run goes on from the statistics before.
+        """
+        assert self._batches is not None
+        batches = itertools.islice(self._batches, min(statistics.MAX_BATCHES, self.state.step))
+
+        def forward(model: nn.Module, batch: Sequence[Tensor]) -> None:
+            degraded, _, level = (self.engine.to_device(t) for t in batch)
+            with torch.autocast(self.engine.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                model(degraded, level)
+
+        self._final = copy.deepcopy(self._averaged())
+        statistics.measure(self._final, batches, forward)
 
     def _keep_best(self, quality: Quality | None) -> None:
         if quality is not None and quality.overall > self.state.best_psnr:
@@ -369,7 +396,7 @@ class Trainer:
         options, engine = self.options, self.engine
         self.optimizer.set_rate(learning_rate(options, self.state.step, self.state.length))
         self.optimizer.zero_grad()
-        total = 0.0
+        total, before = 0.0, statistics.kept(self.model)
         for part in range(options.accumulate):
             degraded, clean, level = (engine.to_device(t) for t in interval.wait_for(self._batches))
             rest = part + 1 < options.accumulate
@@ -383,14 +410,20 @@ class Trainer:
         value, asked = engine.mean(total, float(stop))
         gradient = norm.item()
         self._check(value, gradient)
-        finite = math.isfinite(gradient)
-        if finite:
+        usable = math.isfinite(gradient)
+        if usable and options.clip and gradient > OUTLIER * (self.state.usual_gradient or gradient):
+            # Even clipped, it would turn the momentum, and its statistics would stay for long.
+            log.debug("step %d left out: its gradient is %g", self.state.step + 1, gradient)
+            usable = False
+        if not usable:
+            statistics.put_back(before)
+        if usable:
             usual = self.state.usual_gradient or gradient
             most = options.clip * usual if options.clip else math.inf
             self.optimizer.clip(most, norm)
             self.state.usual_gradient = 0.99 * usual + 0.01 * min(gradient, most)
-        self.optimizer.step(self.scaler, finite)
-        if finite:
+        self.optimizer.step(self.scaler, usable)
+        if usable:
             self.averaged.update_parameters(self.model)
         return value, gradient, asked > 0
 

@@ -1,0 +1,53 @@
+"""Batch statistics: kept out of harm's way during training, and measured for the weights that are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+MAX_BATCHES = 200
+"""Batches on which the statistics of the averaged weights are measured at the end."""
+
+
+def kept(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Return each buffer of the batch norms with a copy of it, for :func:`put_back`."""
+    return [(buffer, buffer.clone()) for norm in _norms(model) for buffer in norm.buffers()]
+
+
+def put_back(buffers: list[tuple[Tensor, Tensor]]) -> None:
+    """Undo what a forward pass in training did to the batch norms."""
+    for buffer, before in buffers:
+        buffer.copy_(before)
+
+
+@torch.no_grad()
+def measure(model: nn.Module, batches: Iterable[Any], forward: Callable[[nn.Module, Any], Any]) -> None:
+    """Replace the running statistics of a model by their means over some batches.
+
+    A running mean of statistics belongs to no weights in particular, and one bad batch stays in it for long. This
+    is the last step of stochastic weight averaging (Izmailov et al. 2018).
+
+    Args:
+        model: the network; remains in its mode of training or evaluation.
+        batches: what ``forward`` takes.
+        forward: runs the model on a batch.
+    """
+    norms, was_training = _norms(model), model.training
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        # None makes torch compute the plain mean.
+        norm.momentum = None
+    model.train()
+    for batch in batches:
+        forward(model, batch)
+    model.train(was_training)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def _norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
