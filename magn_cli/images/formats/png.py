@@ -21,6 +21,8 @@ _KEY_SIZES = {0: 2, 2: 6}
 _MAX_DEFLATION = 1032
 _ROWS_AT_ONCE = 64
 _DATA_CHUNK = 16 << 20
+_MAX_CHUNKS = 1 << 20
+"""500 megapixels of 16 bits in chunks of 4 KB are fewer."""
 
 
 def read(data: bytes) -> tuple[Photo, bool]:
@@ -127,7 +129,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 def _chunks(data: bytes) -> Iterator[Chunk]:
     offset = len(SIGNATURE)
-    while True:
+    for _ in range(_MAX_CHUNKS):
         length, kind = struct.unpack_from(">I4s", data, offset)
         content = data[offset + 8 : offset + 8 + length]
         (checksum,) = struct.unpack_from(">I", data, offset + 8 + length)
@@ -140,6 +142,7 @@ def _chunks(data: bytes) -> Iterator[Chunk]:
         if kind == b"IEND":
             return
         offset += 12 + length
+    raise RefusedError(f"has more than {_MAX_CHUNKS:,} chunks, as no program writes: save it anew first")
 
 
 def _keyed_alpha(pixels: Array, key: bytes, depth: int) -> Array:
