@@ -44,7 +44,7 @@ def _size_in_tiff(file: BinaryIO, start: bytes) -> tuple[int, int]:
     (count,) = struct.unpack(order + head, file.read(struct.calcsize(order + head)))
     length = offset + (8 if is_big else 4)
     records = file.read(min(count, _MAX_RECORDS) * length)
-    found = {}
+    found: dict[int, int] = {}
     for position in range(0, len(records) - length + 1, length):
         tag, kind, _ = struct.unpack_from(order + record, records, position)
         code = {3: "H", 4: "I", 16: "Q"}.get(kind, "I")

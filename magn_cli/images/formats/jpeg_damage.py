@@ -12,6 +12,12 @@ import simplejpeg
 from magn_cli.images.formats.jpeg_segments import DHT, Segment, Structure
 from magn_cli.images.limits import MAX_PIXELS, RefusedError
 
+LOST = (
+    "is truncated or damaged: bytes are missing or wrong within its picture data, so a part of it is lost; "
+    "get an intact copy of it"
+)
+"""The rest of a sentence that starts with the file's name."""
+
 _EXTRANEOUS = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")
 _PREMATURE = "premature end of data segment"
 _DAMAGED = re.compile(r"Corrupt JPEG data|Premature end|bad Huffman|bad arithmetic|instead of RST")
@@ -67,10 +73,7 @@ def check(data: bytes, structure: Structure) -> None:
     if structure.end is None and _DAMAGED.search(message):
         raise ValueError(message)
     if _DAMAGED.search(_EXTRANEOUS.sub("", message)) or _has_stray_bytes(data, structure, message):
-        raise RefusedError(
-            "is truncated or damaged: bytes are missing or wrong within its picture data, so a part of it is "
-            "lost; get an intact copy of it"
-        )
+        raise RefusedError(LOST)
 
 
 def _has_stray_bytes(data: bytes, structure: Structure, message: str) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from magn_cli.images.formats import pillow
+from magn_cli.images.limits import check_memory
 from magn_cli.images.metadata import tags
 from magn_cli.images.metadata.tags import ByteOrder, Directory
 from magn_cli.images.photo import Array
@@ -51,6 +52,7 @@ def read_samples(page: Directory, width: int, height: int, bits: int, dtype: np.
         raise ValueError("impossible tile width or number of channels")
     columns = -(-width // block_width)
     row_size = -(-block_width * depth * bits // 8)
+    check_memory(height * width * channels * dtype.itemsize)
     samples = np.empty((height, width, channels), dtype)
     for plane in range(planes):
         # Closed even where an error keeps it alive: Pillow and stderr are held while it is open.
