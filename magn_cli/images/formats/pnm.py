@@ -18,10 +18,11 @@ _PART = 16 << 20
 _NO_NUMBERS = re.compile(rb"[^\s\d]|\d{10}")
 
 
-def read(data: bytes) -> Photo:
-    """The picture in the bytes of a PNM file, its samples stretched to the full scale of their type.
+def read(data: bytes) -> tuple[Photo, bool]:
+    """The picture in the bytes of a PNM file, and whether more of them follow.
 
-    Black-and-white files become gray. ValueError if the file is damaged.
+    Its samples are stretched to the full scale of their type. Black-and-white files become gray. ValueError if the
+    file is damaged.
     """
     head = data[:_MAX_HEADER]
     header = _HEADER.match(head)
@@ -39,17 +40,20 @@ def read(data: bytes) -> Photo:
     values: Array
     if kind == 4:
         rows = np.frombuffer(data, np.uint8, height * ((width + 7) // 8), end + 1)
+        end += 1 + rows.nbytes
         values = np.unpackbits(rows.reshape(height, -1), axis=1)[:, :width]
     elif kind in (5, 6):
         stored = np.dtype(np.uint8 if white < 256 else ">u2")
         values = np.frombuffer(data, stored, int(np.prod(shape)), end + 1).reshape(shape)
+        end += 1 + values.nbytes
     else:
         values = _plain(data[end:], int(np.prod(shape)), bits=kind == 1).reshape(shape)
     if values.max() > white:
         raise ValueError("a sample is above the white level")
     if kind in (1, 4):
         values = 1 - values
-    return Photo(stretched(values, white), None, Metadata(), None, "PNM")
+    has_more = kind > 3 and _HEADER.match(data[end : end + _MAX_HEADER].lstrip()) is not None
+    return Photo(stretched(values, white), None, Metadata(), None, "PNM"), has_more
 
 
 def _plain(text: bytes, count: int, *, bits: bool) -> Array:
