@@ -234,7 +234,8 @@ class Folders:
 def _whats_wrong(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename} is no file of magn's ({error.strerror})"
-    return str(error)
+    # Without the advice behind it.
+    return str(error).partition(";")[0]
 
 
 def _vanished(folder: Path) -> str:

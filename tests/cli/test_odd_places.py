@@ -53,6 +53,14 @@ def test_links_to_folders_of_a_degraded_set_are_told(tmp_path):
     assert f"are written to {tmp_path / 'target'}." in result.stderr
 
 
+def test_a_journal_that_is_a_pipe_is_told_in_one_sentence(tmp_path):
+    picture(tmp_path / "photos/a.png", size=(32, 32))
+    os.mkfifo(tmp_path / "photos/.magn-journal.jsonl")
+    result = magn("restore", tmp_path / "photos", *RESTORE)
+    (told,) = [line for line in result.stderr.splitlines() if "no journal of magn" in line]
+    assert result.exit_code == 0 and told.endswith("cannot be resumed: remove it.") and told.count("remove") == 1
+
+
 @pytest.mark.parametrize("kind", ["device", "pipe"])
 def test_nothing_replaces_a_device_or_a_pipe(tmp_path, kind):
     """An administrator who writes a report to /dev/null would take it away from everybody."""
