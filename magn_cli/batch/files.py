@@ -150,7 +150,7 @@ class Folders:
     def __init__(self, plan: BatchPlan, options: WriteOptions | None = None) -> None:
         self.plan, self.options = plan, options or WriteOptions()
         self._journals: dict[Hashable, Journal | None] = {}
-        self._used: set[Path] = set()
+        self._used: set[tuple[Path, Path]] = set()
         self._stack = ExitStack()
 
     def __enter__(self) -> Folders:
@@ -185,21 +185,23 @@ class Folders:
         if job.folder is not None:
             self._check(job.folder)
             below = job.target.parent
-            if below in self._used and self.plan.store.status(below) is None:
+            if (job.folder, below) in self._used and self.plan.store.status(below) is None:
                 raise ImageError(_vanished(below))
 
     def use(self, job: Job) -> None:
         """Remember that a result lies in its folder now."""
         if job.folder is not None:
-            self._used.add(job.target.parent)
+            self._used.add((job.folder, job.target.parent))
 
     def check_all(self) -> None:
         """Raise :class:`ImageError` where a folder of results is gone, and they with it."""
         for folder in {job.folder for job in self.plan.jobs if job.folder is not None}:
-            self._check(folder)
-        for folder in sorted(self._used):
             if self.plan.store.status(folder) is None:
                 raise ImageError(_vanished(folder))
+        for folder, below in sorted(self._used):
+            self._check(folder)
+            if self.plan.store.status(below) is None:
+                raise ImageError(_vanished(below))
 
     def _check(self, folder: Path) -> None:
         store = self.plan.store

@@ -82,6 +82,13 @@ def test_nothing_replaces_a_device_or_a_pipe(tmp_path, kind):
         assert kind == "pipe" or (tmp_path / name).is_symlink()
 
 
+def wait_for(result):
+    """Results are written by other threads, at the end under their names."""
+    while not result.exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
+
+
 def run_while(photos, out, moved):
     """Restore three photographs; ``moved`` is called before the last."""
     seen = []
@@ -106,6 +113,7 @@ class TestOutputFoldersThatVanish:
         out = tmp_path / "out"
 
         def moved():
+            wait_for(out / "sub/b.png")
             out.rename(tmp_path / "other")
             out.mkdir()
 
@@ -114,9 +122,7 @@ class TestOutputFoldersThatVanish:
 
     def test_a_folder_below_it(self, tmp_path, photos):
         def moved():
-            # Results are written by other threads.
-            while not (tmp_path / "out/sub/b.png").exists():
-                time.sleep(0.01)
+            wait_for(tmp_path / "out/sub/b.png")
             shutil.rmtree(tmp_path / "out/sub")
 
         with pytest.raises(ImageError, match=r"out/sub was moved or removed during the run"):
