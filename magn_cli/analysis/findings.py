@@ -10,7 +10,7 @@ from typing import TypeVar
 from magn_cli import images
 from magn_cli.analysis.jpeg_blocks import Grid, find_grid
 from magn_cli.analysis.learned_noise import Noise, estimate_noise
-from magn_cli.analysis.noise import as_gray, estimate_sigma
+from magn_cli.analysis.noise import TEXTURE, as_gray, estimate_sigma
 from magn_cli.analysis.quantization import nearest_quality
 from magn_cli.images import Photo
 
@@ -41,19 +41,25 @@ def sigma(photo: Photo) -> float:
 def noise(photo: Photo) -> Noise:
     """Estimate the noise of a photo, white or coarse, see :func:`estimate_noise`.
 
-    White noise is measured more accurately by :func:`estimate_sigma`, which decides where the two agree, and for
-    pictures that are too small for the other.
+    White noise is measured more accurately by :func:`estimate_sigma`. Its result is taken where the two agree, where
+    it is more than texture can explain, and for pictures that are too small for the other.
     """
 
     def found() -> Noise:
-        read = quality(photo)
+        read, white = quality(photo), sigma(photo)
         learned = estimate_noise(photo.pixels, None if read is None else read[0])
-        white = sigma(photo)
-        if learned is None or (white > 0 and abs(math.log(white / max(learned.sigma, 1e-3))) < ALIKE):
-            return Noise(white, white, 1.0 if learned is None else learned.dominance)
+        if learned is None:
+            return Noise(white, white, float(white > TEXTURE))
+        if _alike(white, learned.sigma) or white > max(TEXTURE, learned.sigma):
+            error = white if _alike(white, learned.error) else max(white, learned.error)
+            return Noise(white, error, learned.dominance)
         return learned
 
     return _once(photo, "noise", found)
+
+
+def _alike(one: float, other: float) -> bool:
+    return min(one, other) > 0 and abs(math.log(one / other)) < ALIKE
 
 
 def is_gray(photo: Photo) -> bool:

@@ -94,6 +94,7 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
             mode = loaded.mode
             access: dict[str, int] = {} if mode is None else {"mode": mode & 0o666 | 0o200}
             job.store.write(job.target, data, overwrite=folders.plan.overwrite, **access)
+        folders.use(job)
         if kept is not None and entry is not None:
             # Without this line the result is recognised by its content.
             with suppress(OSError):
@@ -149,6 +150,7 @@ class Folders:
     def __init__(self, plan: BatchPlan, options: WriteOptions | None = None) -> None:
         self.plan, self.options = plan, options or WriteOptions()
         self._journals: dict[Hashable, Journal | None] = {}
+        self._used: set[tuple[Path, Path]] = set()
         self._stack = ExitStack()
 
     def __enter__(self) -> Folders:
@@ -180,14 +182,33 @@ class Folders:
 
     def check(self, job: Job) -> None:
         """Raise :class:`ImageError` where the folder of a result is gone: it must not appear again half full."""
-        if job.folder is not None and self.plan.store.status(job.folder) is None:
-            raise ImageError(_vanished(job.folder))
+        if job.folder is not None:
+            self._check(job.folder)
+            below = job.target.parent
+            if (job.folder, below) in self._used and self.plan.store.status(below) is None:
+                raise ImageError(_vanished(below))
+
+    def use(self, job: Job) -> None:
+        """Remember that a result lies in its folder now."""
+        if job.folder is not None:
+            self._used.add((job.folder, job.target.parent))
 
     def check_all(self) -> None:
         """Raise :class:`ImageError` where a folder of results is gone, and they with it."""
         for folder in {job.folder for job in self.plan.jobs if job.folder is not None}:
             if self.plan.store.status(folder) is None:
                 raise ImageError(_vanished(folder))
+        for folder, below in sorted(self._used):
+            self._check(folder)
+            if self.plan.store.status(below) is None:
+                raise ImageError(_vanished(below))
+
+    def _check(self, folder: Path) -> None:
+        store = self.plan.store
+        kept = self._journals.get(store.identity(folder))
+        # A folder made anew under the same name has no journal.
+        if store.status(folder) is None or (kept is not None and not store.is_taken(folder / journal.NAME)):
+            raise ImageError(_vanished(folder))
 
     def _open(self, folder: Path, stack: ExitStack) -> None:
         store = self.plan.store
@@ -215,7 +236,8 @@ class Folders:
 def _whats_wrong(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename} is no file of magn's ({error.strerror})"
-    return str(error)
+    # Without the advice behind it.
+    return str(error).partition(";")[0]
 
 
 def _vanished(folder: Path) -> str:

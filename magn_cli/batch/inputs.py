@@ -12,7 +12,7 @@ from typing import Literal
 from magn_cli import images
 from magn_cli.batch import journal
 from magn_cli.errors import ImageError
-from magn_cli.files import LOCAL, Store, is_left_alone
+from magn_cli.files import LOCAL, Store, is_left_alone, links_to_folders
 from magn_cli.files import find as find_files
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,6 @@ def find(
 class _Search:
     def __init__(self, out: Path | None, recursive: bool, store: Store, found: Found) -> None:
         self.out, self.recursive, self.store, self.found = out, recursive, store, found
-        self._is_link: dict[Path, bool] = {}
         self.suffixes = images.INPUT_SUFFIXES | (images.RAW_SUFFIXES if found.mosaics != "no" else frozenset())
 
     def all(self, sources: Sequence[str | Path]) -> Found:
@@ -139,21 +138,11 @@ class _Search:
             failed=self._fail,
             store=self.store,
         )
-        linked = sorted({parent for path in paths for parent in self._links_above(path, folder)})
-        for link in linked:
+        for link in links_to_folders(folder, paths, self.store):
             log.warning("%s is a link to a folder: the pictures in it are taken, too.", link)
         if beside:
             paths = self._without_results(paths, folder)
         return self._wanted([p for p in paths if p not in made])
-
-    def _links_above(self, path: Path, folder: Path) -> Iterator[Path]:
-        for parent in path.relative_to(folder).parents:
-            above = folder / parent
-            if above != folder and above not in self._is_link:
-                status = self.store.status(above)
-                self._is_link[above] = status is not None and status.is_link
-            if self._is_link.get(above):
-                yield above
 
     def _without_results(self, paths: list[Path], folder: Path) -> list[Path]:
         """Leave out what magn has made beside the pictures; what only looks like that is told."""

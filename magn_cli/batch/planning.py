@@ -12,7 +12,7 @@ from magn_cli.batch import inputs, pace
 from magn_cli.batch.journal import Journal, Settings
 from magn_cli.batch.targets import Job, aim
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import LOCAL, Store
+from magn_cli.files import LOCAL, Store, links_to_folders
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ def plan(
         if not found.pictures and len(found.failures) == 1:
             raise found.failures[0][1]
         jobs = aim(found, out, suffix, overwrite, store)
+        _tell_links(jobs, store)
         # In the form in which a journal returns them.
         planned = BatchPlan(json.loads(json.dumps(settings)), overwrite, failures=found.failures, store=store)
         _sort(jobs, planned)
@@ -105,6 +106,17 @@ def plan(
         raise ImageError(f"{where} cannot be used ({error.strerror}); check the path.") from error
     planned.megapixels = pace.megapixels([job.source for job in planned.jobs], store)
     return planned
+
+
+def _tell_links(jobs: list[Job], store: Store) -> None:
+    """Warn of results that would not lie in the folder of results: it can come from a stranger."""
+    targets: dict[Path, list[Path]] = {}
+    for job in jobs:
+        if job.folder is not None:
+            targets.setdefault(job.folder, []).append(job.target)
+    for folder, paths in targets.items():
+        for link in links_to_folders(folder, paths, store):
+            log.warning("%s is a link: the results below it are written to %s.", link, store.identity(link))
 
 
 def _sort(jobs: list[Job], planned: BatchPlan) -> None:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from magn_cli.cli import console
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.files import LOCAL, Store, WithMemory
 from magn_cli.files.store import START
@@ -97,4 +98,6 @@ def _write_output(data: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
+        # Python would try again at its end, and print a traceback.
+        console.silence_stdout()
         raise ImageError(f"standard output cannot be written ({error.strerror}); check where it goes.") from error

@@ -68,6 +68,7 @@ def plan(
         sources = find(clean)
         _check_folders(clean, out, [out / folder_name(recipe.task, level) for level in levels])
         wanted = _wanted(sources, out, recipe, levels)
+        _tell_links(clean, sources, out, wanted)
         known = _known(out, recipe, overwrite)
         found = {} if overwrite else _intact(wanted, known, out, recipe)
     except OSError as error:
@@ -108,6 +109,14 @@ def _check_folders(clean: Path, out: Path, folders: list[Path]) -> None:
             raise UsageError(f"the output {folder} is inside {clean}; give an --out outside of it.")
         if folder != out and inner.is_relative_to(folder.resolve()):
             raise UsageError(f"{clean} is inside the output folder {folder}; give another --out.")
+
+
+def _tell_links(clean: Path, sources: list[Source], out: Path, wanted: Wanted) -> None:
+    if clean.is_dir():
+        for link in files.links_to_folders(clean, [source.path for source in sources]):
+            log.warning("%s is a link to a folder: the pictures in it are taken, too.", link)
+    for link in files.links_to_folders(out, [out / name for name in wanted]):
+        log.warning("%s is a link: the results below it are written to %s.", link, link.resolve())
 
 
 def _wanted(sources: list[Source], out: Path, recipe: DegradeRecipe, levels: tuple[DegradeLevel, ...]) -> Wanted:

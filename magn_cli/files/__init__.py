@@ -4,7 +4,7 @@ Nothing here knows what a picture is: suffixes come from the caller. All paths g
 """
 
 from magn_cli.files.collisions import check_collisions, collision_key, first_collision
-from magn_cli.files.find import find, is_left_alone
+from magn_cli.files.find import find, is_left_alone, links_to_folders
 from magn_cli.files.local import LOCAL
 from magn_cli.files.memory import WithMemory
 from magn_cli.files.printable import printable
@@ -23,5 +23,6 @@ __all__ = [
     "find",
     "first_collision",
     "is_left_alone",
+    "links_to_folders",
     "printable",
 ]

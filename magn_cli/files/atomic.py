@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from magn_cli.files.store import NotOrdinaryError
+
 if sys.platform != "win32":
     import fcntl
 
@@ -23,14 +25,17 @@ def writing(path: Path, *, overwrite: bool = True, mode: int | None = None) -> I
     """Give a file under another name in the same folder; at the end it is moved to ``path``.
 
     Whatever goes wrong, an interruption included, ``path`` stays as it was and the other file is removed.
-    A symbolic link at ``path`` is replaced, not followed. ``mode``: who may read and write a new file, from the
-    first byte on; one that is replaced keeps its own. Raises OSError; without ``overwrite`` FileExistsError where
-    ``path`` exists, even if it has come into being meanwhile.
+    A symbolic link at ``path`` is replaced, not followed; devices and named pipes never are. ``mode``: who may
+    read and write a new file, from the first byte on; one that is replaced keeps its own. Raises OSError; without
+    ``overwrite`` FileExistsError where ``path`` exists, even if it has come into being meanwhile.
     """
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        # A device or a pipe, perhaps behind a link: an administrator would replace /dev/null for everybody.
+        raise NotOrdinaryError(errno.EINVAL, "it is not an ordinary file", str(path))
     # Cut, since the name itself may be as long as a file system allows.
     temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(6)}.tmp")
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from pathlib import Path
 
 from magn_cli.files.local import LOCAL
@@ -52,6 +52,17 @@ def find(
     while linked:
         linked += walk.visit(linked.pop(0))
     return sorted(walk.found)
+
+
+def links_to_folders(root: Path, paths: Iterable[Path], store: Store = LOCAL) -> list[Path]:
+    """Return, sorted, the folders between ``root`` and paths below it that are links and lead elsewhere."""
+    folders = {root / above for path in paths for above in path.relative_to(root).parents} - {root}
+    found = []
+    for folder in sorted(folders):
+        status = store.status(folder)
+        if status is not None and status.is_link:
+            found.append(folder)
+    return found
 
 
 class _Walk:

@@ -44,6 +44,8 @@ def writing(path: Path) -> Iterator[None]:
         raise UsageError(f"{path} exists already: choose another name or allow it to be overwritten.") from None
     except IsADirectoryError:
         raise ImageError(f"{path} is a folder: choose the name of a file.") from None
+    except NotOrdinaryError:
+        raise ImageError(f"{path} is not an ordinary file: choose another name.") from None
     except OSError as error:
         other = f"{error.strerror or error}, so check the disk or choose another folder"
         raise ImageError(f"{path} cannot be written: {_UNWRITABLE.get(error.errno or 0, other)}.") from error

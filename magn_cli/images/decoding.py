@@ -157,7 +157,7 @@ _READERS: dict[str, Callable[[bytes], tuple[Photo, bool]]] = {
     "WEBP": _read_webp,
     "TIFF": tiff.read,
     "BMP": _read_bmp,
-    "PNM": lambda data: (pnm.read(data), False),
+    "PNM": pnm.read,
     "AVIF": heif.read_avif,
     "HEIF": heif.read_heif,
 }

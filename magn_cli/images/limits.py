@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import psutil
+
 MAX_PIXELS = 500_000_000
 """The most pixels that are read unless told otherwise; beyond it a file is taken for a decompression bomb."""
 
@@ -22,6 +24,12 @@ def at_most(pixels: int | None) -> Iterator[None]:
         yield
     finally:
         _allowed.reset(before)
+
+
+def check_memory(needed: int) -> None:
+    """Raise MemoryError for more bytes than the machine has left: systems promise them, and kill who uses them."""
+    if needed > psutil.virtual_memory().available:
+        raise MemoryError
 
 
 def check_size(width: int, height: int) -> None:

@@ -70,8 +70,8 @@ SURE = (75, 0.4), (95, 0.9)
 """Two qualities of a JPEG file and the probability that noise dominates from which it is denoised; in between, in
 proportion. The finer the file, the fainter is what tells noise, compression and texture apart."""
 
-GRAY_SURE = 0.8
-"""Least such probability in gray."""
+UNKNOWN_SURE, GRAY_SURE = 0.66, 0.8
+"""The same for pictures that were a JPEG once, and the least such probability in gray."""
 
 
 def _non_local_means(noisy: Pixels, level: float | None) -> Pixels:
@@ -220,9 +220,8 @@ def _sure(photo: images.Photo) -> float:
     """Return the probability from which noise counts as dominant in a photo that shows compression."""
     (coarse, least), (fine, most) = SURE
     quality = findings.quality(photo)
-    if quality is not None:
-        least += (most - least) * _rising(quality[0], coarse, fine)
-    return max(least, GRAY_SURE) if findings.is_gray(photo) else least
+    sure = UNKNOWN_SURE if quality is None else least + (most - least) * _rising(quality[0], coarse, fine)
+    return max(sure, GRAY_SURE) if findings.is_gray(photo) else sure
 
 
 def _rising(value: float, low: float, high: float) -> float:

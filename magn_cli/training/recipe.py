@@ -83,7 +83,8 @@ class TrainingRecipe:
 def read(path: Path) -> Values:
     """Read a TOML file. Raises :class:`UsageError` where it is missing or no TOML."""
     try:
-        return structured.toml_of(structured.read_bytes(path).decode("utf-8"))
+        # As it was written: folders have names that are no UTF-8.
+        return structured.toml_of(structured.read_bytes(path).decode(errors="surrogateescape"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}); give --config a TOML file.") from error
     except ValueError as error:

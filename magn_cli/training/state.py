@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,10 @@ def load_state(path: Path) -> dict[str, Any]:
         raise TrainingError(f"no training state {path}: start without --resume.")
     try:
         _check_container(path)
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What torch thinks of a damaged file is none of the user's business.
+            warnings.simplefilter("ignore")
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         raise damaged(path) from error
     if not isinstance(state, dict):

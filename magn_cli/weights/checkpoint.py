@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -56,16 +55,9 @@ def load_checkpoint(path: Path) -> tuple[Magn, Checkpoint]:
         WeightsError: the file is missing, damaged, not made by magn or of a newer format, or its tensors do not
             match the network in its metadata.
     """
-    if not path.is_file():
-        raise WeightsError(f"the weights file {path} does not exist; check the path.")
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(
-            f"{path} is not a complete safetensors file ({error}); download it again, or use another checkpoint."
-        ) from error
+    with about_files.opened(path, "pt") as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     about = about_files.parse(path, metadata)
     try:
         with torch.device("meta"):

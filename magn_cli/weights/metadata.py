@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
 
@@ -43,16 +46,40 @@ def read_metadata(path: Path) -> Checkpoint:
     Raises:
         WeightsError: the file is missing, damaged, not made by magn, or of a newer format.
     """
+    with opened(path, "np") as file:
+        metadata = file.metadata() or {}
+    return parse(path, metadata)
+
+
+@contextmanager
+def opened(path: Path, framework: Literal["np", "pt"]) -> Iterator[Any]:
+    """Open a safetensors file, for a block in which everything that goes wrong is the file's fault.
+
+    Raises:
+        WeightsError: the file is missing or damaged.
+    """
     if not path.is_file():
         raise WeightsError(f"the weights file {path} does not exist; check the path.")
     try:
-        with safe_open(path, "np") as file:
-            metadata = file.metadata() or {}
+        with ExitStack() as stack:
+            name = path
+            if not _is_text(path):
+                # The library takes no other names.
+                name = Path(stack.enter_context(TemporaryDirectory(prefix="magn-"))) / "weights.safetensors"
+                name.symlink_to(path.absolute())
+            yield stack.enter_context(safe_open(name, framework))
     except (SafetensorError, OSError, ValueError, MemoryError) as error:
         raise WeightsError(
             f"{path} is not a complete safetensors file ({error}); download it again, or use another checkpoint."
         ) from error
-    return parse(path, metadata)
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def parse(path: Path, metadata: dict[str, str]) -> Checkpoint:

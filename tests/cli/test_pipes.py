@@ -4,6 +4,8 @@ import io
 import json
 import os
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -40,6 +42,14 @@ def test_from_pipe_to_file_and_from_file_to_pipe(otter_jpeg, tmp_path):
     code, out, err = piped(None, otter_jpeg, "--out", "-", "--format", "webp")
     assert code == 0 and Image.open(io.BytesIO(out)).format == "WEBP", err
     assert tree(tmp_path) == ["a.jpg", "otter.jpg"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell of Unix")
+def test_a_closed_output_is_one_sentence(otter_jpeg):
+    line = f'"{sys.executable}" -m magn_cli restore "{otter_jpeg}" -q -t jpeg -o - >&-'
+    done = subprocess.run(line, shell=True, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 1 and done.stderr.decode().count("\n") == 1, done.stderr
+    assert done.stderr.startswith(b"magn: standard output cannot be written")
 
 
 @pytest.mark.parametrize(

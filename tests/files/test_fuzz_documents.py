@@ -4,6 +4,7 @@
 """
 
 import time
+import warnings
 from collections import Counter
 from contextlib import suppress
 
@@ -50,13 +51,16 @@ def test_broken_documents(tmp_path, request, record_property):
         kind, data = broken(seed, documents)
         began = time.monotonic()
         try:
-            read(kind, tmp_path, data)
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                read(kind, tmp_path, data)
             counts[f"{kind} read"] += 1
         except MagnError as error:
             if "\n" in str(error) or not str(error).endswith("."):
                 findings.append((seed, kind, f"no sentence: {error!r}"))
         except Exception as error:
             findings.append((seed, kind, repr(error)[:300]))
+        findings += [(seed, kind, f"a raw warning: {one.message}") for one in told]
         if time.monotonic() - began > SECONDS:
             findings.append((seed, kind, "too slow"))
         counts[kind] += 1

@@ -1,7 +1,9 @@
 """Damage inside files that decoders patch over: never restored without a word."""
 
+import io
 import struct
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -106,3 +108,48 @@ def test_a_small_file_cannot_say_that_it_is_large(tmp_path, kind):
     start = time.monotonic()
     refused(magn("restore", tmp_path / "a"), 1, "damaged")
     assert time.monotonic() - start < 5
+
+
+def png_with(rows: int, *, interlaced: int = 0) -> bytes:
+    """A PNG of 16 x 16 whose data have only so many rows, chunk checksums right."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 16, 16, 8, 2, 0, 0, interlaced)
+    data = zlib.compress(b"".join(b"\0" + bytes([row] * 48) for row in range(rows)))
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", data), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_rows_that_a_png_lacks(tmp_path):
+    """Pillow fills them up with black."""
+    assert images.decode(png_with(16)).pixels.shape == (16, 16, 3)
+    for data in (png_with(15), png_with(16, interlaced=1)):
+        (tmp_path / "a.png").write_bytes(data)
+        refused(magn("restore", tmp_path / "a.png"), 1, "a.png", "damaged", "intact copy")
+
+
+def saved_tiff(image: Image.Image, compression: str, **options) -> tuple[bytes, int]:
+    """The file, and where the middle of its first strip is."""
+    file = io.BytesIO()
+    image.save(file, "TIFF", compression=compression, **options)
+    with Image.open(file) as opened:
+        start, size = opened.tag_v2[273][0], opened.tag_v2[279][0]  # type: ignore[attr-defined]
+    return file.getvalue(), start + size // 2
+
+
+@pytest.mark.parametrize("compression", ["tiff_adobe_deflate", "jpeg", "group4"])
+def test_damage_inside_a_tiff(tmp_path, otter, compression):
+    image = Image.fromarray(otter)
+    data, middle = saved_tiff(image.convert("1") if compression == "group4" else image, compression)
+    assert images.decode(data).pixels.shape[:2] == otter.shape[:2]
+    (tmp_path / "a.tif").write_bytes(data[:middle] + b"\xa5" * 40 + data[middle + 40 :])
+    refused(magn("restore", tmp_path / "a.tif"), 1, "a.tif", "damaged", "intact copy")
+
+
+def test_strips_and_tiles_of_jpeg_that_are_whole(otter):
+    """Their tables stand in a tag of their own, or in each of them."""
+    for options in ({}, {"quality": 60}, {"tiffinfo": {278: 16}}):
+        data, _ = saved_tiff(Image.fromarray(otter), "jpeg", **options)
+        assert images.decode(data).pixels.shape == otter.shape

@@ -8,7 +8,7 @@ _COMPRESSIONS = {4: "JPEG", 5: "PNG", 11: "uncompressed CMYK", 12: "RLE8 CMYK", 
 _READ = frozenset({0, 1, 2, 3})
 _OS2_HEADER = 12
 _PACKED = (1, 2)
-"""Run-length coded: any size may come of few bytes."""
+"""Run-length coded: two bytes make up to 255 pixels."""
 
 
 def check(data: bytes) -> None:
@@ -25,5 +25,6 @@ def check(data: bytes) -> None:
             f"uses {name} compression inside a BMP file, which magn does not read: save it as PNG first"
         )
     check_size(width, abs(height))
-    if compression not in _PACKED and width * abs(height) * bits > 8 * len(data):
+    most = 255 * len(data) // 2 if compression in _PACKED else 8 * len(data) // max(bits, 1)
+    if width * abs(height) > most:
         raise ValueError(f"{len(data)} bytes cannot hold {width} x {abs(height)} pixels")

@@ -10,7 +10,13 @@ import numpy as np
 import simplejpeg
 
 from magn_cli.images.formats.jpeg_segments import DHT, Segment, Structure
-from magn_cli.images.limits import RefusedError
+from magn_cli.images.limits import MAX_PIXELS, RefusedError
+
+LOST = (
+    "is truncated or damaged: bytes are missing or wrong within its picture data, so a part of it is lost; "
+    "get an intact copy of it"
+)
+"""The rest of a sentence that starts with the file's name."""
 
 _EXTRANEOUS = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")
 _PREMATURE = "premature end of data segment"
@@ -20,6 +26,9 @@ _MAX_STRAY = 1
 _ZEROS = bytes(16)
 _PROGRESSIVE, _ARITHMETIC = (0xC2, 0xCA), frozenset(range(0xC9, 0xD0))
 _BLOCK = 8
+_MAX_SCANS = 100
+_MAX_WORK = 16 * MAX_PIXELS
+"""Pixels times scans. Programs that search for the smallest file write up to some thirty scans, cameras eleven."""
 
 
 def size(structure: Structure) -> tuple[int, int]:
@@ -33,7 +42,8 @@ def size(structure: Structure) -> tuple[int, int]:
 def check_capacity(structure: Structure, length: int) -> None:
     """Raise ValueError if a file of ``length`` bytes cannot hold the pixels that it announces.
 
-    Each block of 8 x 8 samples begins with a Huffman code, which has at least one bit.
+    Each block of 8 x 8 samples begins with a Huffman code, which has at least one bit. Raises RefusedError for
+    more scans than any program writes: each goes over the whole picture, and may have no more than ten bytes.
     """
     frame = structure.frame
     assert frame is not None
@@ -43,6 +53,9 @@ def check_capacity(structure: Structure, length: int) -> None:
     samples = width * height * areas[0] / max(areas)
     if frame.marker not in _ARITHMETIC and samples / _BLOCK**2 > 8 * length:
         raise ValueError(f"{length} bytes cannot hold {width} x {height} pixels")
+    scans = len(structure.scans)
+    if scans > _MAX_SCANS or width * height * scans > _MAX_WORK:
+        raise RefusedError(f"has {scans} scans, as no program needs: save it as PNG first")
 
 
 def check(data: bytes, structure: Structure) -> None:
@@ -60,10 +73,7 @@ def check(data: bytes, structure: Structure) -> None:
     if structure.end is None and _DAMAGED.search(message):
         raise ValueError(message)
     if _DAMAGED.search(_EXTRANEOUS.sub("", message)) or _has_stray_bytes(data, structure, message):
-        raise RefusedError(
-            "is truncated or damaged: bytes are missing or wrong within its picture data, so a part of it is "
-            "lost; get an intact copy of it"
-        )
+        raise RefusedError(LOST)
 
 
 def _has_stray_bytes(data: bytes, structure: Structure, message: str) -> bool:

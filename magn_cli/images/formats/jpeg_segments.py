@@ -8,13 +8,23 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from magn_cli.images.limits import RefusedError
+
 SOI, EOI, SOS, DQT, DHT, DRI, APP14 = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xEE
 FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, 0xCC}
 """The markers of frames: size and components of the picture."""
 
 _APPLICATION, _COMMENT = range(0xE0, 0xF0), 0xFE
 _WITH_LENGTH = frozenset({*range(0xC0, 0xD0), *range(0xDA, 0xF0), _COMMENT}) - {0xC8}
-_IN_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_MARKER = re.compile(rb"\xff([\xc0-\xc7\xc9-\xcf\xd9-\xef\xfe])")
+"""Of the end, and of segments that have a length. As in libjpeg, whatever stands before one is skipped."""
+
+_MAX_SEGMENTS = 10_000
+"""Before the first scan and from there on: a file of 50 MB could have twelve million empty ones."""
+
+_MAX_CUT = 32
+"""Metadata segments whose true end is looked for."""
+
 _ADOBE_SIZE = 12
 """Bytes that Adobe's segment needs for the decoder to believe it."""
 
@@ -45,7 +55,10 @@ class Structure:
 
 
 def parse(data: bytes) -> Structure:
-    """Return the structure of a JPEG file. Raises ValueError if it has no scan."""
+    """Return the structure of a JPEG file.
+
+    Raises ValueError if it has no scan, RefusedError if it has more segments than any camera writes.
+    """
     head = list(_before_scan(data))
     start = head.pop().start if head and head[-1].marker == SOS else None
     if start is None:
@@ -81,19 +94,18 @@ def _is_needed(segment: Segment) -> bool:
 
 def _before_scan(data: bytes) -> Iterator[Segment]:
     """Each segment up to and with the header of the first scan."""
-    offset = 2
-    while (found := _next_marker(data, offset)) is not None:
-        start, marker = found
+    offset, cut, tried = 2, 0, 0
+    while found := _MARKER.search(data, offset):
+        start, marker = found.start(), found[1][0]
+        tried = _counted(tried)
         if marker == EOI:
             return
-        if marker not in _WITH_LENGTH:
-            offset = start + 2
-            continue
         end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
         if end < start + 4:
             offset = start + 2
             continue
-        if marker in _APPLICATION and data[end : end + 1] != b"\xff":
+        if marker in _APPLICATION and data[end : end + 1] != b"\xff" and cut < _MAX_CUT:
+            cut += 1
             end = _true_end(data, start + 4, min(end, len(data)))
         yield Segment(marker, data[start + 4 : end], start)
         if marker == SOS:
@@ -101,13 +113,10 @@ def _before_scan(data: bytes) -> Iterator[Segment]:
         offset = end
 
 
-def _next_marker(data: bytes, offset: int) -> tuple[int, int] | None:
-    """Where the next marker begins, and its second byte: as in libjpeg, whatever stands before it is skipped."""
-    while (at := data.find(b"\xff", offset)) >= 0 and at + 1 < len(data):
-        if data[at + 1] not in (0x00, 0xFF):
-            return at, data[at + 1]
-        offset = at + 1 if data[at + 1] == 0xFF else at + 2
-    return None
+def _counted(tried: int) -> int:
+    if tried == _MAX_SEGMENTS:
+        raise RefusedError(f"has more than {_MAX_SEGMENTS:,} segments, as no camera writes: save it as PNG first")
+    return tried + 1
 
 
 def _true_end(data: bytes, start: int, end: int) -> int:
@@ -142,14 +151,12 @@ _CHAINED = frozenset(bytes([marker]) for marker in _WITH_LENGTH)
 def _scans(data: bytes, start: int) -> tuple[list[bytes], int | None]:
     """The headers of all scans, and where the end marker begins."""
     scans: list[bytes] = []
-    offset = start
-    while found := _IN_SCAN.search(data, offset):
-        at, marker = found.start(), data[found.start() + 1]
+    offset, tried = start, 0
+    while found := _MARKER.search(data, offset):
+        at, marker = found.start(), found[1][0]
+        tried = _counted(tried)
         if marker == EOI:
             return scans, at
-        if marker not in _WITH_LENGTH:
-            offset = at + 2
-            continue
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if marker == SOS:
             scans.append(data[at + 4 : end])

@@ -18,19 +18,23 @@ _TALKATIVE = ("TIFF",)
 
 
 @contextmanager
-def opened(data: bytes, kind: str, *, checked: bool = True) -> Iterator[Image.Image]:
+def opened(
+    data: bytes, kind: str, *, checked: bool = True, complaints: list[str] | None = None
+) -> Iterator[Image.Image]:
     """The picture in ``data``, opened by Pillow as ``kind``; RefusedError if it is ``checked`` and too large.
 
-    This must not be nested.
+    At the end, ``complaints`` gets what C libraries have printed. This must not be nested.
     """
     with (
-        silence(native=kind in _TALKATIVE),
+        silence(native=kind in _TALKATIVE) as said,
         unlimited(),
         Image.open(io.BytesIO(data), formats=[kind]) as image,
     ):
         if checked:
             check_size(image.width, image.height)
         yield image
+        if complaints is not None:
+            complaints.append(said())
 
 
 @contextmanager
@@ -49,7 +53,7 @@ def samples(image: Image.Image) -> tuple[Array, Array | None]:
     ValueError for a colour model other than gray, RGB, palette, YCbCr and CMYK.
     """
     if image.mode == "CMYK":
-        image = _rgb_from_cmyk(image)
+        image = rgb_from_cmyk(image, image.info.get("icc_profile"))
     elif image.mode in ("P", "PA", "RGBa"):
         transparent = image.mode != "P" or "transparency" in image.info
         image = image.convert("RGBA" if transparent else "RGB")
@@ -77,8 +81,8 @@ def metadata(image: Image.Image, colour: tuple[tuple[bytes, bytes], ...] = ()) -
     )
 
 
-def _rgb_from_cmyk(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
+def rgb_from_cmyk(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return a CMYK picture in sRGB, by its profile where it has a usable one; a warning says so."""
     if profile:
         try:
             converted = ImageCms.profileToProfile(

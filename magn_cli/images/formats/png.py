@@ -19,8 +19,15 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _KEY_SIZES = {0: 2, 2: 6}
 """Bytes of the transparent colour, by the colour type."""
 _MAX_DEFLATION = 1032
+_ADAM7 = ((0, 8, 0, 8), (4, 8, 0, 8), (0, 4, 4, 8), (2, 4, 0, 4), (0, 2, 2, 4), (1, 2, 0, 2), (0, 1, 1, 2))
+_PASSES = {0: ((0, 1, 0, 1),), 1: _ADAM7}
+"""Of each pass of a picture, interlaced or not: first column, step, first row, step."""
+
+_INFLATED_AT_ONCE = 1 << 20
 _ROWS_AT_ONCE = 64
 _DATA_CHUNK = 16 << 20
+_MAX_CHUNKS = 1 << 20
+"""500 megapixels of 16 bits in chunks of 4 KB are fewer."""
 
 
 def read(data: bytes) -> tuple[Photo, bool]:
@@ -34,7 +41,7 @@ def read(data: bytes) -> tuple[Photo, bool]:
         raise ValueError("no header chunk")
     if chunks[0][0] == b"CgBI":
         raise RefusedError("is a PNG file in the form that only Apple's devices read (CgBI): convert it first")
-    width, height, depth, colour_type = struct.unpack(">IIBB", header[:10])
+    width, height, depth, colour_type, _, _, interlaced = struct.unpack(">IIBBBBB", header[:13])
     check_size(width, height)
     _check_capacity(chunks, width, height, depth, colour_type)
     # Decoders get the bare pixels: what they make of other chunks differs, and some complain on stderr.
@@ -53,11 +60,16 @@ def read(data: bytes) -> tuple[Photo, bool]:
         with pillow.opened(bare, "PNG") as image:
             image.load()
             pixels, alpha = pillow.samples(image)
+        # Pillow fills up what is missing with black.
+        _check_complete(chunks, width, height, depth * _CHANNELS[colour_type], _PASSES[interlaced])
     key = first(chunks, b"tRNS")
     if key and len(key) == _KEY_SIZES.get(colour_type):
         alpha = _keyed_alpha(pixels, key, depth)
     if first(chunks, b"caBX") is not None:
         warn("Left out: content credentials (C2PA).")
+    behind = len(data) - len(SIGNATURE) - sum(12 + len(content) for _, content in chunks)
+    if behind > 0 and data[-behind:].strip(b"\0\xff\r\n\t "):
+        warn(f"The {behind:,} bytes behind the picture were left out.")
     return Photo(pixels, alpha, png_metadata.read(chunks), None, "PNG"), first(chunks, b"acTL") is not None
 
 
@@ -127,7 +139,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 def _chunks(data: bytes) -> Iterator[Chunk]:
     offset = len(SIGNATURE)
-    while True:
+    for _ in range(_MAX_CHUNKS):
         length, kind = struct.unpack_from(">I4s", data, offset)
         content = data[offset + 8 : offset + 8 + length]
         (checksum,) = struct.unpack_from(">I", data, offset + 8 + length)
@@ -140,6 +152,7 @@ def _chunks(data: bytes) -> Iterator[Chunk]:
         if kind == b"IEND":
             return
         offset += 12 + length
+    raise RefusedError(f"has more than {_MAX_CHUNKS:,} chunks, as no program writes: save it anew first")
 
 
 def _keyed_alpha(pixels: Array, key: bytes, depth: int) -> Array:
@@ -149,6 +162,24 @@ def _keyed_alpha(pixels: Array, key: bytes, depth: int) -> Array:
     matches = pixels == colour
     transparent = matches.all(axis=-1) if pixels.ndim == 3 else matches
     return np.where(transparent, 0, top).astype(pixels.dtype)
+
+
+def _check_complete(
+    chunks: list[Chunk], width: int, height: int, bits: int, passes: tuple[tuple[int, int, int, int], ...]
+) -> None:
+    """Raise ValueError if the data unfold to fewer bytes than the rows of all passes have."""
+    missing = 0
+    for left, across, top, down in passes:
+        columns, rows = -((left - width) // across), -((top - height) // down)
+        missing += rows * (1 + (columns * bits + 7) // 8) if columns > 0 and rows > 0 else 0
+    inflater = zlib.decompressobj()
+    for kind, content in chunks:
+        rest = content if kind == b"IDAT" else b""
+        while rest and missing > 0:
+            missing -= len(inflater.decompress(rest, _INFLATED_AT_ONCE))
+            rest = inflater.unconsumed_tail
+    if missing - len(inflater.flush()) > 0:
+        raise ValueError("rows are missing")
 
 
 def _check_capacity(chunks: list[Chunk], width: int, height: int, depth: int, colour_type: int) -> None:

@@ -69,11 +69,11 @@ def _dpi(chunks: list[Chunk]) -> tuple[float, float] | None:
 
 
 def _xmp(chunks: list[Chunk]) -> bytes | None:
-    packet = None
-    for kind, content in chunks:
-        if kind == b"iTXt" and content.startswith(XMP_KEYWORD + b"\0"):
-            packet = _international(content[len(XMP_KEYWORD) + 1 :])
-    return packet
+    """The last packet: unfolding all of them could take minutes."""
+    start = XMP_KEYWORD + b"\0"
+    packets = (content for kind, content in reversed(chunks) if kind == b"iTXt" and content.startswith(start))
+    last = next(packets, None)
+    return None if last is None else _international(last[len(start) :])
 
 
 def _raw_profiles(chunks: list[Chunk]) -> dict[bytes, bytes]:

@@ -4,9 +4,9 @@ import struct
 
 import numpy as np
 
-from magn_cli.images.formats import pillow, tiff_colours, tiff_pages, tiff_samples
+from magn_cli.images.formats import pillow, tiff_colours, tiff_damage, tiff_pages, tiff_samples
 from magn_cli.images.limits import RefusedError, check_size
-from magn_cli.images.metadata import exif, iptc, tags
+from magn_cli.images.metadata import iptc, tags
 from magn_cli.images.photo import Array, Metadata, Photo
 from magn_cli.images.raw import sensor_tags, tiff_cfa
 from magn_cli.images.warnings import warn
@@ -47,7 +47,7 @@ def read(data: bytes) -> tuple[Photo, bool]:
     else:
         samples = tiff_samples.read_samples(page, width, height, layout.bits, layout.dtype)
         pixels, alpha = tiff_colours.interpreted(page, samples, layout)
-        profile_fits = layout.colour not in tiff_colours.LAB
+        profile_fits = layout.colour not in tiff_colours.CONVERTED
     mosaic = None
     if page.integers(262, (_GRAY,))[0] == sensor_tags.CFA:
         pixels, mosaic = tiff_cfa.prepared(page, pixels)
@@ -141,18 +141,18 @@ def _check_complete(page: tags.Directory) -> None:
 
 def _by_pillow(page: tags.Directory) -> tuple[Array, Array | None, bool]:
     """Pixels, alpha, and whether the colour profile is still one for them."""
-    # Decoders differ in whether they turn the picture; here it must not be turned twice.
-    upright = exif.with_orientation_1(tiff_pages.as_first(page))
+    complaints: list[str] = []
     try:
-        with pillow.opened(upright, "TIFF") as image:
+        with pillow.opened(tiff_pages.bare(page), "TIFF", complaints=complaints) as image:
             image.load()
             pixels, alpha = pillow.samples(image)
             profile_fits = image.mode != "CMYK"
     except RefusedError:
         raise
     except Exception as error:
-        refusal = tiff_colours.refusal(page)
+        refusal = tiff_colours.refusal(page, error)
         raise (error if refusal is None else refusal) from None
+    tiff_damage.check(page, "".join(complaints))
     tiff_colours.warn_extra_channels(page, has_alpha=alpha is not None)
     return pixels, alpha, profile_fits
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
-from magn_cli.images.depth import full_scale, stretched
-from magn_cli.images.formats import lab, tiff_samples
+from magn_cli.images.depth import change_depth, full_scale, stretched
+from magn_cli.images.formats import lab, pillow, tiff_samples
 from magn_cli.images.limits import RefusedError
 from magn_cli.images.metadata.tags import Directory
 from magn_cli.images.photo import Array
@@ -16,14 +17,22 @@ from magn_cli.images.warnings import warn
 _WHITE_FIRST, _GRAY, _RGB, _CMYK = 0, 1, 2, 5
 LAB = frozenset({8, 9})
 """The colour models CIE L*a*b* and ICC L*a*b*."""
+
+CONVERTED = LAB | {_CMYK}
+"""Those that become sRGB, so that their profile no longer fits."""
 _ICC_LAB = 9
 # How many channels each colour model has.
 _COLOURS = {_WHITE_FIRST: 1, _GRAY: 1, _RGB: 3, 3: 1, 5: 4, 6: 3, 8: 3, 9: 3, sensor_tags.CFA: 1}
-_OWN = frozenset({_WHITE_FIRST, _GRAY, _RGB, *LAB, sensor_tags.CFA})
+_OWN = frozenset({_WHITE_FIRST, _GRAY, _RGB, _CMYK, *LAB, sensor_tags.CFA})
 
 _INTEGER, _FLOAT, _UNDEFINED = 1, 3, 4
 _UNSPECIFIED, _ASSOCIATED, _STRAIGHT = 0, 1, 2
-_BITS, _COMPRESSION, _MODEL, _PREDICTOR, _EXTRA, _FORMAT = 258, 259, 262, 317, 338, 339
+_BITS, _COMPRESSION, _MODEL, _PREDICTOR, _INKS, _EXTRA, _FORMAT, _ICC = 258, 259, 262, 317, 332, 338, 339, 34675
+
+_UNSUPPORTED = (
+    "stores its samples in a way that is not supported: save it with 8-bit, 16-bit or floating-point gray or RGB "
+    "samples first"
+)
 
 # What Pillow's decoders read beside the compressions that know nothing of pixels.
 _BY_PILLOW = frozenset({2, 3, 4, 6, 7, 50001})
@@ -74,7 +83,9 @@ def layout(page: Directory) -> Layout | None:
     bits, kinds = set(page.integers(_BITS, (1,))), set(page.integers(_FORMAT, (_INTEGER,)))
     kinds = {_INTEGER if kind == _UNDEFINED else kind for kind in kinds}
     colour, compression = page.integers(_MODEL, (_GRAY,))[0], page.integers(_COMPRESSION, (1,))[0]
-    if colour not in _COLOURS or (colour in LAB and tiff_samples.channel_count(page) < _COLOURS[colour]):
+    unknown_inks = colour == _CMYK and page.integers(_INKS, (1,))[0] != 1
+    too_few = colour in CONVERTED and tiff_samples.channel_count(page) < _COLOURS.get(colour, 0)
+    if colour not in _COLOURS or unknown_inks or too_few:
         raise RefusedError("uses a colour model that is not supported: save it as RGB or gray first")
     bytewise = compression in tiff_samples.BYTEWISE_COMPRESSIONS
     if not bytewise and compression not in _BY_PILLOW:
@@ -87,16 +98,18 @@ def layout(page: Directory) -> Layout | None:
         return None
     if colour not in LAB and colour != sensor_tags.CFA and _is_small_gray(page):
         return None
-    raise RefusedError(
-        "stores its samples in a way that is not supported: save it with 8-bit, 16-bit or floating-point "
-        "gray or RGB samples first"
-    )
+    raise RefusedError(_UNSUPPORTED)
 
 
-def refusal(page: Directory) -> RefusedError | None:
-    """Return why a page was not decoded if its compression is one that some decoders lack, else None."""
+def refusal(page: Directory, error: Exception) -> RefusedError | None:
+    """Return why a page was not decoded if not for damage, else None.
+
+    Some decoders lack some compressions, and Pillow lacks some combinations of them with channels.
+    """
     compression = page.integers(_COMPRESSION, (1,))[0]
-    return _not_decoded(compression) if compression in _UNSURE else None
+    if compression in _UNSURE:
+        return _not_decoded(compression)
+    return RefusedError(_UNSUPPORTED) if isinstance(error, UnidentifiedImageError) else None
 
 
 def warn_extra_channels(page: Directory, *, has_alpha: bool) -> None:
@@ -116,7 +129,7 @@ def interpreted(page: Directory, samples: Array, layout: Layout) -> tuple[Array,
     samples = _scaled(samples, layout)
     colours, alpha_at = _roles(page, samples.shape[2], layout.colour)
     top = full_scale(samples.dtype)
-    pixels = samples[..., :colours] if colours == 3 else samples[..., 0]
+    pixels = samples[..., 0] if colours == 1 else samples[..., :colours]
     if layout.colour == _WHITE_FIRST:
         pixels = top - pixels
     alpha = None
@@ -124,10 +137,24 @@ def interpreted(page: Directory, samples: Array, layout: Layout) -> tuple[Array,
         alpha = np.ascontiguousarray(samples[..., alpha_at])
         if _meanings(page)[alpha_at - colours :][:1] == (_ASSOCIATED,):
             pixels = undo_premultiplication(pixels, alpha)
+    if layout.colour == _CMYK:
+        return _from_cmyk(page, pixels, alpha)
     if layout.colour in LAB:
         pixels = lab.to_srgb(pixels, icc=layout.colour == _ICC_LAB)
         warn("The picture is in L*a*b* colours; it was converted to sRGB.")
     return np.ascontiguousarray(pixels), alpha
+
+
+def _from_cmyk(page: Directory, pixels: Array, alpha: Array | None) -> tuple[Array, Array | None]:
+    if pixels.dtype != np.uint8:
+        warn(f"The picture is CMYK of {8 * pixels.itemsize} bits a sample, of which 8 were used.")
+    try:
+        profile = page.value(_ICC)
+    except ValueError:
+        profile = None
+    image = Image.frombytes("CMYK", pixels.shape[1::-1], change_depth(pixels, np.uint8).tobytes())
+    rgb = np.array(pillow.rgb_from_cmyk(image, profile))
+    return rgb, None if alpha is None else change_depth(alpha, np.uint8)
 
 
 def _own_layout(page: Directory, bits: int, kind: int, colour: int) -> Layout | None:
@@ -140,7 +167,7 @@ def _own_layout(page: Directory, bits: int, kind: int, colour: int) -> Layout | 
     }
     dtype = types.get((bits, kind))
     if dtype is not None:
-        return None if colour in LAB and kind == _FLOAT else Layout(dtype, bits, colour)
+        return None if colour in CONVERTED and kind == _FLOAT else Layout(dtype, bits, colour)
     # Samples packed without gaps. Pillow reads gray ones of 1, 2 and 4 bits.
     packed = kind == _INTEGER and 0 < bits < 16 and not _is_small_gray(page)
     plain = colour in (_WHITE_FIRST, _GRAY, _RGB) and page.integers(_PREDICTOR, (1,))[0] == 1

@@ -1,7 +1,6 @@
 """The pages of a TIFF file: which one is the picture, and what it has beside the pixels that is not kept."""
 
-import struct
-
+from magn_cli.images.limits import RefusedError
 from magn_cli.images.metadata import tags
 from magn_cli.images.metadata.tags import Directory
 from magn_cli.images.warnings import warn
@@ -11,6 +10,12 @@ GEO = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113})
 
 _SUBFILE, _BELOW, _WIDTH, _HEIGHT = 254, 330, 256, 257
 _REDUCED, _MASK = 1, 4
+# Their size and layout, colours and compression; of old-style JPEG 512 to 521, of YCbCr 529 to 532.
+_OF_PIXELS = frozenset(
+    {256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 332, 338, 339}
+    | {347, *range(512, 522), *range(529, 533), 34675}
+)
+_REACH = 2**32 - 2**20
 _MAX_BELOW = 64
 """Pages below one page that are looked at."""
 _LEFT_OUT = {37724: "the layers of a Photoshop document", 52545: "content credentials (C2PA)"}
@@ -41,15 +46,18 @@ def pages_below(page: Directory) -> list[Directory]:
     return found
 
 
-def as_first(page: Directory) -> bytes:
-    """Return the file with that page as its first."""
-    data = bytes(page.data)
-    at, code = (8, "Q") if page.is_big else (4, "I")
-    if struct.unpack_from(page.order + code, data, at)[0] == page.start:
-        return data
-    changed = bytearray(data)
-    struct.pack_into(page.order + code, changed, at, page.start)
-    return bytes(changed)
+def bare(page: Directory) -> bytes:
+    """Return the file as one of that page alone, not a BigTIFF, with no tags but those that pixels depend on.
+
+    Decoders do not know every kind of BigTIFF, and need not see what else a stranger's file holds. Raises
+    RefusedError for a file beyond the 4 GiB that its offsets reach.
+    """
+    if len(page.data) > _REACH:
+        raise RefusedError("has more than 4 GB, compressed in a way that magn reads only below that: cut it first")
+    buffer = bytearray(page.data)
+    buffer[: len(tags.empty())] = tags.empty(page.order)
+    tags.append_directory(buffer, page.order, tags.copy_directory(page, buffer, _OF_PIXELS), first=True)
+    return bytes(buffer)
 
 
 def warn_left_out(page: Directory) -> None:

@@ -7,13 +7,14 @@ at a time as what it is to them, rows of bytes, and what the bytes mean is worke
 import struct
 import zlib
 from bisect import bisect_right
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 
 import numpy as np
 import numpy.typing as npt
 
 from magn_cli.images.formats import pillow
+from magn_cli.images.limits import check_memory
 from magn_cli.images.metadata import tags
 from magn_cli.images.metadata.tags import ByteOrder, Directory
 from magn_cli.images.photo import Array
@@ -21,6 +22,7 @@ from magn_cli.images.photo import Array
 BYTEWISE_COMPRESSIONS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
 """None, LZW, deflate (two numbers), PackBits, LZMA, Zstandard: those that know nothing of pixels."""
 
+_DEFLATE = frozenset({8, 32946})
 _PART = 16 << 20
 """Bytes that are turned into samples at once."""
 
@@ -51,6 +53,7 @@ def read_samples(page: Directory, width: int, height: int, bits: int, dtype: np.
         raise ValueError("impossible tile width or number of channels")
     columns = -(-width // block_width)
     row_size = -(-block_width * depth * bits // 8)
+    check_memory(height * width * channels * dtype.itemsize)
     samples = np.empty((height, width, channels), dtype)
     for plane in range(planes):
         # Closed even where an error keeps it alive: Pillow and stderr are held while it is open.
@@ -97,7 +100,7 @@ def _plane_bytes(
         block_height = page.integers(_TILE_HEIGHT)[0]
     else:
         block_height = min(page.integers(_STRIP_ROWS, (height,))[0] or height, height)
-    if block_height < 1:
+    if not 0 < block_height <= height + 65535:
         raise ValueError("impossible strip or tile height")
     count = columns * -(-height // block_height)
     offsets = page.integers(_TILES if tiled else _STRIPS)
@@ -114,6 +117,7 @@ def _plane_bytes(
         ends = [offset + block_height * row_size for offset in mine]
     else:
         ends = _ends(offsets, sizes, len(page.data))[plane * count : (plane + 1) * count]
+    check_memory(2 * columns * row_size * block_height)
     at_once = max(1, _PART // (columns * row_size * block_height)) * columns
     for first in range(0, count, at_once):
         y = first // columns * block_height
@@ -122,12 +126,43 @@ def _plane_bytes(
             for a, b in zip(mine[first : first + at_once], ends[first : first + at_once], strict=True)
         ]
         rows = min(len(pieces) // columns * block_height, height - y)
+        if compression in _DEFLATE and order == 1:
+            blocks = np.concatenate(
+                [
+                    _inflated(piece, block_height * row_size, min(block_height, height - y - down) * row_size)
+                    for piece, down in zip(pieces, _downwards(len(pieces), columns, block_height), strict=True)
+                ]
+            ).reshape(-1, columns, block_height, row_size)
+            yield y, blocks.swapaxes(1, 2).reshape(-1, columns, row_size)[:rows]
+            continue
         small = _as_gray(
             pieces, (rows, columns, row_size), block_height if tiled else None, block_height, compression, order
         )
         with pillow.opened(small, "TIFF", checked=False) as image:
             image.load()
             yield y, np.asarray(image).reshape(rows, columns, row_size)
+
+
+def _downwards(count: int, columns: int, block_height: int) -> Iterator[int]:
+    """How far below the first of them each of some blocks begins, in rows."""
+    return (number // columns * block_height for number in range(count))
+
+
+def _inflated(piece: bytes | bytearray, size: int, needed: int) -> npt.NDArray[np.uint8]:
+    """The ``size`` bytes of a deflated strip or tile, of which the file may hold only those ``needed``.
+
+    Raises ValueError if they are missing or the checksum behind them is wrong, at which libtiff does not look.
+    """
+    inflater = zlib.decompressobj()
+    try:
+        found = inflater.decompress(piece, size)
+        if not inflater.eof:
+            inflater.decompress(inflater.unconsumed_tail, _PART)
+    except zlib.error as error:
+        raise ValueError("a strip or tile is damaged") from error
+    if len(found) < min(size, needed):
+        raise ValueError("a strip or tile is too short")
+    return np.frombuffer(found.ljust(size, b"\0"), np.uint8)
 
 
 def _as_gray(

@@ -162,17 +162,18 @@ def without_thumbnail(block: bytes) -> bytes:
         return block
     changed = bytearray(block)
     struct.pack_into(directory.order + "I", changed, directory.end, 0)
-    return bytes(changed[: max(_ends(directory))])
+    return bytes(changed[: max(_ends(directory, set()))])
 
 
-def _ends(directory: Directory) -> Iterator[int]:
-    """Where a directory, its values and the directories below it end."""
+def _ends(directory: Directory, seen: set[int]) -> Iterator[int]:
+    """Where a directory, its values and the directories below it end; those in ``seen`` are known."""
+    seen.add(directory.start)
     yield min(directory.end + 4, len(directory.data))
     for tag in directory.positions:
         yield directory.value_end(tag)
         below = _below(directory.data, tag, directory) if tag in tags.POINTERS else None
-        if below is not None and below.start != directory.start:
-            yield from _ends(below)
+        if below is not None and below.start not in seen:
+            yield from _ends(below, seen)
 
 
 def _copied(block: bytes, never: frozenset[int], longest: int | None = None) -> bytes:

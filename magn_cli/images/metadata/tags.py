@@ -32,6 +32,8 @@ _BIG_HEADER = 16
 RECORD_SIZE = 12
 _BIG_RECORD_SIZE = 20
 _MAX_PAGES = 256
+_MAX_NUMBERS = 1 << 22
+"""Of one tag: 500 megapixels in tiles of 16 x 16 are half as many."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class Directory:
         if raw is None:
             return ()
         kind = self.kind(tag)
+        if len(raw) > _MAX_NUMBERS * _SIZES.get(kind, 1):
+            raise ValueError(f"tag {tag} holds more numbers than any picture needs")
         if kind not in _CODES:
             raise ValueError(f"tag {tag} does not hold numbers")
         parts = list(struct.iter_unpack(self.order + _CODES[kind], raw))

@@ -152,6 +152,24 @@ def _tiff() -> dict[str, bytes]:
         file = io.BytesIO()
         tifffile.imwrite(file, _samples(3, np.float32).astype(dtype), photometric="rgb")
         files[f"{name}.tif"] = file.getvalue()
+    return files | _prepress()
+
+
+def _prepress() -> dict[str, bytes]:
+    """CMYK with alpha and of 16 bits, BigTIFF, deflated tiles."""
+    files = {}
+    for name, dtype, options in (
+        ("cmyka", np.uint8, {"extrasamples": ["unassalpha"], "compression": "zlib"}),
+        ("cmyk16", np.uint16, {"planarconfig": "separate", "bigtiff": True, "byteorder": ">"}),
+        ("cmyk8", np.uint8, {"bigtiff": True, "byteorder": ">", "tile": (16, 16), "compression": "zlib"}),
+    ):
+        channels = 5 if name == "cmyka" else 4
+        samples = _samples(channels, dtype)
+        if "planarconfig" in options:
+            samples = np.moveaxis(samples, -1, 0)
+        file = io.BytesIO()
+        tifffile.imwrite(file, samples, photometric="separated", metadata=None, software=False, **options)
+        files[f"{name}.tif"] = file.getvalue()
     return files
 
 
