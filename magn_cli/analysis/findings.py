@@ -41,8 +41,8 @@ def sigma(photo: Photo) -> float:
 def noise(photo: Photo) -> Noise:
     """Estimate the noise of a photo, white or coarse, see :func:`estimate_noise`.
 
-    White noise is measured more accurately by :func:`estimate_sigma`. Its result is taken where the two agree, where
-    it is more than texture can explain, and for pictures that are too small for the other.
+    White noise is measured more accurately by :func:`estimate_sigma`. Its result is taken where the two agree,
+    where it is more than texture can explain, and for pictures that are too small for the other.
     """
 
     def found() -> Noise:

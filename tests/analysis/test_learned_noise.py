@@ -80,9 +80,9 @@ def test_compression_is_told_from_noise(otter, tmp_path):
 
 def test_tiles_of_a_large_picture_stand_for_all_of_it(otter):
     noisy = np.clip(otter + np.random.default_rng(0).standard_normal(otter.shape) * 10, 0, 255).astype(np.uint8)
-    large = np.concatenate([noisy, noisy[:, ::-1]] * 3, axis=1)
-    large = np.concatenate([large, large[::-1]] * 2)
-    assert large.size > 3 * 1024 * 1024
+    large = np.concatenate([noisy, noisy[:, ::-1]] * 4, axis=1)
+    large = np.concatenate([large, large[::-1]] * 3)
+    assert large.size > 3 * 1024 * 1024 + 1
     assert estimate_noise(large).error == pytest.approx(estimate_noise(noisy).error, rel=0.15)
 
 

@@ -228,7 +228,7 @@ def test_auto_takes_the_tile_that_half_of_the_free_memory_holds(monkeypatch):
     # With 0.1 GB still.
     bundled = resolve("denoise", "magn-s", None).about.config
     small = memory.tile_for(bundled, (400, 600), cpu, torch.float32)
-    assert min(small.rows, small.columns) >= 128
+    assert min(small.rows, small.columns) >= 64
 
 
 def test_free_memory_is_read_from_the_system():
