@@ -58,7 +58,7 @@ class TestChoices:
         assert choose(as_jpeg(tmp_path, clean(name), 100)).task is None
 
     @pytest.mark.parametrize(
-        ("sigma", "quality", "task"), [(15, 95, "denoise"), (25, 90, "denoise"), (3, 60, "jpeg")]
+        ("sigma", "quality", "task"), [(15, 95, "denoise"), (25, 90, "denoise"), (1, 60, "jpeg")]
     )
     def test_a_noisy_jpeg_by_what_is_seen_of_its_blocks(self, name, sigma, quality, task, tmp_path):
         assert choose(as_jpeg(tmp_path, noisy(clean(name), sigma), quality)).task == task
