@@ -94,7 +94,7 @@ def pair_table(name: str, paths: list[Path]) -> None:
 
 def cell(truths: list[float], found: list[float]) -> str:
     """Return mean truth, and lowest, median and highest ratio; what was found where there is nothing to find."""
-    if max(truths) < 0.5:
+    if min(truths) < 0.5:
         return f"{min(found):.1f} / {np.median(found):.1f} / {max(found):.1f}"
     ratios = np.array(found) / np.array(truths)
     return f"{np.mean(truths):.1f}: {ratios.min():.2f} / {np.median(ratios):.2f} / {ratios.max():.2f}"

@@ -74,9 +74,9 @@ def folder(tmp_path, otter):
     Image.fromarray(otter[..., 1]).save(tmp_path / "mosaic.tif")
     for name in ("a", "b", "c", "d", "e"):
         picture.convert("L").save(sets / f"{name}.png")
-    for name in ("mine", "theirs", "originals"):
+    for name in ("ours", "theirs", "originals"):
         shutil.copytree(photos, tmp_path / name)
-    for name in ("mine", "theirs", "original"):
+    for name in ("ours", "theirs", "original"):
         shutil.copy(photos / "a.png", tmp_path / f"{name}.png")
     shutil.copytree(EXAMPLES, tmp_path / "examples")
     shim = tmp_path / "bin" / "magn"

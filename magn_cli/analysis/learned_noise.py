@@ -67,9 +67,7 @@ def estimate_noise(pixels: Array, quality: float | None = None) -> Noise | None:
     for layer in range(2):
         values = np.maximum(weights[f"{layer}.weight"] @ values + weights[f"{layer}.bias"], 0)
     values = weights["2.weight"] @ values + weights["2.bias"]
-    # The second one is a level to be told: the root of the mean square of the log-normal distribution.
-    logarithms = values[:2] + np.array([0, np.exp(values[3].clip(-6, 0))], np.float32)
-    sigma, error = np.sqrt(np.maximum(np.exp(2 * logarithms) - SOFT**2, 0))
+    sigma, error = np.sqrt(np.maximum(np.exp(2 * values[:2]) - SOFT**2, 0))
     return Noise(float(sigma), float(max(sigma, error)), float(1 / (1 + np.exp(-values[4]))))
 
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import product
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from magn_cli.images import Array, to_float
+from magn_cli.runtime.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import cv2
+else:
+    # OpenCV takes a while to import, and changes the environment.
+    cv2 = LazyModule("cv2")
 
 Float = NDArray[np.float32]
 

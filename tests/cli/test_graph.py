@@ -11,7 +11,7 @@ from magn_cli import images
 from tests.support.commands import magn, refused
 from tests.support.paths import ROOT
 
-LEG = ROOT / "training" / "legs" / "magn-s-denoise.safetensors"
+DENOISER = ROOT / "magn_cli" / "weights" / "bundled" / "magn-s-denoise.safetensors"
 DATA = re.compile(r'<script type="application/json" id="graph-data">(.*?)</script>', re.S)
 
 
@@ -27,12 +27,13 @@ def data_of(page):
     return json.loads(found)
 
 
-@pytest.mark.parametrize("weights", [[], ["--weights", LEG]], ids=["bundled", "leg"])
-def test_a_page(weights, photo, tmp_path):
+# Networks of two structures.
+@pytest.mark.parametrize(("task", "level"), [("denoise", "sigma 25"), ("jpeg", "quality 25")])
+def test_a_page(task, level, photo, tmp_path):
     page = tmp_path / "graph.html"
-    done = magn("graph", photo, "--task", "denoise", "--level", 25, "--at", "120,70", "--out", page, *weights)
+    done = magn("graph", photo, "--task", task, "--level", 25, "--at", "120,70", "--out", page)
     assert done.exit_code == 0 and done.stdout == "", done.output
-    assert re.search(r"sigma 25 \(as given\); pixel graph at 120,70: \d+ of \d+ nodes kept", done.stderr)
+    assert re.search(level + r" \(as given\); pixel graph at 120,70: \d+ of \d+ nodes kept", done.stderr)
     data = data_of(page)
     assert [g["level"] for g in data["graphs"]] == ["pixel", "patch"] * 2
     assert data["first"] == {"graph": 0, "head": 0, "node": data["first"]["node"]}
@@ -128,7 +129,7 @@ def test_a_name_cannot_end_the_page(otter, tmp_path):
 
 def test_graphs_that_do_not_fit_are_left_out(photo, tmp_path):
     words = ("graph", photo, "-t", "denoise", "-l", 25, "--overwrite", "-o", tmp_path / "g.html", "--html-limit")
-    assert magn(*words, 25).exit_code == 0
+    assert magn(*words, 25, "--convolution", 2).exit_code == 0
     whole = (tmp_path / "g.html").stat().st_size
     limit = whole - 1000
     assert magn(*words, limit / 1e6, "--convolution", 2).exit_code == 0
@@ -158,7 +159,7 @@ REFUSED = [
     (2, ["--device", "tpu"], ["tpu"]),
     (2, ["--threads", "0"], ["0"]),
     (3, ["--weights", "missing.safetensors"], ["missing.safetensors"]),
-    (3, ["--task", "jpeg", "--weights", LEG], ["denoise", "jpeg"]),
+    (3, ["--task", "jpeg", "--weights", DENOISER], ["denoise", "jpeg"]),
 ]
 
 

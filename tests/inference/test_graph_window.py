@@ -20,9 +20,7 @@ from magn_cli.inference.tiled_network import TiledNetwork
 from magn_cli.model import PRESETS, Magn, MagnConfig
 from magn_cli.model.graph import PatchGraph
 from magn_cli.tasks import get_task
-from tests.support.paths import ROOT
 
-LEG = ROOT / "training" / "legs" / "magn-s-denoise.safetensors"
 SMALL = {"features": 16, "graph_features": 16, "blocks_before": 1, "blocks_after": 1}
 PAPER = dataclasses.replace(PRESETS["magn"], **SMALL, window=32, level_channel=True)
 TWICE = dataclasses.replace(PAPER, graphs=("patch", "patch"))
@@ -95,10 +93,10 @@ def test_equal_nodes_share_equally():
     assert torch.allclose(weights, torch.full((), 0.01), atol=1e-6)
 
 
-@pytest.mark.parametrize("weights", [None, LEG], ids=["bundled", "leg"])
+@pytest.mark.parametrize("task", ["denoise", "jpeg"])
 @pytest.mark.parametrize("at", [(5, 3), (120, 90), (199, 143)])
-def test_the_nodes_are_those_of_restore(weights, at, otter, tmp_path):
-    restorer = load_photo_restorer("denoise", weights=weights, precision="fp32")
+def test_the_nodes_are_those_of_restore(task, at, otter, tmp_path):
+    restorer = load_photo_restorer(task, precision="fp32")
     photo = photo_of(tmp_path, otter)
     runs = []
     hooks = [

@@ -12,9 +12,7 @@ from magn_cli.api.loading import load_photo_restorer
 from magn_cli.inference.graph_window import graph_window
 from tests.support.browser import CONTRASTS, chromium, opener
 from tests.support.commands import magn
-from tests.support.paths import ROOT
 
-LEG = ROOT / "training" / "legs" / "magn-s-denoise.safetensors"
 AT = 90, 80
 
 
@@ -40,16 +38,14 @@ def photo(tmp_path_factory, otter):
 @pytest.fixture(scope="module")
 def page_file(photo):
     out = photo.parent / "graph.html"
-    done = magn(
-        "graph", photo, "-t", "denoise", "-l", 25, "--at", "{},{}".format(*AT), "-o", out, "--weights", LEG
-    )
+    done = magn("graph", photo, "-t", "denoise", "-l", 25, "--at", "{},{}".format(*AT), "-o", out)
     assert done.exit_code == 0, done.output
     return out
 
 
 @pytest.fixture(scope="module")
 def window(photo):
-    restorer = load_photo_restorer("denoise", weights=LEG, precision="fp32")
+    restorer = load_photo_restorer("denoise", precision="fp32")
     return graph_window(restorer, images.read(photo), AT, 25)
 
 
