@@ -160,9 +160,11 @@ def test_the_keyboard_chooses_nodes(page_file, window, opened):
 def test_everything_is_reached_by_the_keyboard(page_file, opened):
     page = opened(page_file)
     names = []
-    for _ in range(7):
+    for _ in range(8):
         page.keyboard.press("Tab")
         names.append(page.evaluate("document.activeElement.name || document.activeElement.className"))
+    # The first press sometimes only wakes the page.
+    names = [name for name in names if name]
     assert names[:5] == ["graph", "step", "head", "drawn", "window"]
     page.locator('input[name="head"]').first.focus()
     page.keyboard.press("ArrowRight")
