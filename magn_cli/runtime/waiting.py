@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 
-SPINS = "1000"
-"""Of libgomp, which torch uses on Linux: some microseconds. See docs/performance.md."""
+SPINS = "10000"
+"""Of libgomp, which torch uses on Linux: tens of microseconds. See docs/performance.md."""
 
 BLOCKTIME = "0"
 """Milliseconds, of the OpenMP of LLVM and Intel, which torch uses on macOS and Windows."""

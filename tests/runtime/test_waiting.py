@@ -30,7 +30,7 @@ def shown(code, **more):
 @pytest.mark.parametrize(
     ("more", "found"),
     [
-        ({}, "False 1000 None 0"),
+        ({}, "False 10000 None 0"),
         ({"GOMP_SPINCOUNT": "7"}, "False 7 None None"),
         ({"OMP_WAIT_POLICY": "active"}, "False None active None"),
     ],
