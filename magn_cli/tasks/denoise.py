@@ -211,9 +211,10 @@ class Denoise(Task):
 
 def _compressed(photo: images.Photo) -> float:
     """Return how clearly a photo shows JPEG compression, 0..1."""
-    quality, grid = findings.quality(photo), findings.grid(photo)
+    quality = findings.quality(photo)
     if quality is not None:
         return 1 - _rising(quality[0], *FINE)
+    grid = findings.grid(photo)
     return 0.0 if grid is None else _rising(grid.contrast, *BLOCKS)
 
 
