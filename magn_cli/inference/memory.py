@@ -13,13 +13,13 @@ from typing import Protocol
 
 import psutil
 
-from magn_cli.inference.tiling import reach
+from magn_cli.inference.tiling import reach, whole_reach
 from magn_cli.model import MagnConfig
 
 log = logging.getLogger(__name__)
 
 SIDES = (1024, 768, 512, 384, 256, 192, 128, 64)
-"""Tile sides that ``--tile auto`` chooses from, in pixels. From 1024 on, less than a tenth is computed twice."""
+"""Tile sides that ``--tile auto`` chooses from, in pixels. From 1024 on, hardly anything is computed twice."""
 
 ENOUGH = 600 << 20
 """Most bytes that ``--tile auto`` uses on a CPU, as more would hardly be faster. For wide pictures and large
@@ -76,8 +76,7 @@ def tile_for(config: MagnConfig, size: tuple[int, int], device: Device, dtype: S
     if device.type == "cpu":
         most = min(most, max(ENOUGH, 2 * needed(config, size, every[-1], dtype)))
     fitting = [p for p in every if needed(config, size, p, dtype) <= most] or every[-1:]
-    around = 2 * reach(config)
-    best = min(fitting, key=lambda p: (1 + around / p.rows) * (1 + around / p.columns))
+    best = min(fitting, key=lambda p: _work(config, size, p))
     log.info("%.1f GB free on %s: --tile auto is %d x %d", free / 1e9, device, best.columns, best.rows)
     return best
 
@@ -91,12 +90,20 @@ def needed(config: MagnConfig, size: tuple[int, int], tile: Tile, dtype: SampleT
     around = 2 * reach(config)
     height, width = size
     rows, columns = min(tile.rows + config.window + around, height), min(tile.columns + around, width)
-    waiting = min(tile.rows + config.window + around, height) * width
+    waiting = min(tile.rows + config.window + 2 * whole_reach(config), height) * width
     features = config.features * dtype.itemsize / config.stem**2
     nodes = config.graph_features * (dtype.itemsize + 4) / config.multiple**2
     rounding = 4 * 4 * config.channels
     has_own_grid = config.graph_stride > 1
     return int(ACTIVATIONS * features * rows * columns + waiting * (nodes + has_own_grid * features + rounding))
+
+
+def _work(config: MagnConfig, size: tuple[int, int], tile: Tile) -> float:
+    """Return the work of the residual blocks on tiles, as a multiple of the work on the whole picture at once."""
+    work = 1.0
+    for length, most in zip(size, (tile.rows, tile.columns), strict=True):
+        work *= 1 + (-(-length // most) - 1) * 2 * reach(config) / length
+    return work
 
 
 def free_memory(device: Device) -> int:
