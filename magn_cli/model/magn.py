@@ -98,7 +98,7 @@ class Magn(nn.Module):
 class GraphStage(nn.Module):
     """The graph blocks in series, on a coarser grid if ``graph_stride`` is above 1.
 
-    Its parts are called one after the other: :meth:`gathered`, ``before``, the stage itself, ``after``, ``spread``.
+    Its parts are called in turn: :meth:`gathered`, ``before``, the stage itself, ``after``, ``spread``.
     On the coarser grid (ours), a strided convolution gathers the nodes, residual blocks surround the graph blocks,
     and a pixel shuffle spreads the result back, where it is added to the features. It is initialized to the
     identity: the result that it spreads starts at zero.
