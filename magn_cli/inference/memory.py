@@ -13,6 +13,7 @@ from typing import Protocol
 
 import psutil
 
+from magn_cli.inference.padding import BORDER
 from magn_cli.inference.tiling import reach, whole_reach
 from magn_cli.model import MagnConfig
 
@@ -101,7 +102,8 @@ def needed(config: MagnConfig, size: tuple[int, int], tile: Tile, dtype: SampleT
 def _work(config: MagnConfig, size: tuple[int, int], tile: Tile) -> float:
     """Return the work of the residual blocks on tiles, as a multiple of the work on the whole picture at once."""
     work = 1.0
-    for length, most in zip(size, (tile.rows, tile.columns), strict=True):
+    for side, most in zip(size, (tile.rows, tile.columns), strict=True):
+        length = side + 2 * BORDER
         work *= 1 + (-(-length // most) - 1) * 2 * reach(config) / length
     return work
 
