@@ -98,7 +98,7 @@ class TiledInference:
         """
         source, window = self._source(network_input, keeps_bayer), (rows, columns)
         around = [span.grown(self.node_reach, length) for span, length in zip(window, source.size, strict=True)]
-        features = self._encoded(source, *around, self._level_input(level))
+        features = self._encoded(source, around[0], around[1], self._level_input(level))
         with self.computing():
             nodes = self.model.graph.before(self.model.graph.gathered(features))
         return self._inner(nodes, self.cell, window, around)
