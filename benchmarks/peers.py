@@ -45,13 +45,18 @@ class FFDNet(nn.Module):
 
     def _read(self, path: Path) -> None:
         """Read the weights of a MatConvNet file, which must have this structure."""
-        import scipy.io
+        import h5py
 
-        stored = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)["net"].layers
         own = [layer for layer in self.body if isinstance(layer, nn.Conv2d)]
-        for layer, other in zip(own, [one for one in stored if one.type == "conv"], strict=True):
-            weight, bias = (torch.tensor(values).float() for values in other.weights)
-            layer.load_state_dict({"weight": weight.permute(3, 2, 0, 1), "bias": bias.ravel()})
+        with h5py.File(path) as file:
+            layers = [file[reference] for reference in file["net/layers"][()].ravel()]
+            found = [layer["weights"] for layer in layers if "weights" in layer]
+            # Layers without weights hold an empty array instead of references.
+            stored = [one[()].ravel() for one in found if h5py.check_ref_dtype(one.dtype)]
+            for layer, references in zip(own, stored, strict=True):
+                # HDF5 reverses Matlab's order of axes, which is height, width, input and output.
+                weight, bias = (torch.tensor(file[reference][()]).float() for reference in references)
+                layer.load_state_dict({"weight": weight.permute(0, 1, 3, 2), "bias": bias.ravel()})
 
 
 def dagl(checkout: Path) -> nn.Module:

@@ -7,21 +7,22 @@ import platform
 
 # Names and numbers from glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
-M_MMAP_MAX = -4
+M_MMAP_THRESHOLD = -3
+
+LARGEST_MMAP_THRESHOLD = 32 << 20
+"""Highest value that glibc accepts."""
 
 
-def keep_freed_memory(most: int = 512 << 20) -> None:
+def keep_freed_memory(most: int = 128 << 20) -> None:
     """Make glibc keep up to ``most`` freed bytes for the next tensor. Does nothing with other C libraries.
 
-    By default, glibc maps large blocks one by one and returns them to the kernel at once, and the kernel clears
-    each page again for the next tensor of that size. This took half the time of a forward pass in training, and a
-    quarter of the time of the convolutions in restoring. A higher threshold for maps is not enough: glibc accepts
-    at most 32 MB, and feature maps are larger. So large blocks are never mapped by themselves in the main thread,
-    where networks run. Other threads still get maps.
+    By default, glibc returns large blocks to the kernel at once, and the kernel clears each page again for the
+    next tensor of that size. This took half the time of a forward pass in training, and a quarter
+    of the time of the convolutions in restoring. glibc keeps no block above :data:`LARGEST_MMAP_THRESHOLD`.
     Call it from programs, not from libraries, because it affects the whole process.
     """
     if platform.libc_ver()[0] != "glibc":
         return
     libc = ctypes.CDLL(None)
-    libc.mallopt(M_MMAP_MAX, 0)
+    libc.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
     libc.mallopt(M_TRIM_THRESHOLD, min(most, 2**31 - 1))

@@ -13,7 +13,7 @@ from magn_cli.runtime.allocator import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 def use():
-    return np.ones(8 << 20, np.uint8), np.ones(40 << 20, np.uint8)
+    return np.ones(8 << 20, np.uint8), np.ones(8 << 20, np.uint8)
 use()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
