@@ -42,7 +42,8 @@ def start_from(path: Path, model: Magn, task: str) -> Taken:
     """Copy every tensor of a checkpoint that ``model`` has in the same shape.
 
     Between two tasks the level starts without effect: a quality is no sigma, and a network that never had an
-    unknown level (-1) answers it with values of any size.
+    unknown level (-1) answers it with values of any size. Where the first layer is new, the last one starts at
+    zero, as in a new network: what lies between makes values of any size of features it does not know.
 
     Raises :class:`WeightsError` where the file is no checkpoint, :class:`TrainingError` where nothing fits.
     """
@@ -55,8 +56,11 @@ def start_from(path: Path, model: Magn, task: str) -> Taken:
     if not fits.keys() & names:
         raise TrainingError(f"nothing in {path} fits this network: give --init a checkpoint of the same preset.")
     model.load_state_dict(fits, strict=False)
-    if about.task != task and model.config.level_channel and "head.weight" in fits:
-        with torch.no_grad():
+    with torch.no_grad():
+        if "head.weight" not in fits:
+            for parameter in model.tail.parameters():
+                parameter.zero_()
+        elif about.task != task and model.config.level_channel:
             model.head.weight[:, -1] = 0
     made: dict[str, Any] = {
         key: about.training[key] for key in ("steps", "minutes", "init") if key in about.training

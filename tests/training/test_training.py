@@ -319,6 +319,7 @@ def test_starting_from_another_checkpoint_takes_what_fits_and_says_so(tmp_path, 
     taken = third.start_from(first.checkpoint_path)
     assert 0 < taken.taken < taken.total
     assert set(taken.left) > {"head.weight", "before.1.first.weight"}
+    assert not third.model.tail.weight.any() and not third.averaged.module.tail.weight.any()
     assert f"of {taken.total:,} parameters taken from magn-s-jpeg.safetensors; new: before.1" in taken.sentence()
     other = made(tmp_path / "fourth", {"network": {**NETWORK, "features": 8, "graph_features": 8}})
     own = {n: p.clone() for n, p in other.model.named_parameters()}
