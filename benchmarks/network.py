@@ -20,8 +20,8 @@ from unittest import mock
 
 import measuring
 import numpy as np
+import other_networks
 import parts
-import peers
 import torch
 from pictures import repeated
 from torch import nn
@@ -109,9 +109,9 @@ def main() -> None:
 
     gray, colour = tensor(*size, channels=1), tensor(*size)
     runs: Runs = {
-        "DnCNN, gray": lambda dtype: bare(peers.dncnn(1), gray, dtype),
-        "FFDNet, gray": lambda dtype: bare(peers.FFDNet(1, given.peers), gray, dtype),
-        "FFDNet, colour": lambda dtype: bare(peers.FFDNet(3, given.peers), colour, dtype),
+        "DnCNN, gray": lambda dtype: bare(other_networks.dncnn(1), gray, dtype),
+        "FFDNet, gray": lambda dtype: bare(other_networks.FFDNet(1, given.peers), gray, dtype),
+        "FFDNet, colour": lambda dtype: bare(other_networks.FFDNet(3, given.peers), colour, dtype),
         f"magn-s, {given.task}": restoring,
     }
     rows = list(measured(runs, size, given, device))
@@ -123,7 +123,7 @@ def main() -> None:
             "magn, one window, direct": lambda dtype: directly(bare(Magn(), window, dtype)),
         }
         if given.against:
-            runs["DAGL, one window"] = lambda dtype: bare(peers.dagl(given.against), window, dtype)
+            runs["DAGL, one window"] = lambda dtype: bare(other_networks.dagl(given.against), window, dtype)
         rows += measured(runs, (side, side), given, device)
     measuring.show(given, device, ["network", "size", *given.precision], rows)
 
