@@ -26,6 +26,9 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument(
+        "--clock", choices=["wall", "cpu"], default="wall", help="cpu: time of all threads, for a busy machine"
+    )
     parser.add_argument("--repeat", type=int, default=5, help="number of rounds, of which the median is printed")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     return parser
@@ -41,18 +44,21 @@ def prepare(given: argparse.Namespace) -> torch.device:
     return device
 
 
-def median_seconds(runs: dict[str, Callable[[], object]], repeat: int, device: torch.device) -> dict[str, float]:
+def median_seconds(
+    runs: dict[str, Callable[[], object]], repeat: int, device: torch.device, clock: str = "wall"
+) -> dict[str, float]:
     """Return the median time of each function, measured in turns so that slow minutes affect all of them."""
+    now = {"wall": time.perf_counter, "cpu": time.process_time}[clock]
     for run in runs.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeat):
         for name, run in runs.items():
             _wait(device)
-            began = time.perf_counter()
+            began = now()
             run()
             _wait(device)
-            seconds[name].append(time.perf_counter() - began)
+            seconds[name].append(now() - began)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
@@ -85,6 +91,7 @@ def in_own_process(script: str, *words: str) -> dict[str, Any]:
 
 def machine(device: torch.device) -> dict[str, Any]:
     about = {
+        "commit": _commit(),
         "processor": _processor() if device.type == "cpu" else torch.cuda.get_device_name(device),
         "threads": torch.get_num_threads(),
         "native_bf16": has_bf16(device),
@@ -92,6 +99,12 @@ def machine(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
     }
     return about
+
+
+def _commit() -> str:
+    line = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    return done.stdout.strip() or "unknown"
 
 
 def _processor() -> str:

@@ -1,53 +1,41 @@
-"""Compare both presets with other networks: microseconds per pixel, on the same tensors in one run.
+"""Compare our networks with others: microseconds per pixel, on the same tensors in one run.
 
-    python benchmarks/network.py --size 512
+    python benchmarks/network.py --size 512 --threads 1 --clock cpu
 
-DnCNN (Zhang et al. 2017) has 17 layers of 64 channels, FFDNet (Zhang et al. 2018) 15 layers of 64 channels at half
-resolution. Both are untrained, with merged batch norms. ``magn-s`` and ``magn`` run as in ``magn restore``,
-including windows, overlap and padding. "One window" is the bare network on one graph window.
+``magn-s`` has the bundled weights of ``--task`` and runs as in ``magn restore``, including windows, overlap and
+padding. DnCNN and FFDNet are bare networks; ``--peers DIR`` gives FFDNet its authors' weights, FFDNet_gray.mat and
+FFDNet_color.mat. ``--window`` adds the paper's network on one graph window of 64 x 64 pixels, as it is and
+"direct", with the reference implementation of attention. ``--against DIR`` adds DAGL on the same window, from a
+checkout of its official repository.
 
-``--against DIR`` adds untrained DAGL (Mou et al. 2021) from a checkout of its official repository, on a window of
-the same size. "Direct" is our network with the reference implementation of attention.
+``--parts`` instead shows what ``magn restore`` adds to the bare network on the same pixels. "Bare" runs on tiles
+of 512 x 512 without surroundings and on windows without overlap, so its result is worse.
 """
 
 import argparse
-import importlib
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import measuring
 import numpy as np
+import other_networks
+import parts
 import torch
+from pictures import repeated
 from torch import nn
 
 from magn_cli.inference.tiled_network import TiledNetwork
 from magn_cli.model import PRESETS, Magn
 from magn_cli.model import graph as graph_module
 from magn_cli.model.attention import mean_masked_attention_reference
+from magn_cli.weights.checkpoint import load_checkpoint
+from magn_cli.weights.resolve import resolve
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
-
-def dncnn() -> nn.Module:
-    layers: list[nn.Module] = [nn.Conv2d(3, 64, 3, padding=1), nn.ReLU()]
-    for _ in range(15):
-        layers += [nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, nn.Conv2d(64, 3, 3, padding=1))
-
-
-def ffdnet() -> nn.Module:
-    layers: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(12, 64, 3, padding=1), nn.ReLU()]
-    for _ in range(13):
-        layers += [nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, nn.Conv2d(64, 12, 3, padding=1), nn.PixelShuffle(2))
-
-
-def dagl(checkout: Path) -> nn.Module:
-    sys.path.insert(0, str(checkout / "DN_Gray"))
-    settings = argparse.Namespace(n_resblocks=16, n_feats=64, n_colors=3, res_scale=1, rgb_range=1.0)
-    return importlib.import_module("model.dagl").make_model(settings)
+Runs = dict[str, Callable[[torch.dtype], Callable[[], object]]]
 
 
 def bare(model: nn.Module, tensor: torch.Tensor, dtype: torch.dtype) -> Callable[[], None]:
@@ -74,53 +62,70 @@ def directly(run: Callable[[], None]) -> Callable[[], None]:
     return patched
 
 
+def measured(
+    runs: Runs, size: tuple[int, int], given: argparse.Namespace, device: torch.device
+) -> Iterable[dict[str, Any]]:
+    """Return a row for each run, with microseconds per pixel in each precision."""
+    height, width = size
+    rows: dict[str, dict[str, Any]] = {name: {"network": name, "size": f"{width} x {height}"} for name in runs}
+    for column in given.precision:
+        ready = {name: make(DTYPES[column]) for name, make in runs.items()}
+        for name, seconds in measuring.median_seconds(ready, given.repeat, device, given.clock).items():
+            rows[name][column] = seconds / (height * width) * 1e6
+    return rows.values()
+
+
 def main() -> None:
     parser = measuring.options(__doc__)
-    parser.add_argument("--size", type=int, default=512, help="side of the square picture")
-    parser.add_argument("--presets", nargs="*", default=["magn-s"], help="magn-s and magn, as restore runs them")
-    parser.add_argument(
-        "--window", action="store_true", help="also magn on one window of 64x64, and its direct form"
-    )
+    parser.add_argument("--size", type=int, nargs="+", default=[512], help="height and width of the picture")
+    parser.add_argument("--task", default="denoise", help="task of the bundled weights")
+    parser.add_argument("--precision", nargs="+", default=[*DTYPES], choices=DTYPES)
+    parser.add_argument("--peers", type=Path, help="folder with the files of FFDNet's authors")
+    parser.add_argument("--parts", action="store_true", help="show what is added to the bare network")
+    parser.add_argument("--window", action="store_true", help="also magn on one window, and its direct form")
     parser.add_argument("--against", type=Path, help="checkout of DAGL's official repository")
     given = parser.parse_args()
     device = measuring.prepare(given)
-    picture = np.random.default_rng(0).random((given.size, given.size, 3), np.float32)
-    rows = {}
+    size = (given.size[0], given.size[-1])
+    noise = np.random.default_rng(0).standard_normal((*size, 3), np.float32)
+    picture = np.clip(repeated(*size) / np.float32(255) + noise * np.float32(25 / 255), 0, 1)
+    model, _ = load_checkpoint(resolve(given.task, "magn-s", None).path)
+    if given.parts:
+        rows = list(measured(parts.runs(model, given.task, picture, device), size, given, device))
+        for column in given.precision:
+            for row in rows:
+                row[f"{column} / bare"] = row[column] / rows[0][column]
+        ratios = [f"{column} / bare" for column in given.precision]
+        measuring.show(given, device, ["network", "size", *given.precision, *ratios], rows)
+        return
 
-    def measure(side: int, runs: dict[str, Callable[[torch.dtype], Callable[[], object]]]) -> None:
-        for column, dtype in DTYPES.items():
-            ready = {name: make(dtype) for name, make in runs.items()}
-            for name, seconds in measuring.median_seconds(ready, given.repeat, device).items():
-                rows.setdefault(name, {"network": name, "size": f"{side} x {side}"})[column] = (
-                    seconds / side**2 * 1e6
-                )
-
-    def tensor(side: int) -> torch.Tensor:
-        cut = torch.from_numpy(picture[:side, :side].transpose(2, 0, 1).copy())[None]
+    def tensor(height: int, width: int, channels: int = 3) -> torch.Tensor:
+        cut = torch.from_numpy(picture[:height, :width, :channels].transpose(2, 0, 1).copy())[None]
         return cut.to(device).contiguous(memory_format=torch.channels_last)
 
-    def restoring(preset: str, dtype: torch.dtype) -> Callable[[], object]:
-        restorer = TiledNetwork(Magn(PRESETS[preset]), device, dtype)
-        return lambda: restorer.restore(picture, 0.5)
+    def restoring(dtype: torch.dtype) -> Callable[[], object]:
+        network = TiledNetwork(model, device, dtype)
+        return lambda: network.restore(picture, 0.3)
 
-    whole = tensor(given.size)
-    runs = {
-        "DnCNN, 17 x 64": lambda dtype: bare(dncnn(), whole, dtype),
-        "FFDNet, 15 x 64": lambda dtype: bare(ffdnet(), whole, dtype),
+    gray, colour = tensor(*size, channels=1), tensor(*size)
+    runs: Runs = {
+        "DnCNN, gray": lambda dtype: bare(other_networks.dncnn(1), gray, dtype),
+        "FFDNet, gray": lambda dtype: bare(other_networks.FFDNet(1, given.peers), gray, dtype),
+        "FFDNet, colour": lambda dtype: bare(other_networks.FFDNet(3, given.peers), colour, dtype),
+        f"magn-s, {given.task}": restoring,
     }
-    runs |= {preset: lambda dtype, preset=preset: restoring(preset, dtype) for preset in given.presets}
-    measure(given.size, runs)
+    rows = list(measured(runs, size, given, device))
     if given.window or given.against:
         side = PRESETS["magn"].window
-        window = tensor(side)
+        window = tensor(side, side)
         runs = {
             "magn, one window": lambda dtype: bare(Magn(), window, dtype),
             "magn, one window, direct": lambda dtype: directly(bare(Magn(), window, dtype)),
         }
         if given.against:
-            runs["DAGL, one window"] = lambda dtype: bare(dagl(given.against), window, dtype)
-        measure(side, runs)
-    measuring.show(given, device, ["network", "size", *DTYPES], list(rows.values()))
+            runs["DAGL, one window"] = lambda dtype: bare(other_networks.dagl(given.against), window, dtype)
+        rows += measured(runs, (side, side), given, device)
+    measuring.show(given, device, ["network", "size", *given.precision], rows)
 
 
 if __name__ == "__main__":

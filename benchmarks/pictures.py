@@ -17,6 +17,7 @@ from pathlib import Path
 
 import measuring
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 TINY = 0.01
@@ -25,18 +26,22 @@ TINY = 0.01
 EXAMPLE = Path(__file__).parents[1] / "examples" / "otter.png"
 
 
-def picture(megapixels: float, folder: Path) -> Path:
-    """Write a 4:3 photo with a given number of pixels."""
+def repeated(height: int, width: int) -> NDArray[np.uint8]:
+    """Return a photo of any size ``(height, width, 3)``, which repeats the example."""
     tile = np.asarray(Image.open(EXAMPLE).convert("RGB"))
-    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
-    width = round(megapixels * 1e6 / height)
     times = [-(-side // have) for side, have in zip((height, width), tile.shape, strict=False)]
     mirrored = [np.concatenate([tile, tile[:, ::-1]], 1)[:, : tile.shape[1]], tile]
     whole = np.concatenate(
         [np.concatenate([mirrored[(r + c) % 2] for c in range(times[1])], 1) for r in range(times[0])]
     )
+    return whole[:height, :width]
+
+
+def picture(megapixels: float, folder: Path) -> Path:
+    """Write a 4:3 photo with a given number of pixels."""
+    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
     path = folder / f"{megapixels:g}.jpg"
-    Image.fromarray(whole[:height, :width]).save(path, quality=40)
+    Image.fromarray(repeated(height, round(megapixels * 1e6 / height))).save(path, quality=40)
     return path
 
 

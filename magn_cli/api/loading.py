@@ -110,7 +110,9 @@ class Loader:
         if device.type == "cuda":
             compute_exactly()
         model, about = load_checkpoint(weights.path)
-        tiled = TiledNetwork(model, device, dtype, self.tile, compiled=self.compile)
+        tiled = TiledNetwork(
+            model, device, dtype, self.tile, compiled=self.compile, copied=False, threads=self.threads
+        )
         # The whole change is needed if the input is not a picture yet.
         strength = self.strength if task.blends else 1.0
         return PhotoRestorer(

@@ -155,7 +155,8 @@ def load(
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``. ``auto`` chooses bf16 if it is faster and does not
             affect the task's results.
-        threads: CPU threads, 1..1024, for all of torch in this process; None keeps torch's setting.
+        threads: CPU threads, 1..1024, for all of torch in this process; None keeps torch's setting,
+            and restores pictures of at most 128 x 128 pixels in one thread.
         tile: side of a tile in pixels, 16..32768; None to choose by free memory. It affects memory use, and the
             result only in the last bits.
         compile: use ``torch.compile``, which takes a minute or two at first.

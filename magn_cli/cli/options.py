@@ -96,7 +96,12 @@ Precision = Annotated[
     ),
 ]
 Threads = Annotated[
-    int | None, typer.Option(help="CPU threads. Default: all cores.", rich_help_panel=SPEED, show_default=False)
+    int | None,
+    typer.Option(
+        help="CPU threads. Default: all cores, one for pictures up to 128 x 128.",
+        rich_help_panel=SPEED,
+        show_default=False,
+    ),
 ]
 Tile = Annotated[
     str,

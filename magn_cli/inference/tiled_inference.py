@@ -4,11 +4,14 @@ The first residual blocks run over tiles of the picture. When their rows reach t
 the graph blocks run on these windows. When no window can change a row any more, the second residual blocks run
 over tiles of that row. Each stage sees the true surroundings of its tile, so only these are computed twice, and
 only rows that a later stage needs stay in memory.
+
+The residual blocks on the grid of the nodes reach far and cost little. They run on the surroundings of a row of
+windows and of a tile by themselves, so that the tiles of features need fewer surroundings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,7 +22,7 @@ from magn_cli.images import Array, to_float
 from magn_cli.inference.memory import Tile
 from magn_cli.inference.padding import BORDER, padding_index
 from magn_cli.inference.row_buffer import RowBuffer
-from magn_cli.inference.tiling import LATTICE, Span, blending, reach, tiles, windows
+from magn_cli.inference.tiling import LATTICE, Span, blending, node_reach, reach, tiles, whole_reach, windows
 from magn_cli.model import UNKNOWN_LEVEL, Magn
 
 
@@ -47,7 +50,8 @@ class TiledInference:
         self.multiple = int(np.lcm(LATTICE, self.cell))
         self.rows, self.columns = (max(n // self.multiple, 1) * self.multiple for n in (tile.rows, tile.columns))
         self.held_back = -(-self.config.window // self.multiple) * self.multiple
-        self.reach = reach(self.config)
+        self.reach, self.node_reach = reach(self.config), node_reach(self.config)
+        self.whole_reach = whole_reach(self.config)
 
     def run(
         self, network_input: Array, level: float | None, keeps_bayer: bool, progress: Callable[[float], None]
@@ -62,7 +66,8 @@ class TiledInference:
             graphs.run()
             progress((0.5 * strip.stop + 0.5 * decoded) / length)
             ready = graphs.done * self.cell
-            ready = length if ready == length else max(ready - self.reach, 0) // self.multiple * self.multiple
+            if ready != length:
+                ready = max(ready - self.whole_reach, 0) // self.multiple * self.multiple
             if ready == decoded:
                 continue
             # The last rows include those that the graphs held back; they need no smaller tile of their own.
@@ -74,9 +79,9 @@ class TiledInference:
                     first = kept.start + BORDER - rows.start
                     yield kept, values[first : first + len(kept), BORDER : BORDER + width]
             decoded = ready
-            needed = Span(decoded, length).grown(self.reach, length).start
-            features.forget(needed // self.stem)
-            graphs.out.forget(needed // self.cell)
+            rest = Span(decoded, length)
+            features.forget(rest.grown(self.reach, length).start // self.stem)
+            graphs.out.forget(rest.grown(self.whole_reach, length).start // self.cell)
 
     @torch.inference_mode()
     def nodes(
@@ -91,8 +96,12 @@ class TiledInference:
             rows: of the window, in pixels of the padded picture; multiples of the network's.
             columns: likewise.
         """
-        source = self._source(network_input, keeps_bayer)
-        return self._encoded(source, rows, columns, self._level_input(level))[1]
+        source, window = self._source(network_input, keeps_bayer), (rows, columns)
+        around = [span.grown(self.node_reach, length) for span, length in zip(window, source.size, strict=True)]
+        features = self._encoded(source, around[0], around[1], self._level_input(level))
+        with self.computing():
+            nodes = self.model.graph.before(self.model.graph.gathered(features))
+        return self._inner(nodes, self.cell, window, around)
 
     def _source(self, network_input: Array, keeps_bayer: bool) -> _Source:
         index = [padding_index(side, self.multiple, keeps_bayer) for side in network_input.shape[:2]]
@@ -103,7 +112,8 @@ class TiledInference:
 
     def waiting(self, size: list[int], cell: int) -> RowBuffer:
         """Return a buffer for the largest number of rows that can wait for a later stage."""
-        most = min(self.rows + self.held_back + 2 * self.reach + 2 * self.multiple, size[0])
+        around = 2 * self.whole_reach + self.node_reach + 2 * self.multiple
+        most = min(self.rows + self.held_back + around, size[0])
         return RowBuffer(most // cell, size[1] // cell, self.device)
 
     def computing(self) -> torch.autocast:
@@ -116,23 +126,19 @@ class TiledInference:
     ) -> None:
         """Run the first residual blocks over all columns of some rows, and append to features and nodes."""
         for columns in tiles(Span(0, source.size[1]), self.columns, self.multiple):
-            parts = self._encoded(source, rows, columns, level_input)
-            for part, cell, held in zip(parts, (self.stem, self.cell), (features, nodes), strict=True):
-                if part is not None:
-                    held.write(part, rows // cell, columns // cell)
+            part = self._encoded(source, rows, columns, level_input)
+            if self.model.graph.gather is not None:
+                features.write(part, rows // self.stem, columns // self.stem)
+            with self.computing():
+                gathered = self.model.graph.gathered(part)
+            nodes.write(gathered, rows // self.cell, columns // self.cell)
 
-    def _encoded(
-        self, source: _Source, rows: Span, columns: Span, level_input: Tensor
-    ) -> tuple[Tensor | None, Tensor]:
-        """Run the first residual blocks over a tile with its surroundings; returns its features and nodes."""
+    def _encoded(self, source: _Source, rows: Span, columns: Span, level_input: Tensor) -> Tensor:
+        """Run the first residual blocks over a tile with its surroundings; returns the tile's features."""
         around, beside = rows.grown(self.reach, source.size[0]), columns.grown(self.reach, source.size[1])
         with self.computing():
-            features, nodes = self.model.encode(source.tile(around, beside), level_input)
-
-        def inner(part: Tensor, cell: int) -> Tensor:
-            return part[:, :, (rows // cell).within(around // cell), (columns // cell).within(beside // cell)]
-
-        return None if features is None else inner(features, self.stem), inner(nodes, self.cell)
+            features = self.model.encode(source.tile(around, beside), level_input)
+        return self._inner(features, self.stem, (rows, columns), (around, beside))
 
     @torch.inference_mode()
     def _decoded(self, source: _Source, features: RowBuffer, nodes: RowBuffer, rows: Span) -> NDArray[np.float32]:
@@ -143,15 +149,32 @@ class TiledInference:
         for columns in tiles(Span(0, size[1]), self.columns, self.multiple):
             beside = columns.grown(self.reach, size[1])
             with self.computing():
-                result = self.model.decode(
-                    None if features.held is None else features.cut(around // self.stem, beside // self.stem),
-                    nodes.cut(around // self.cell, beside // self.cell).to(self.dtype),
-                    source.tile(around, beside),
-                )[0, :, rows.within(around), columns.within(beside)]
+                part = self._applied(features, nodes, around, beside, size)
+                result = self.model.decode(part, source.tile(around, beside))
+                result = result[0, :, rows.within(around), columns.within(beside)]
                 if not torch.isfinite(result).all():
                     raise NonFiniteResult
             out[:, columns.slice] = result.permute(1, 2, 0).float().cpu().numpy()
         return out
+
+    def _applied(
+        self, features: RowBuffer, nodes: RowBuffer, rows: Span, columns: Span, size: list[int]
+    ) -> Tensor:
+        """Return a part of the features with the result of the graphs, ``(1, F, rows / stem, columns / stem)``."""
+        if self.model.graph.gather is None:
+            return nodes.cut(rows // self.stem, columns // self.stem).to(self.dtype)
+        cells = [span.outward(self.cell) for span in (rows, columns)]
+        around = [span.grown(self.node_reach, length) for span, length in zip(cells, size, strict=True)]
+        held = nodes.cut(around[0] // self.cell, around[1] // self.cell).to(self.dtype)
+        own = self._inner(self.model.graph.after(held), self.cell, cells, around)
+        change = self._inner(self.model.graph.spread(own), self.stem, (rows, columns), cells)
+        return features.cut(rows // self.stem, columns // self.stem) + change
+
+    @staticmethod
+    def _inner(part: Tensor, cell: int, inner: Sequence[Span], outer: Sequence[Span]) -> Tensor:
+        """Cut the rows and columns ``inner`` from a tensor that covers ``outer``, with ``cell`` pixels a value."""
+        rows, columns = ((i // cell).within(o // cell) for i, o in zip(inner, outer, strict=True))
+        return part[:, :, rows, columns]
 
 
 class _Source:
@@ -183,6 +206,7 @@ class _Graphs:
         ]
         self.incoming, self.out = inference.waiting(size, inference.cell), inference.waiting(size, inference.cell)
         self.next = 0
+        self.reach, self.length = inference.node_reach // inference.cell, size[0] // inference.cell
 
     @property
     def done(self) -> int:
@@ -194,7 +218,8 @@ class _Graphs:
     def run(self) -> None:
         """Run all windows that the incoming nodes have completed."""
         rows = self.spans[0]
-        complete = [i for i in range(self.next, len(rows)) if rows[i].stop <= self.incoming.span.stop]
+        known = self.incoming.span.stop
+        complete = [i for i in range(self.next, len(rows)) if self._around(rows[i]).stop <= known]
         if not complete:
             return
         assert self.incoming.held is not None
@@ -203,16 +228,24 @@ class _Graphs:
             self._run_row(rows[which], self.weights[0][which])
         self.next = complete[-1] + 1
         if self.next < len(rows):
-            self.incoming.forget(rows[self.next].start)
+            self.incoming.forget(self._around(rows[self.next]).start)
+
+    def _around(self, row: Span) -> Span:
+        """Return a row of windows with the surroundings that the residual blocks on its grid see."""
+        return row.grown(self.reach, self.length)
 
     def _run_row(self, row: Span, down: Tensor) -> None:
         """Run the windows of one row, in batches that do not depend on the tiles."""
         assert self.out.held is not None
+        around = self._around(row)
+        with self.inference.computing():
+            nodes = self.inference.model.graph.before(self.incoming.cut(around, Span(0, self.incoming.width)))
+        nodes = nodes[:, :, row.within(around)]
         blended = self.out.held[0, :, row.within(self.out.span)]
         columns = list(zip(self.spans[1], self.weights[1], strict=True))
         for first in range(0, len(columns), self.inference.windows_at_once):
             some = columns[first : first + self.inference.windows_at_once]
             with self.inference.computing():
-                batch = torch.cat([self.incoming.cut(row, column) for column, _ in some])
+                batch = torch.cat([nodes[:, :, :, column.slice] for column, _ in some])
                 for (column, across), out in zip(some, self.inference.model.graph(batch), strict=True):
                     blended[:, :, column.slice] += out * (down[:, None] * across)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from magn_cli.inference.memory import Tile
 from magn_cli.inference.tiled_inference import NonFiniteResult, TiledInference
 from magn_cli.inference.tiling import Span
 from magn_cli.model import Magn
+from magn_cli.runtime.threads import one_if_small
 
 log = logging.getLogger(__name__)
 
@@ -49,20 +51,25 @@ class TiledNetwork:
         tile: int | None = None,
         windows_at_once: int = WINDOWS_AT_ONCE,
         compiled: bool = False,
+        copied: bool = True,
+        threads: int | None = None,
     ) -> None:
-        """Copy a network for inference.
+        """Prepare a network for inference.
 
         Args:
-            model: the network, which is not changed.
+            model: the network.
             device: where to compute; None for the CPU.
             dtype: float32, or the half type that the convolutions compute in.
             tile: side of a tile in pixels, which determines the memory use; None to choose by free memory.
             windows_at_once: graph windows in one batch.
             compiled: use ``torch.compile``, which compiles again for each new picture size.
+            copied: work with a copy. Otherwise the network itself is changed, and of no other use afterwards.
+            threads: number of CPU threads that the user asked for and torch is set to; None if small pictures may
+                use fewer.
         """
         self.device = device or torch.device("cpu")
-        self.dtype, self.tile, self.windows_at_once = dtype, tile, windows_at_once
-        self.model = copy.deepcopy(model).eval()
+        self.dtype, self.tile, self.windows_at_once, self.threads = dtype, tile, windows_at_once, threads
+        self.model = (copy.deepcopy(model) if copied else model).eval()
         self.model.fold()
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if compiled:
@@ -111,7 +118,9 @@ class TiledNetwork:
         while True:
             try:
                 inference = TiledInference(self.model, self.device, dtype, tile, self.windows_at_once)
-                yield from inference.run(network_input, level, keeps_bayer, progress)
+                height, width = network_input.shape[:2]
+                with nullcontext() if self.threads else one_if_small(height * width):
+                    yield from inference.run(network_input, level, keeps_bayer, progress)
                 return
             except NonFiniteResult:
                 if dtype == torch.float32:

@@ -39,19 +39,31 @@ class Span:
     def __floordiv__(self, cell: int) -> Span:
         return Span(self.start // cell, self.stop // cell)
 
+    def outward(self, cell: int) -> Span:
+        """Return the smallest span of whole cells that contains this one."""
+        return Span(self.start // cell * cell, -(-self.stop // cell) * cell)
+
     def grown(self, by: int, length: int) -> Span:
         """Return the span extended by ``by`` on both sides, within ``0..length``."""
         return Span(max(self.start - by, 0), min(self.stop + by, length))
 
 
 def reach(config: MagnConfig) -> int:
-    """Return the reach of the residual blocks before or after the graphs in pixels, a multiple of a node's size.
+    """Return the reach of the residual blocks before or after the graphs in pixels, a multiple of ``stem``.
 
     Each block has two 3x3 convolutions; the head or tail has one.
     """
-    blocks = max(config.blocks_before, config.blocks_after)
-    pixels = config.stem * (1 + 2 * blocks) + config.multiple * 2 * config.graph_residuals
-    return -(-pixels // config.multiple) * config.multiple
+    return config.stem * (1 + 2 * max(config.blocks_before, config.blocks_after))
+
+
+def node_reach(config: MagnConfig) -> int:
+    """Return the reach of the residual blocks on the grid of the nodes, before or after the graphs, in pixels."""
+    return config.multiple * 2 * config.graph_residuals
+
+
+def whole_reach(config: MagnConfig) -> int:
+    """Return the sum of :func:`reach` and :func:`node_reach`, in whole nodes."""
+    return -(-reach(config) // config.multiple) * config.multiple + node_reach(config)
 
 
 def windows(length: int, size: int, overlap: int) -> list[Span]:

@@ -51,16 +51,17 @@ class Magn(nn.Module):
         Returns:
             ``(B, C, H, W)``, not clipped.
         """
-        features, nodes = self.encode(degraded, level)
-        return self.decode(features, self.graph(nodes), degraded)
+        graph, features = self.graph, self.encode(degraded, level)
+        nodes = graph.after(graph(graph.before(graph.gathered(features))))
+        return self.decode(nodes if graph.gather is None else features + graph.spread(nodes), degraded)
 
-    def encode(self, degraded: Tensor, level: Tensor | None = None) -> tuple[Tensor | None, Tensor]:
+    def encode(self, degraded: Tensor, level: Tensor | None = None) -> Tensor:
         """Run the head and the first residual blocks on ``(B, C, H, W)``; arguments as for :meth:`forward`.
 
+        H and W only need to be multiples of ``config.stem``.
+
         Returns:
-            The features ``(B, features, H / stem, W / stem)`` and the graph nodes ``(B, graph_features,
-            H / multiple, W / multiple)``. Without a coarser graph grid, the features are None, as the nodes hold
-            them.
+            The features ``(B, features, H / stem, W / stem)``.
         """
         x = F.pixel_unshuffle(degraded, self.config.stem)
         if self.config.level_channel:
@@ -73,25 +74,19 @@ class Magn(nn.Module):
             features = self.head(x)
         if torch.is_autocast_enabled(x.device.type):
             features = features.to(torch.get_autocast_dtype(x.device.type))
-        features = self.before(features)
-        if self.graph.gather is None:
-            return None, features
-        return features, self.graph.before(self.graph.gather(features))
+        return self.before(features)
 
-    def decode(self, features: Tensor | None, nodes: Tensor, degraded: Tensor) -> Tensor:
+    def decode(self, features: Tensor, degraded: Tensor) -> Tensor:
         """Run the second residual blocks and the tail, and add the result to the input (eq. 2).
 
         Args:
-            features: as returned by :meth:`encode`.
-            nodes: the nodes after the graph blocks.
+            features: as returned by :meth:`encode`, with the result of the graphs added.
             degraded: the input of :meth:`encode`.
 
         Returns:
             ``(B, C, H, W)``, not clipped.
         """
-        if features is not None:
-            nodes = features + self.graph.spread(self.graph.after(nodes))
-        return degraded + F.pixel_shuffle(self.tail(self.after(nodes)), self.config.stem)
+        return degraded + F.pixel_shuffle(self.tail(self.after(features)), self.config.stem)
 
     def fold(self) -> None:
         """Merge batch norms into the convolutions before them. The network can no longer be trained after this."""
@@ -103,6 +98,7 @@ class Magn(nn.Module):
 class GraphStage(nn.Module):
     """The graph blocks in series, on a coarser grid if ``graph_stride`` is above 1.
 
+    Its parts are called in turn: :meth:`gathered`, ``before``, the stage itself, ``after``, ``spread``.
     On the coarser grid (ours), a strided convolution gathers the nodes, residual blocks surround the graph blocks,
     and a pixel shuffle spreads the result back, where it is added to the features. It is initialized to the
     identity: the result that it spreads starts at zero.
@@ -114,13 +110,18 @@ class GraphStage(nn.Module):
         if config.graph_stride > 1:
             stride, width = config.graph_stride, config.graph_features
             self.gather = nn.Conv2d(config.features, width, stride, stride=stride)
-            self.before = _residual_blocks(width, config.graph_residuals)
+        # Without a grid of their own, the nodes have no residual blocks, and these parts change nothing.
+        self.before = _residual_blocks(config.graph_features, config.graph_residuals)
         self.blocks = nn.Sequential(*(GraphBlock(config) for _ in range(config.graph_blocks)))
+        self.after = _residual_blocks(config.graph_features, config.graph_residuals)
         if config.graph_stride > 1:
-            self.after = _residual_blocks(width, config.graph_residuals)
             spread = nn.Conv2d(width, config.features * stride**2, 1)
             _zero(spread)
             self.spread = nn.Sequential(spread, nn.PixelShuffle(stride))
+
+    def gathered(self, features: Tensor) -> Tensor:
+        """Return the features on the grid of the nodes, which are the features themselves if it is the same."""
+        return features if self.gather is None else self.gather(features)
 
     def forward(self, nodes: Tensor) -> Tensor:
         """Run only the graph blocks: ``(B, F, H, W)`` in and out, on the grid of the nodes."""
