@@ -35,7 +35,7 @@ _ROUNDING = 2.0
 _GROUP, _MIN_GROUPS, _MAX_GROUPS = 64, 8, 32
 """So many columns of pixels tell a jump from the noise of a picture; in small pictures, fewer must do."""
 
-_SMALLEST = 4.0
+_SMALLEST = 5.0
 """Gray levels. Smaller jumps are those of the blocks themselves, and hard to see."""
 
 _STEPS = 2.5
@@ -45,14 +45,18 @@ _DISTINCT = 2.0
 """How many times a jump is larger than whatever contradicts it. benchmarks/jpeg_damage.py tells what sound
 pictures reach."""
 
-_HALF = 0.5
-"""Of a gray level, by which pixels are rounded."""
+_SLIGHT = 1.5
+"""Gray levels of rounding and of faint edges, which do not count."""
 
 _CERTAIN = 5.0
 """Standard errors of what the columns tell of the jump."""
 
 _EVEN = 0.02
 """Such errors, in gray levels, of the edges in drawings; photos have noise."""
+
+_ALIKE, _FAINT = 0.5, 0.6
+"""How much less detail there may be on one side of an edge than on the other, and the gray levels that it is
+compared with at least. Where a photo lies on paper, there is none on one side."""
 
 _QUARTILES = 1.35
 """Between the quartiles, in standard deviations."""
@@ -130,8 +134,10 @@ def _shifts(pixels: Array, steps: list[int], unit: int) -> Iterator[tuple[float,
     columns, edges = width // groups, np.arange(unit, height - 1, unit)
     if columns < _BLOCK or len(edges) < 2:
         return
-    across = [_planes(pixels[edges + offset, : groups * columns]) for offset in (-2, -1, 0, 1)]
-    for step, before, above, below, after in zip(steps, *across, strict=True):
+    # The outer rows are in blocks that do not touch the edge.
+    rows = [(edges + offset).clip(0, height - 1) for offset in (-12, -2, -1, 0, 1, 11)]
+    across = [_planes(pixels[some, : groups * columns]) for some in rows]
+    for step, far_above, before, above, below, after, far_below in zip(steps, *across, strict=True):
         jumps = (below - above) - ((above - before) + (after - below)) / 2
         ordered = np.sort(jumps.reshape(len(edges), groups, columns), axis=2)
         jump = ordered[..., columns // 2]
@@ -139,12 +145,20 @@ def _shifts(pixels: Array, steps: list[int], unit: int) -> Iterator[tuple[float,
         smallest = max(_SMALLEST, _STEPS * step / _BLOCK)
         # Of a median.
         error = 1.25 * spread / columns**0.5
-        found = [_shift_at(jump, error, place, smallest) for place in range(1, groups - 1)]
+        detail = [_detail(some, groups) for some in (far_above, far_below)]
+        likeness = np.minimum(*detail) / np.maximum(*detail).clip(_FAINT)
+        found = [_shift_at(jump, error, likeness, place, smallest) for place in range(2, groups - 2)]
         distinct = np.array(found)
         yield float(distinct.max()), int(edges[distinct.max(axis=0).argmax()])
 
 
-def _shift_at(jump: Float, error: Float, place: int, smallest: float) -> Float:
+def _detail(rows: Float, groups: int) -> Float:
+    """Return the mean difference of neighbours in each group of columns of some rows, in gray levels."""
+    differences = abs(np.diff(rows, axis=1, append=rows[:, -1:]))
+    return differences.reshape(len(rows), groups, -1).mean(axis=2)
+
+
+def _shift_at(jump: Float, error: Float, likeness: Float, place: int, smallest: float) -> Float:
     """Return how distinct a shift from a group of columns on is, for each row of units but the last."""
 
     def of_both(left: Float, right: Float) -> Float:
@@ -157,8 +171,9 @@ def _shift_at(jump: Float, error: Float, place: int, smallest: float) -> Float:
     height = np.median(there, axis=1)
     contradiction = np.maximum(abs(there - height[:, None]).max(axis=1), abs(elsewhere).max(axis=1))
     error = np.median(of_both(error[lower], error[upper]), axis=1)
-    is_one = (abs(height) >= np.maximum(smallest, _CERTAIN * error)) & (error > _EVEN)
-    return np.where(is_one, abs(height) / (contradiction + _HALF), 0)
+    is_one_picture = np.median(of_both(likeness[lower], likeness[upper]), axis=1) >= _ALIKE
+    is_one = (abs(height) >= np.maximum(smallest, _CERTAIN * error)) & (error > _EVEN) & is_one_picture
+    return np.where(is_one, abs(height) / (contradiction + _SLIGHT), 0)
 
 
 def _steps(structure: Structure) -> list[int] | None:
