@@ -4,8 +4,9 @@
 
 Each picture is cropped, saved as several kinds of JPEG, and broken at a random place of its picture data.
 "Warnings" are those of the decoder with the checks of zeros and of the end, "traces" what the pixels show beside
-them. A file is "badly wrong" if more than 2 % of its pixels are off by more than 10 levels. With `--alarms`, the
-pictures are saved whole in many ways instead, and the refused ones are counted.
+them. A file is "badly wrong" if more than 2 % of its pixels are off by more than 10 levels. The last column is the
+mean share of such pixels in the files that are missed. With `--alarms`, the pictures are saved whole in many ways
+instead, and the refused ones are counted.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Count:
     by_warnings: int = 0
     by_traces: int = 0
     bad: int = 0
+    bad_unwarned: int = 0
     bad_missed: int = 0
     wrong: list[float] = field(default_factory=list)
     """Of those that are missed: the share of pixels that are off."""
@@ -91,8 +93,8 @@ def crops(paths: list[Path], size: tuple[int, int], count: int, rng: np.random.G
 
 def measure(pictures: list[Array], rng: np.random.Generator) -> None:
     print(f"{len(pictures)} pictures\n")
-    print("| file | damage | warnings | with traces | badly wrong | of them missed | wrong pixels where missed |")
-    print("|---|---|---|---|---|---|---|")
+    print("| | | by warnings | with traces | badly wrong | missed by warnings | with traces | wrong pixels |")
+    print("|---|---|---|---|---|---|---|---|")
     for kind, settings in KINDS.items():
         counts = {name: Count() for name in DAMAGES}
         for pixels in pictures:
@@ -103,22 +105,22 @@ def measure(pictures: list[Array], rng: np.random.Generator) -> None:
         for name, count in counts.items():
             noticed = count.by_warnings + count.by_traces
             cells = [f"{100 * n / count.files:.0f} %" for n in (count.by_warnings, noticed)]
-            wrong = f"{100 * np.mean(count.wrong):.1f} %" if count.wrong else "-"
-            print(
-                f"| {kind} | {name} | {' | '.join(cells)} | {count.bad} | {count.bad_missed} | {wrong} |",
-                flush=True,
-            )
+            cells += [str(n) for n in (count.bad, count.bad_unwarned, count.bad_missed)]
+            cells.append(f"{100 * np.mean(count.wrong):.1f} %" if count.wrong else "-")
+            print(f"| {kind} | {name} | {' | '.join(cells)} |", flush=True)
 
 
 def add(count: Count, data: bytes, clean: Array) -> None:
     wrong = float((abs(pixels_of(data).astype(int) - clean).max(axis=-1) > OFF).mean())
     message = refusal(data)
+    by_traces, is_bad = message is not None and "brightness" in message, wrong > BADLY
     count.files += 1
-    count.by_warnings += message is not None and "brightness" not in message
-    count.by_traces += message is not None and "brightness" in message
-    count.bad += wrong > BADLY
+    count.by_warnings += message is not None and not by_traces
+    count.by_traces += by_traces
+    count.bad += is_bad
+    count.bad_unwarned += is_bad and (by_traces or message is None)
+    count.bad_missed += is_bad and message is None
     if message is None:
-        count.bad_missed += wrong > BADLY
         count.wrong.append(wrong)
 
 

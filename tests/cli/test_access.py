@@ -9,6 +9,7 @@ from PIL import Image
 
 import magn_cli
 from magn_cli.files import LOCAL, Access, narrowest
+from magn_cli.training import leakage, photos
 from tests.support.commands import magn
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
@@ -126,6 +127,14 @@ def test_a_picture_written_like_another(tmp_path, umask):
     magn_cli.write(tmp_path / "b.png", magn_cli.read(source), like=source)
     magn_cli.write(tmp_path / "c.png", magn_cli.read(source))
     assert (mode_of(tmp_path / "b.png"), mode_of(tmp_path / "c.png")) == (0o600, 0o666 & ~umask)
+
+
+def test_decoded_photos_of_a_training(tmp_path, umask):
+    for name, mode in (("a.png", 0o644), ("b.png", 0o600)):
+        photo(tmp_path / "photos" / name, mode, side=80)
+    photos.pack([tmp_path / "photos"], tmp_path / "cache", 64, leakage.NONE)
+    (packed,) = (tmp_path / "cache").glob("*.bin")
+    assert mode_of(packed) == 0o600
 
 
 def test_nobody_can_open_it_before_it_is_complete(tmp_path, monkeypatch, umask):
