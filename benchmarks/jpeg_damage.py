@@ -100,6 +100,7 @@ def measure(pictures: list[Array], rng: np.random.Generator) -> None:
         for pixels in pictures:
             data = saved(pixels, **settings)
             clean = pixels_of(data)
+            assert clean is not None
             for name, (length, filling) in DAMAGES.items():
                 add(counts[name], broken(data, length, filling, rng), clean)
         for name, count in counts.items():
@@ -111,7 +112,8 @@ def measure(pictures: list[Array], rng: np.random.Generator) -> None:
 
 
 def add(count: Count, data: bytes, clean: Array) -> None:
-    wrong = float((abs(pixels_of(data).astype(int) - clean).max(axis=-1) > OFF).mean())
+    found = pixels_of(data)
+    wrong = 1.0 if found is None else float((abs(found.astype(int) - clean).max(axis=-1) > OFF).mean())
     message = refusal(data)
     by_traces, is_bad = message is not None and "brightness" in message, wrong > BADLY
     count.files += 1
@@ -148,11 +150,9 @@ def saved(pixels: Array, **settings: int | bool) -> bytes:
     return file.getvalue()
 
 
-def pixels_of(data: bytes) -> Array:
-    """Decode as viewers do, which patch over damage."""
-    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    assert found is not None
-    return found
+def pixels_of(data: bytes) -> Array | None:
+    """Decode as viewers do, which patch over damage; None: not even they can."""
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
 def count_alarms(paths: list[Path], rng: np.random.Generator) -> None:
