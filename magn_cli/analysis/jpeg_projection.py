@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magn_cli import images
+from magn_cli.errors import ImageError
 from magn_cli.images import JpegCoefficients, Photo
+
+DAMAGED = (
+    "the picture is damaged: bytes are missing or wrong within its picture data; get an intact copy of it, or "
+    "save it as PNG to restore it as it is."
+)
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +67,15 @@ _HALVES = np.array([32768, 32767, 32767], np.float32)
 def projection_for(photo: Photo) -> JpegProjection | None:
     """Return the projection for a photo; None where it is no JPEG file, or one whose coefficients cannot be used.
 
-    That is so for CMYK, RGB and arithmetic-coded files, and for damage that the decoder of its pixels overlooked.
+    That is so for CMYK, RGB and arithmetic-coded files. Raises :class:`ImageError` where the coefficients show
+    damage that the decoder of its pixels overlooked.
     """
     if photo.coded is None:
         return None
     try:
         coefficients = images.read_coefficients(photo.coded)
+    except images.OverrunError as error:
+        raise ImageError(DAMAGED) from error
     except Exception as error:
         log.info("the coefficients of the file cannot be read (%s); the result is not compared with them.", error)
         return None

@@ -44,9 +44,6 @@ class LoadedPhoto:
     data: bytes | None = None
     """Bytes of its file, if they can become the result."""
 
-    mode: int | None = None
-    """Who may read and write its file, and so the result; see :class:`~magn_cli.files.Status`."""
-
     @property
     def bytes(self) -> int:
         """Size in bytes of its samples, and of its file while that is in memory."""
@@ -65,10 +62,10 @@ def load(job: Job, max_pixels: int | None = None, mosaics: bool = False) -> Load
     try:
         data, status = images.read_bytes(job.source, job.store)
         origin = Origin(len(data), status.changed_ns, checksum.of_bytes(data))
-        photo = images.decode(data, max_pixels, mosaics=mosaics, name=str(job.source))
+        photo = images.decode(data, max_pixels, mosaics=mosaics, name=str(job.source), access=status.access)
         may_be_copied = photo.format == images.output_format(job.target) and len(data) <= MAX_HELD
         kept = data if may_be_copied else None
-        return LoadedPhoto(job, photo, origin, time.perf_counter() - began, kept, status.mode)
+        return LoadedPhoto(job, photo, origin, time.perf_counter() - began, kept)
     finally:
         events.picture.reset(token)
 
@@ -91,8 +88,7 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
                 digest = checksum.of_bytes(data)
                 entry = JournalEntry(job.result, len(data), digest, loaded.origin, folders.plan.settings)
                 _begin(kept, entry)
-            mode = loaded.mode
-            access: dict[str, int] = {} if mode is None else {"mode": mode & 0o666 | 0o200}
+            access = {} if loaded.photo.access is None else {"access": loaded.photo.access}
             job.store.write(job.target, data, overwrite=folders.plan.overwrite, **access)
         folders.use(job)
         if kept is not None and entry is not None:

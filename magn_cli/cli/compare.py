@@ -79,7 +79,7 @@ def compare(
             console.complain(failure)
         if not compared.results:
             raise typer.Exit(ImageError.exit_code)
-        console.write_report(page.draw(html_limit), out)
+        console.write_report(page.draw(html_limit), out, page.access)
     if json is not None:
         console.write_report(json_module.dumps(compared.as_document(), indent=1) + "\n", json)
     if not quiet and compared.reference is not None and json != console.STANDARD_OUTPUT:

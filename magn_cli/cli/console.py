@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from magn_cli.errors import ImageError, MagnError, UsageError, unexpected
-from magn_cli.files import atomic, printable
+from magn_cli.files import Access, atomic, printable
 from magn_cli.runtime import stderr
 
 messages = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
@@ -134,8 +134,11 @@ def check_report(path: Path, overwrite: bool) -> None:
         raise ImageError(f"{path} cannot be written ({reason}); give another name.") from error
 
 
-def write_report(text: str, path: Path) -> None:
-    """Write a report to a file, whole or not at all, or to standard output. Raises :class:`ImageError`."""
+def write_report(text: str, path: Path, access: Access | None = None) -> None:
+    """Write a report to a file, whole or not at all, or to standard output. Raises :class:`ImageError`.
+
+    ``access``: of the files of which the report holds content, pictures or EXIF; None: it holds names and numbers.
+    """
     data = text.encode(errors="backslashreplace")
     if path == STANDARD_OUTPUT:
         with writing_results():
@@ -149,7 +152,7 @@ def write_report(text: str, path: Path) -> None:
                 binary.flush()
         return
     try:
-        atomic.write_bytes(path, data)
+        atomic.write_bytes(path, data, access=access)
     except OSError as error:
         raise ImageError(f"{path} cannot be written ({error.strerror}); give another name.") from error
 

@@ -7,17 +7,17 @@ from pathlib import Path, PurePath
 from magn_cli import images
 from magn_cli.degrade.recipe import DegradeLevel, DegradeRecipe
 from magn_cli.errors import ImageError
-from magn_cli.files import LOCAL, checksum, sentences
+from magn_cli.files import LOCAL, Access, checksum, sentences
 
 
-def read(path: Path) -> tuple[bytes, str]:
-    """Return the bytes of a clean picture's file and their sha256.
+def read(path: Path) -> tuple[bytes, str, Access | None]:
+    """Return the bytes of a clean picture's file, their sha256, and who may read it.
 
     Raises:
         ImageError: the file cannot be read.
     """
-    data, _ = images.read_bytes(path)
-    return data, checksum.of_bytes(data)
+    data, status = images.read_bytes(path)
+    return data, checksum.of_bytes(data), status.access
 
 
 def made(recipe: DegradeRecipe, photo: images.Photo, name: str, level: DegradeLevel) -> bytes:
@@ -42,12 +42,12 @@ def made(recipe: DegradeRecipe, photo: images.Photo, name: str, level: DegradeLe
     return images.encode(content, images.output_format(result), name=str(result))
 
 
-def save(path: Path, data: bytes, *, overwrite: bool = True) -> None:
-    """Write a file atomically.
+def save(path: Path, data: bytes, *, overwrite: bool = True, access: Access | None = None) -> None:
+    """Write a file atomically, with the ``access`` of the clean picture that it shows.
 
     Raises:
         ImageError: writing fails.
         UsageError: the file exists and ``overwrite`` is False.
     """
     with sentences.writing(path):
-        LOCAL.write(path, data, overwrite=overwrite)
+        LOCAL.write(path, data, overwrite=overwrite, access=access)

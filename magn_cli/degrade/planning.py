@@ -172,7 +172,7 @@ def _intact(
 def _made_again(recipe: DegradeRecipe, source: Source, level: DegradeLevel) -> DegradedFile | None:
     """Return the entry that a result would get, or None if it cannot be made."""
     try:
-        data, digest = read(source.path)
+        data, digest, _ = read(source.path)
         result = made(recipe, images.decode(data, name=str(source.path)), source.name, level)
     except ImageError:
         return None

@@ -71,7 +71,7 @@ def _degrade(plan: DegradePlan, source: Source) -> DegradeOutcome:
     """Make all results for one clean picture."""
     done = DegradeOutcome(source)
     try:
-        data, digest = read(source.path)
+        data, digest, access = read(source.path)
         photo = None
         for level in plan.levels:
             name = plan.recipe.result_name(source.name, level)
@@ -83,7 +83,7 @@ def _degrade(plan: DegradePlan, source: Source) -> DegradeOutcome:
                 done.had_alpha = photo.alpha is not None
             target, replaces = plan.out / name, plan.overwrite or name in plan.intact
             result = made(plan.recipe, photo, source.name, level)
-            save(target, result, overwrite=replaces)
+            save(target, result, overwrite=replaces, access=access)
             done.made.append(DegradedFile(source.name, digest, level, name, checksum.of_bytes(result)))
     except MemoryError:
         done.error = ImageError(f"{source.path} needs more memory than is available; use fewer --workers.")

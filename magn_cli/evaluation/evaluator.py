@@ -11,7 +11,8 @@ from magn_cli.evaluation.others import Others
 from magn_cli.evaluation.plan import EvaluationJob, Method
 from magn_cli.evaluation.report import MethodResult
 from magn_cli.evaluation.request import Request
-from magn_cli.evaluation.run import Float, Pair, Row, measure
+from magn_cli.evaluation.run import Float, LoadedPair, Pair, Row, measure
+from magn_cli.files import Access
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class MeasuredPicture:
 
     reference: Float | None = None
     """The clean picture, the same shape; None where nothing could be measured."""
+
+    access: Access | None = None
+    """Who may read the files of the pair."""
 
     failures: tuple[str, ...] = ()
     """A sentence for each method that failed, or one where the pair cannot be loaded."""
@@ -137,13 +141,13 @@ def _measured(
     """Measure one pair; add to each method's result a row or a failure."""
     rows: dict[str, Row] = {}
     pixels: dict[str, Float] = {}
-    references: list[Float] = []
+    pairs: list[LoadedPair] = []
     failures = []
     latest: list[Float] = []
 
-    def watch(restored: Float, reference: Float) -> None:
+    def watch(restored: Float, loaded: LoadedPair) -> None:
         latest[:] = [restored]
-        references[:] = [reference]
+        pairs[:] = [loaded]
 
     try:
         found = measure(pair, job.task, (m.measured for m in methods), job.protocol, watch)
@@ -158,5 +162,5 @@ def _measured(
         for result in results:
             result.failures.append(str(error))
         failures.append(str(error))
-    reference = references[0] if references else None
-    return MeasuredPicture(job, pair.name, results, rows, pixels, reference, tuple(failures))
+    reference, access = (pairs[0].reference, pairs[0].access) if pairs else (None, None)
+    return MeasuredPicture(job, pair.name, results, rows, pixels, reference, access, tuple(failures))

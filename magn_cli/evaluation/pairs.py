@@ -13,7 +13,7 @@ from magn_cli.degrade import GRAYS, DegradeRecipe, Manifest
 from magn_cli.degrade.planning import find
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation.run import LoadedPair, Pair
-from magn_cli.files import collision_key, first_collision
+from magn_cli.files import collision_key, first_collision, narrowest
 from magn_cli.tasks import PairSet, Task, get_task
 
 Float = NDArray[np.float32]
@@ -27,13 +27,14 @@ def on_the_fly(folder: Path, recipe: DegradeRecipe, level: float | None) -> list
 
     def loader(path: Path, name: str) -> Callable[[], LoadedPair]:
         def load() -> LoadedPair:
-            clean = recipe.clean(images.read(path).pixels)
+            original = images.read(path)
+            clean, access = recipe.clean(original.pixels), original.access
             _need_colour(recipe.task, clean, path)
             content = recipe.content(clean, np.dtype(np.float32), name, level)
             if isinstance(content, bytes):
                 photo = images.decode(content)
-                return LoadedPair(images.to_float(photo.pixels), clean, level, photo)
-            return LoadedPair(content, clean, level)
+                return LoadedPair(images.to_float(photo.pixels), clean, level, photo, access=access)
+            return LoadedPair(content, clean, level, access=access)
 
         return load
 
@@ -128,16 +129,17 @@ def _two_files(
     clean: Path, degraded: Path, to_gray: Callable[[Float], Float] | None, level: float | None, finds: Task | None
 ) -> Callable[[], LoadedPair]:
     def load() -> LoadedPair:
-        photo = images.read(degraded)
-        reference, bad = (images.to_float(p.pixels) for p in (images.read(clean), photo))
+        original, photo = images.read(clean), images.read(degraded)
+        reference, bad = (images.to_float(p.pixels) for p in (original, photo))
+        access = narrowest((original.access, photo.access))
         if to_gray is not None and reference.ndim == 3:
             reference = to_gray(reference)
         if reference.shape[:2] != bad.shape[:2]:
             sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (reference, bad))
             raise ImageError(f"{clean} and {degraded} differ in size ({sizes}): pair pictures of the same size.")
         if finds is None:
-            return LoadedPair(bad, reference, level, photo)
-        return LoadedPair(bad, reference, finds.find_level(photo).level, photo, is_found=True)
+            return LoadedPair(bad, reference, level, photo, access=access)
+        return LoadedPair(bad, reference, finds.find_level(photo).level, photo, is_found=True, access=access)
 
     return load
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import metrics
+from magn_cli.files import Access
 from magn_cli.tasks import Task
 
 Float = NDArray[np.float32]
@@ -34,6 +35,9 @@ class LoadedPair:
 
     is_found: bool = False
     """Whether :attr:`level` was found in the file, as ``magn restore`` finds it."""
+
+    access: Access | None = None
+    """Who may read both files."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,11 @@ def measure(
     task: Task,
     methods: Iterable[Callable[[LoadedPair], Float]],
     protocol: Protocol,
-    watch: Callable[[Float, Float], None] = lambda restored, reference: None,
+    watch: Callable[[Float, LoadedPair], None] = lambda restored, loaded: None,
 ) -> Iterator[Row | ImageError]:
     """Run methods over one pair, which is loaded once: a row for each, or the error it ended in.
 
-    ``watch`` is shown what was measured and its reference, before each row.
+    ``watch`` is shown what was measured and its pair, before each row.
 
     Raises :class:`ImageError` where the pair cannot be loaded. Protocol ``paper``: rounded to 8 bit, or
     clipped only, as :class:`PaperTable` says. ``modern``: always rounded to 8 bit.
@@ -87,7 +91,7 @@ def measure(
             seconds = time.perf_counter() - began
             finished = _finished(restored, task, protocol)
             row = _row(pair.name, task, finished, loaded, seconds)
-            watch(finished, loaded.reference)
+            watch(finished, loaded)
             yield row
         except ImageError as error:
             yield error

@@ -3,6 +3,7 @@
 Nothing here knows what a picture is: suffixes come from the caller. All paths go through a :class:`Store`.
 """
 
+from magn_cli.files.access import Access, narrowest
 from magn_cli.files.collisions import check_collisions, collision_key, first_collision
 from magn_cli.files.find import find, is_left_alone, links_to_folders
 from magn_cli.files.local import LOCAL
@@ -12,6 +13,7 @@ from magn_cli.files.store import AppendedLines, Lock, NotOrdinaryError, Status, 
 
 __all__ = [
     "LOCAL",
+    "Access",
     "AppendedLines",
     "Lock",
     "NotOrdinaryError",
@@ -24,5 +26,6 @@ __all__ = [
     "first_collision",
     "is_left_alone",
     "links_to_folders",
+    "narrowest",
     "printable",
 ]

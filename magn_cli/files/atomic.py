@@ -4,13 +4,13 @@ import errno
 import os
 import re
 import secrets
-import stat
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from magn_cli.files.access import Access, narrowest
 from magn_cli.files.store import NotOrdinaryError
 
 if sys.platform != "win32":
@@ -21,13 +21,14 @@ _TEMPORARY = re.compile(r"\.(.{1,50})\.[0-9a-f]{12}\.tmp", re.DOTALL)
 
 
 @contextmanager
-def writing(path: Path, *, overwrite: bool = True, mode: int | None = None) -> Iterator[BinaryIO]:
+def writing(path: Path, *, overwrite: bool = True, access: Access | None = None) -> Iterator[BinaryIO]:
     """Give a file under another name in the same folder; at the end it is moved to ``path``.
 
     Whatever goes wrong, an interruption included, ``path`` stays as it was and the other file is removed.
-    A symbolic link at ``path`` is replaced, not followed; devices and named pipes never are. ``mode``: who may
-    read and write a new file, from the first byte on; one that is replaced keeps its own. Raises OSError; without
-    ``overwrite`` FileExistsError where ``path`` exists, even if it has come into being meanwhile.
+    A symbolic link at ``path`` is replaced, not followed; devices and named pipes never are. ``access``: that of
+    the file whose content is written, for the new one to have from the first byte on; None: as usual. Who may not
+    read a file that is replaced may not read the new one either. Raises OSError; without ``overwrite``
+    FileExistsError where ``path`` exists, even if it has come into being meanwhile.
     """
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
@@ -39,20 +40,16 @@ def writing(path: Path, *, overwrite: bool = True, mode: int | None = None) -> I
     # Cut, since the name itself may be as long as a file system allows.
     temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(6)}.tmp")
     try:
-        with temporary.open("xb") as file:
+        made = None if access is None else access.of_what_is_made()
+        given = narrowest((made, _access_of_replaced(path)))
+        with _created(temporary, 0o666 if given is None else 0o600) as file:
             _hold(file)
-            if mode is not None and sys.platform != "win32":
-                # Some network disks know no modes.
-                with suppress(OSError):
-                    os.fchmod(file.fileno(), mode)
+            if given is not None:
+                given.give(file.fileno())
             yield file
             file.flush()
             os.fsync(file.fileno())
         if overwrite:
-            # Who may read what is replaced stays as it was.
-            with suppress(OSError):
-                if not path.is_symlink():
-                    temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             temporary.replace(path)
         else:
             _move_to_free_name(temporary, path)
@@ -63,9 +60,9 @@ def writing(path: Path, *, overwrite: bool = True, mode: int | None = None) -> I
         raise
 
 
-def write_bytes(path: Path, data: bytes, *, overwrite: bool = True, mode: int | None = None) -> None:
+def write_bytes(path: Path, data: bytes, *, overwrite: bool = True, access: Access | None = None) -> None:
     """Write ``data`` to ``path``, as :func:`writing` does."""
-    with writing(path, overwrite=overwrite, mode=mode) as file:
+    with writing(path, overwrite=overwrite, access=access) as file:
         file.write(data)
 
 
@@ -117,6 +114,20 @@ def _move_to_free_name(temporary: Path, path: Path) -> None:
             raise
     else:
         temporary.unlink()
+
+
+def _access_of_replaced(path: Path) -> Access | None:
+    with suppress(OSError):
+        if not path.is_symlink():
+            return Access.of(path.stat())
+    return None
+
+
+def _created(path: Path, mode: int) -> BinaryIO:
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, mode)
+
+    return open(path, "xb", opener=opener)
 
 
 def _hold(file: BinaryIO) -> None:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import psutil
 
 from magn_cli.files import atomic, locking
+from magn_cli.files.access import Access
 from magn_cli.files.store import START, AppendedLines, Lock, NotOrdinaryError, Status
 
 # Windows knows none of these; opening a named pipe must not wait for a writer.
@@ -70,9 +71,9 @@ class LocalDisk:
                 # Else it would close the file on its own, with a warning.
                 reader.detach()
 
-    def write(self, path: Path, data: bytes, *, overwrite: bool = False, mode: int | None = None) -> None:
+    def write(self, path: Path, data: bytes, *, overwrite: bool = False, access: Access | None = None) -> None:
         """Write under a temporary name in the same folder, then give it its own."""
-        atomic.write_bytes(path, data, overwrite=overwrite, mode=mode)
+        atomic.write_bytes(path, data, overwrite=overwrite, access=access)
 
     def children(self, folder: Path) -> Iterator[Path]:
         """Yield what lies in a folder."""
@@ -214,9 +215,9 @@ def _lines(file: io.FileIO, longest: int) -> Iterator[bytes]:
 
 
 def _status(found: os.stat_result, is_link: bool = False) -> Status:
+    access = Access.of(found)
     kind = "file" if stat.S_ISREG(found.st_mode) else "folder" if stat.S_ISDIR(found.st_mode) else "other"
-    mode = stat.S_IMODE(found.st_mode) if sys.platform != "win32" else None
-    return Status(kind, found.st_size, found.st_mtime_ns, is_link, mode)  # type: ignore[arg-type]
+    return Status(kind, found.st_size, found.st_mtime_ns, is_link, access)  # type: ignore[arg-type]
 
 
 LOCAL = LocalDisk()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from magn_cli.files.access import Access
 from magn_cli.files.local import LocalDisk
 from magn_cli.files.store import START, Status
 
@@ -46,10 +47,10 @@ class WithMemory(LocalDisk):
             check(data[:START])
         return data, Status("file", len(data), 0)
 
-    def write(self, path: Path, data: bytes, *, overwrite: bool = False, mode: int | None = None) -> None:
+    def write(self, path: Path, data: bytes, *, overwrite: bool = False, access: Access | None = None) -> None:
         """Hold the bytes of a file."""
         if path not in self.held:
-            super().write(path, data, overwrite=overwrite, mode=mode)
+            super().write(path, data, overwrite=overwrite, access=access)
         elif self.held[path] is not None and not overwrite:
             raise FileExistsError(str(path))
         else:

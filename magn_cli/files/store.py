@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
+from magn_cli.files.access import Access
+
 START = 64
 """Bytes at the start of a file by which its format is known."""
 
@@ -23,8 +25,8 @@ class Status:
     """Time of the last change, in nanoseconds."""
 
     is_link: bool = False
-    mode: int | None = None
-    """Who may read and write it, as POSIX has it; None: the store does not know."""
+    access: Access | None = None
+    """Who may read and write it; None: the store does not know."""
 
 
 class AppendedLines(Protocol):
@@ -70,11 +72,11 @@ class Store(Protocol):
         ``check`` is given the first :data:`START` bytes before the rest is read; what it raises passes through.
         """
 
-    def write(self, path: Path, data: bytes, *, overwrite: bool = False, mode: int | None = None) -> None:
+    def write(self, path: Path, data: bytes, *, overwrite: bool = False, access: Access | None = None) -> None:
         """Make a file appear whole or not at all; raise FileExistsError where one is and is not to be replaced.
 
-        That holds for a file that appears during the writing, too. ``mode``, as in :attr:`Status.mode`, is for a
-        file that is new; None: the usual one.
+        That holds for a file that appears during the writing, too. ``access``: who may read it;
+        None: as usual. A file that is replaced stays closed to whom it was closed.
         """
 
     def children(self, folder: Path) -> Iterator[Path]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from platformdirs import user_state_path
 
 from magn_cli.files import atomic
+from magn_cli.files.access import Access
 
 BYTES = 32
 DIGITS = 64
@@ -42,7 +43,7 @@ def user_key() -> bytes | None:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Another process may be making one: the first stays.
             with suppress(FileExistsError):
-                atomic.write_bytes(path, secrets.token_bytes(BYTES), overwrite=False, mode=0o600)
+                atomic.write_bytes(path, secrets.token_bytes(BYTES), overwrite=False, access=Access(0o600))
             found = _read(path)
     except (OSError, RuntimeError):
         return None

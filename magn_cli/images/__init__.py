@@ -4,7 +4,7 @@ from magn_cli.images.arrays import photo_of
 from magn_cli.images.decoding import INPUT_SUFFIXES, check_start, decode, format_of
 from magn_cli.images.depth import change_depth, from_float, full_scale, is_beyond_range, to_float
 from magn_cli.images.encoding import OUTPUT_SUFFIXES, WriteOptions, encode, is_supported_output, output_format
-from magn_cli.images.formats.jpeg_coefficients import JpegCoefficients, read_coefficients
+from magn_cli.images.formats.jpeg_coefficients import JpegCoefficients, OverrunError, read_coefficients
 from magn_cli.images.keeping import OUTPUT_FORMATS, Kept, kept_in, parts
 from magn_cli.images.limits import MAX_PIXELS
 from magn_cli.images.metadata.description import ExifSummary, exif_summary, profile_name
@@ -31,6 +31,7 @@ __all__ = [
     "Kept",
     "Metadata",
     "Mosaic",
+    "OverrunError",
     "Photo",
     "WriteOptions",
     "as_seen",

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from magn_cli.errors import ImageError
+from magn_cli.files import Access
 from magn_cli.images.formats import bmp, heif, jpeg, pillow, png, pnm, riff, tiff
 from magn_cli.images.formats.detect import HEAD, detect_format
 from magn_cli.images.limits import RefusedError, at_most
@@ -29,7 +30,14 @@ INPUT_SUFFIXES = frozenset(
 _UNNAMED = "The picture"
 
 
-def decode(data: bytes, max_pixels: int | None = None, *, mosaics: bool = False, name: str = "") -> Photo:
+def decode(
+    data: bytes,
+    max_pixels: int | None = None,
+    *,
+    mosaics: bool = False,
+    name: str = "",
+    access: Access | None = None,
+) -> Photo:
     """Return the picture in the bytes of a file, the right way up; of several pages or frames the first.
 
     Whatever is left out is warned of.
@@ -40,6 +48,7 @@ def decode(data: bytes, max_pixels: int | None = None, *, mosaics: bool = False,
         mosaics: also read raw files of cameras and TIFF files that hold a mosaic. ``Photo.mosaic`` tells what they
             hold.
         name: what messages call the file.
+        access: who may read it.
 
     Raises ImageError, one sentence with that name, if the file cannot be read.
 
@@ -71,7 +80,7 @@ def decode(data: bytes, max_pixels: int | None = None, *, mosaics: bool = False,
         # Decoders raise a dozen types for broken files; all mean the same to the user.
         logger.debug("Reading %s failed.", called, exc_info=error)
         raise ImageError(f"{called} is truncated or damaged: get an intact copy of it.") from error
-    return photo
+    return photo if access is None else replace(photo, access=access)
 
 
 def check_start(start: bytes, name: str = "") -> None:

@@ -24,8 +24,8 @@ def read_bytes(path: Path, store: files.Store = files.LOCAL) -> tuple[bytes, fil
 def read(path: Path, max_pixels: int | None = None, *, mosaics: bool = False) -> Photo:
     """The picture in a file; see :func:`magn_cli.images.decode`. Raises ImageError for whatever cannot be read."""
     path = Path(path)
-    data, _ = read_bytes(path)
-    return decode(data, max_pixels, mosaics=mosaics, name=str(path))
+    data, status = read_bytes(path)
+    return decode(data, max_pixels, mosaics=mosaics, name=str(path), access=status.access)
 
 
 def write(
@@ -39,6 +39,8 @@ def write(
 ) -> None:
     """Write pixels to a file in the format of its suffix, whole or not at all; see :func:`magn_cli.images.encode`.
 
+    Whoever may read the file that ``like`` came from may read this one, and nobody else.
+
     Raises UsageError, before any work, if the suffix is not that of a format that can be written or if the
     file exists and ``overwrite`` is False; if it comes into being meanwhile, too. Raises ImageError if the
     picture is too large for the format or the file cannot be written. ValueError and TypeError for pixels that
@@ -50,4 +52,4 @@ def write(
         raise UsageError(f"{path} exists already: choose another name or allow it to be overwritten.")
     data = encode(pixels, format, like, options=options, software=software, name=str(path))
     with sentences.writing(path):
-        files.LOCAL.write(path, data, overwrite=overwrite)
+        files.LOCAL.write(path, data, overwrite=overwrite, access=None if like is None else like.access)

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from magn_cli.files import Access
+
 Array = npt.NDArray[Any]
 
 
@@ -70,8 +72,9 @@ class Photo:
     "JPEG", "PNG", "WEBP", "TIFF", "BMP", "PNM", "AVIF", "HEIF" or "RAW". ``turned`` is the EXIF orientation
     (1..8) that the stored picture had and that it was turned by. ``coded`` is the bytes of a JPEG file,
     which tell more than its pixels, see :func:`magn_cli.images.read_coefficients`; None for others. ``mosaic`` is
-    None unless the file says that it holds one. ``findings`` is where :mod:`magn_cli.analysis.findings` keeps what
-    it has seen in this picture; a changed copy (``dataclasses.replace``) begins with none.
+    None unless the file says that it holds one. ``access``: who may read the file, and so whatever is made from
+    it; None: no file is known. ``findings`` is where :mod:`magn_cli.analysis.findings` keeps what it has seen in
+    this picture; a changed copy (``dataclasses.replace``) begins with none.
     """
 
     pixels: Array
@@ -82,4 +85,5 @@ class Photo:
     turned: int = 1
     mosaic: Mosaic | None = None
     coded: bytes | None = field(default=None, repr=False)
+    access: Access | None = None
     findings: dict[str, Any] = field(default_factory=dict, init=False, repr=False)

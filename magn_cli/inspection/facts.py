@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magn_cli.analysis.grain import Grain
+from magn_cli.files import Access
 from magn_cli.images import ExifSummary, Kept
 from magn_cli.inference.forecast import Forecast
 from magn_cli.tasks import Claim, FoundLevel
@@ -154,6 +155,9 @@ class Inspection:
     plan: Plan
     remarks: tuple[str, ...]
     """Warnings of reading: what is damaged or left out."""
+
+    access: Access | None = None
+    """Who may read the file, and so a report of what is in it."""
 
     @property
     def megapixels(self) -> float:

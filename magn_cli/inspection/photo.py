@@ -40,8 +40,8 @@ def inspect_file(
     data = b""
     try:
         with images.collected_warnings() as remarks:
-            data, _ = images.read_bytes(path, store)
-            photo = images.decode(data, max_pixels, mosaics=True, name=str(path))
+            data, status = images.read_bytes(path, store)
+            photo = images.decode(data, max_pixels, mosaics=True, name=str(path), access=status.access)
             return _inspected(path, data, photo, tuple(remarks), preset)
     except ImageError as error:
         return _broken(path, data, error, store)
@@ -93,6 +93,7 @@ def _inspected(path: Path, data: bytes, photo: Photo, remarks: tuple[str, ...], 
         raw=raw,
         plan=plan_for(photo, task_for(photo), preset),
         remarks=remarks,
+        access=photo.access,
     )
 
 

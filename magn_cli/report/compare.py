@@ -125,6 +125,7 @@ class ComparePage(Comparison):
             rank=number,
             alpha=before.alpha,
             icc=before.metadata.icc,
+            access=before.access,
         )
 
     def write(self) -> None:
@@ -142,7 +143,7 @@ class ComparePage(Comparison):
             subtitle=f"{names}, restored {page.today()}",
         )
         try:
-            atomic.write_bytes(self._path, text.encode(errors="backslashreplace"))
+            atomic.write_bytes(self._path, text.encode(errors="backslashreplace"), access=self._gallery.access)
         except OSError as error:
             raise ImageError(f"{self._path} cannot be written ({error.strerror}); give another name.") from error
 

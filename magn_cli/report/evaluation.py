@@ -12,6 +12,7 @@ from markupsafe import Markup
 from magn_cli.evaluation import metrics
 from magn_cli.evaluation.report import MethodResult, title
 from magn_cli.evaluation.run import Row
+from magn_cli.files import Access
 from magn_cli.images import Array
 from magn_cli.report import formatting, page, plots, tables
 from magn_cli.report.gallery import REGION_SIDE, Gallery, State
@@ -32,7 +33,13 @@ class Report:
         self._gallery, self._network = gallery, network
         self._numbers: dict[tuple[str, str, float | None, str], int] = {}
 
-    def add(self, results: Sequence[MethodResult], shown: dict[str, Array], clean: Array) -> None:
+    def add(
+        self,
+        results: Sequence[MethodResult],
+        shown: dict[str, Array],
+        clean: Array,
+        access: Access | None = None,
+    ) -> None:
         """Add the results of all methods for one picture.
 
         Args:
@@ -40,6 +47,7 @@ class Report:
             picture.
             shown: measured pixels by method, ``(H, W)`` or ``(H, W, 3)``, 0..1.
             clean: the clean picture, of the same shape.
+            access: who may read the files of both.
         """
         rows = {r.method: r.rows[-1] for r in results if r.method in shown}
         if not rows:
@@ -62,6 +70,7 @@ class Report:
             states,
             regions,
             rank=gain if math.isfinite(gain) else math.inf,
+            access=access,
         )
         self._numbers[(first.dataset, first.task.name, first.level, row.name)] = number
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from magn_cli.errors import ImageError
-from magn_cli.files import LOCAL
+from magn_cli.files import LOCAL, Access, narrowest
 from magn_cli.images import Array, preview
 from magn_cli.report.regions import Region
 
@@ -91,6 +91,9 @@ class Gallery:
             ImageError: the folder cannot be created.
         """
         self.pictures: list[GalleryPicture] = []
+        self.access: Access | None = None
+        """Who may read the files that all pictures come from, and so a page of them."""
+
         where = beside.absolute().parent if beside else Path(tempfile.gettempdir())
         prefix = ".magn-pages-" if beside else "magn-pages-"
         try:
@@ -123,6 +126,7 @@ class Gallery:
         rank: float = 0,
         alpha: Array | None = None,
         icc: bytes | None = None,
+        access: Access | None = None,
     ) -> int:
         """Store a picture and return its number.
 
@@ -134,6 +138,7 @@ class Gallery:
             rank: see :attr:`GalleryPicture.rank`.
             alpha: ``(H, W)``, for all states.
             icc: colour profile of all states.
+            access: who may read the files that the states come from.
 
         Raises:
             ImageError: the picture cannot be written.
@@ -144,12 +149,13 @@ class Gallery:
         for state in states:
             file = Path(self._folder.name) / f"{number:04d}-{_plain(name)}-{_plain(state.label)}.png"
             try:
-                file.write_bytes(preview.lossless(state.pixels, alpha, state.icc or icc))
+                LOCAL.write(file, preview.lossless(state.pixels, alpha, state.icc or icc), access=access)
             except OSError as error:
                 raise ImageError(
                     f"{name} cannot be stored in {file.parent} ({error.strerror}); free some space."
                 ) from error
             kept.append(StoredState(state.label, state.note, state.region_notes, file))
+        self.access = narrowest((self.access, access))
         self.pictures.append(GalleryPicture(number, name, about, width, height, tuple(kept), tuple(regions), rank))
         return number
 

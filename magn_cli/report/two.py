@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from magn_cli.evaluation.comparing import Compared, Figures, Side, measure
+from magn_cli.files import Access, narrowest
 from magn_cli.images import Photo
 from magn_cli.report import page
 from magn_cli.report.formatting import decibel
@@ -45,6 +46,7 @@ class TwoPage:
             regions,
             rank=len(self._gallery.pictures),
             alpha=photos[0].alpha,
+            access=narrowest(photo.access for photo in photos),
         )
 
     def draw(self, limit: float = page.LIMIT) -> str:
@@ -66,6 +68,11 @@ class TwoPage:
             regions_are="Most different",
             right=self._sides[1].label,
         )
+
+    @property
+    def access(self) -> Access | None:
+        """Who may read all pictures, and so the page."""
+        return self._gallery.access
 
     def __enter__(self) -> TwoPage:
         return self

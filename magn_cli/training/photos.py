@@ -121,13 +121,14 @@ def pack(
     if not paths:
         raise TrainingError(f"no pictures in {where}; give --data a folder of photographs.")
     dated = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    access = files.narrowest(files.Access.of(path.stat()) for path in paths)
     key = _digest([FORMAT, smallest, avoid.fingerprint, dated])
     index_path, packed_path = (cache / f"photos-{key}.{end}" for end in ("json", "bin"))
     index = _known(index_path, packed_path)
     if index is None:
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            with atomic.writing(packed_path) as file:
+            with atomic.writing(packed_path, access=access) as file:
                 index = _write_all(paths, file, smallest, avoid, progress)
                 if not index["names"]:
                     reasons = " ".join(index["left_out"][:3])

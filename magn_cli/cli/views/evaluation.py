@@ -65,10 +65,10 @@ class EvaluationPage:
     def add(self, picture: MeasuredPicture) -> None:
         """Take one picture as every method left it."""
         if picture.reference is not None and picture.pixels:
-            self._report.add(picture.results, picture.pixels, picture.reference)
+            self._report.add(picture.results, picture.pixels, picture.reference, picture.access)
 
     def write(self, results: list[MethodResult], settings: dict[str, str]) -> None:
         """Write the page. Raises :class:`ImageError`."""
         beside = self._path if self._link else None
         text = self._report.draw(results, settings, limit=self._limit, beside=beside)
-        console.write_report(text, self._path)
+        console.write_report(text, self._path, self._gallery.access)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from magn_cli.cli import console
 from magn_cli.cli.views import inspect_rows
-from magn_cli.files import printable
+from magn_cli.files import Access, narrowest, printable
 
 if TYPE_CHECKING:
     from magn_cli.inspection import BrokenFile, Inspection
@@ -65,6 +65,11 @@ class InspectView:
         from magn_cli.inspection import as_document
 
         return as_document([*self._sorted(), *self.broken])
+
+    @property
+    def access(self) -> Access | None:
+        """Who may read all photos, and so the facts from inside of them."""
+        return narrowest(photo.access for photo in self.photos)
 
     def show(self) -> None:
         """Print the panel or the table. Raises :class:`ImageError` where standard output takes none."""

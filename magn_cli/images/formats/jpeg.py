@@ -57,6 +57,8 @@ def read(data: bytes) -> tuple[Photo, bool]:
             image.info["icc_profile"] = profile
         pixels, alpha = pillow.samples(image)
     jpeg_damage.check(bare, structure)
+    if not is_cmyk:
+        jpeg_damage.check_traces(bare, structure, pixels)
     if structure.end is None:
         warn("The end marker is missing, but all pixels are there.")
     metadata = jpeg_metadata.read(structure, None if is_cmyk else profile)

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from magn_cli.images.formats.jpeg_scan import BitStream, HuffmanTable
+from magn_cli.images.formats.jpeg_scan import BitStream, HuffmanTable, OverrunError
+
+__all__ = ["JpegCoefficients", "OverrunError", "read_coefficients"]
 
 Blocks = NDArray[np.int16]
 """``(rows, columns, 64)`` blocks of one component, coefficients in zigzag order."""
@@ -68,7 +70,8 @@ def read_coefficients(data: bytes) -> JpegCoefficients | None:
     """Read the coefficients in the bytes of a JPEG file.
 
     None for files whose pixels are not gray or YCbCr of 8 bits, and for the arithmetic-coded, which hardly exist.
-    Raises ``ValueError``, ``IndexError`` or ``KeyError`` where the file is damaged.
+    Raises ``ValueError``, ``IndexError`` or ``KeyError`` where the file is damaged; :class:`OverrunError`, a
+    ``ValueError``, where its pixels are decoded nevertheless, but wrong.
 
     Example:
         >>> import io

@@ -9,14 +9,22 @@ import re
 import numpy as np
 import simplejpeg
 
+from magn_cli.images.formats import jpeg_traces
 from magn_cli.images.formats.jpeg_segments import DHT, Segment, Structure
 from magn_cli.images.limits import MAX_PIXELS, RefusedError
+from magn_cli.images.photo import Array
 
 LOST = (
     "is truncated or damaged: bytes are missing or wrong within its picture data, so a part of it is lost; "
     "get an intact copy of it"
 )
 """The rest of a sentence that starts with the file's name."""
+
+LOST_AT = (
+    "is damaged: bytes are missing or wrong within its picture data, so its brightness or colour is wrong {}; "
+    "get an intact copy of it, or save it as PNG to restore it as it is"
+)
+"""The same, with the place."""
 
 _EXTRANEOUS = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")
 _PREMATURE = "premature end of data segment"
@@ -74,6 +82,24 @@ def check(data: bytes, structure: Structure) -> None:
         raise ValueError(message)
     if _DAMAGED.search(_EXTRANEOUS.sub("", message)) or _has_stray_bytes(data, structure, message):
         raise RefusedError(LOST)
+
+
+def check_traces(data: bytes, structure: Structure, pixels: Array) -> None:
+    """Refuse a picture that looks as bytes were missing or wrong, although its data can be decoded.
+
+    Args:
+        data, structure: as of :func:`check`.
+        pixels: decoded from it, ``(H, W)`` or ``(H, W, 3)``, uint8, not turned.
+
+    Raises RefusedError.
+    """
+    height = pixels.shape[0]
+    row = jpeg_traces.impossible_row(data, structure)
+    if row is not None:
+        raise RefusedError(LOST_AT.format(f"in or above row {row} of {height}"))
+    row = jpeg_traces.shifted_row(pixels, structure)
+    if row is not None:
+        raise RefusedError(LOST_AT.format(f"from about row {row} of {height} on"))
 
 
 def _has_stray_bytes(data: bytes, structure: Structure, message: str) -> bool:

@@ -21,6 +21,13 @@ Index = NDArray[np.int64]
 Part = tuple["HuffmanTable", "HuffmanTable | None", "NDArray[np.int16] | None", Index, int]
 
 
+class OverrunError(ValueError):
+    """A block has more coefficients than fit into it: bytes before them are missing or wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("a block has more than 64 coefficients")
+
+
 class HuffmanTable:
     """Lookup tables for the next 16 bits."""
 
@@ -157,7 +164,9 @@ class BitStream:
             total = np.cumsum(run)
             k = total - np.repeat(total[begins], counts)
             block = np.repeat(order[done : done + len(begins)], counts)
-            told = (value != 0) & (k < 64)
+            told = value != 0
+            if (k[told] > 63).any():
+                raise OverrunError
             blocks.reshape(-1, 64)[block[told], k[told]] = value[told] << low
         return differences
 
@@ -221,6 +230,8 @@ class BitStream:
                         break
                     k += run
                     if size:
+                        if k > last:
+                            raise OverrunError
                         positions.append(at)
                         places.append(64 * (number - 1) + k)
                     k += 1
@@ -295,7 +306,9 @@ class BitStream:
                             else:
                                 run -= 1
                             k += 1
-                        if size and k < stop:
+                        if size:
+                            if k >= stop:
+                                raise OverrunError
                             new.append(k)
                             signs.append(sign)
                         k += 1

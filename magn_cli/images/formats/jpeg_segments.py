@@ -73,10 +73,17 @@ def bare(data: bytes, structure: Structure) -> bytes:
 
     Decoders written in Python trip over damaged metadata that the JPEG library would skip.
     """
-    parts = [b"\xff\xd8"]
-    parts += [written(s.marker, s.content) for s in structure.head if _is_needed(s)]
-    parts.append(data[structure.scan_start : structure.end])
-    return b"".join([*parts, b"\xff\xd9"])
+    return joined(needed(structure), data[structure.scan_start : structure.end] + b"\xff\xd9")
+
+
+def needed(structure: Structure) -> list[Segment]:
+    """Return the segments before the first scan that the picture is decoded from."""
+    return [segment for segment in structure.head if _is_needed(segment)]
+
+
+def joined(head: list[Segment], rest: bytes) -> bytes:
+    """Return a file of segments and of what follows them, from the marker of the first scan on."""
+    return b"".join([b"\xff\xd8", *(written(segment.marker, segment.content) for segment in head), rest])
 
 
 def written(marker: int, content: bytes) -> bytes:
