@@ -228,7 +228,7 @@ class Folders:
             raise ImageError(
                 f"another magn has taken {folder} over, since this one could not be seen to be at work; "
                 "run the same command again when it is done."
-            ) from error
+            ) from StoreError(error.errno, error.strerror)
 
     def _open(self, folder: Path, stack: ExitStack) -> None:
         store = self.plan.store

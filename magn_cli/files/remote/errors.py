@@ -145,10 +145,12 @@ def _codes(error: BaseException) -> Iterator[str]:
         if isinstance(response, dict):
             yield str(response.get("Error", {}).get("Code", ""))
             yield str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-        for attribute in ("status", "status_code", "code", "error_code"):
+        # The last is Google's; others have it for something else beside the first.
+        for attribute in ("status", "status_code", "error_code", "code"):
             value = getattr(one, attribute, None)
             if isinstance(value, str | int) and not isinstance(value, bool):
                 yield str(value)
+                break
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
