@@ -108,13 +108,15 @@ def _told(error: BaseException, path: UrlPath) -> OSError:
         return SlowDownError(errno.EBUSY, f"{place} keeps asking for fewer requests, so try again later", name)
     if isinstance(error, FileExistsError) or codes & {"PreconditionFailed", "412"}:
         return FileExistsError(errno.EEXIST, "it exists already", name)
-    if isinstance(error, FileNotFoundError) or "404" in codes:
-        return FileNotFoundError(errno.ENOENT, "there is no such file", name)
     if isinstance(error, PermissionError) or codes & set(DENIED):
         return PermissionError(errno.EACCES, f"{place} denies access", name)
+    is_lost = _is_lost(error, codes)
+    # The driver of the web calls everything missing that it cannot get.
+    if "404" in codes or (isinstance(error, FileNotFoundError) and not is_lost):
+        return FileNotFoundError(errno.ENOENT, "there is no such file", name)
     if isinstance(error, IsADirectoryError):
         return IsADirectoryError(errno.EISDIR, "it is a folder", name)
-    if _is_lost(error, codes):
+    if is_lost:
         return LostError(
             errno.EIO, f"{place} does not answer, so check the network and run the same command again", name
         )
