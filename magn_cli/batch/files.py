@@ -84,19 +84,16 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
     job, began, token = loaded.job, time.perf_counter(), events.picture.set(loaded.job.source)
     try:
         folders.check(job)
-        _make(job.target.parent, job.store)
-        data = _content(loaded, restored, folders.options)
+        make_folder(job.target.parent, job.store)
+        data = content(loaded, restored, folders.options)
         kept, entry = folders.journal(job), None
         with sentences.writing(job.target):
-            mode = loaded.mode
-            more: dict[str, Any] = {} if mode is None else {"mode": mode & 0o666 | 0o200}
+            note = None
             if kept is not None:
                 digest = checksum.of_bytes(data)
                 entry = JournalEntry(job.result, len(data), digest, loaded.origin, folders.plan.settings)
-                note = _begin(kept, entry)
-                if note is not None:
-                    more["note"] = note
-            job.store.write(job.target, data, overwrite=folders.plan.overwrite, **more)
+                note = begin(kept, entry)
+            put(job, data, loaded.mode, folders.plan.overwrite, note)
         folders.use(job)
         if kept is not None and entry is not None:
             # Without this line the result is recognised by its content.
@@ -107,14 +104,26 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
         events.picture.reset(token)
 
 
-def _begin(kept: Journal, entry: JournalEntry) -> bytes | None:
+def put(job: Job, data: bytes, mode: int | None, overwrite: bool, note: bytes | None = None) -> None:
+    """Write the bytes of a result under its name, with the permissions of its picture and a note. Raises OSError."""
+    more: dict[str, Any] = {} if mode is None else {"mode": mode & 0o666 | 0o200}
+    if note is not None:
+        more["note"] = note
+    job.store.write(job.target, data, overwrite=overwrite, **more)
+
+
+def begin(kept: Journal, entry: JournalEntry) -> bytes | None:
+    """Record that a result is about to get its name, or return the note that it is to carry.
+
+    Raises OSError or :class:`ImageError`.
+    """
     try:
         return kept.begin(entry)
     except FileNotFoundError as error:
         raise ImageError(_vanished(kept.folder)) from error
 
 
-def _content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions) -> bytes:
+def content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions) -> bytes:
     """Return the bytes of the result: those of the input if nothing changed and the format is the same."""
     photo, format = loaded.photo, images.output_format(loaded.job.target)
     unchanged = restored.pixels is photo.pixels
@@ -232,7 +241,7 @@ class Folders:
 
     def _open(self, folder: Path, stack: ExitStack) -> None:
         store = self.plan.store
-        _make(folder, store)
+        make_folder(folder, store)
         check_writable(folder, store)
         opened = None
         try:
@@ -267,7 +276,8 @@ def _vanished(folder: Path) -> str:
     return f"the output folder {folder} was moved or removed during the run; run the same command again."
 
 
-def _make(folder: Path, store: Store) -> None:
+def make_folder(folder: Path, store: Store) -> None:
+    """Make the folder of a result where it is not there yet. Raises :class:`ImageError`."""
     try:
         store.make_folder(folder)
     except StoreError as error:

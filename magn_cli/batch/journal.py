@@ -247,7 +247,7 @@ class Journal:
             document = structured.json_of(content)
             match document:
                 case {"schema": 2, "begun": begun}:
-                    self._index.add(_entry(begun), is_written=False)
+                    self._index.begin(_entry(begun))
                 case {"schema": 2, "written": str(result)}:
                     self._index.finish(result)
                 case {"schema": 3, "settings": dict(settings)}:
@@ -255,7 +255,7 @@ class Journal:
                 case {"schema": 3, "replacing": True}:
                     self._index.doubt()
                 case {"schema": 3, "made": made}:
-                    self._index.add(self._entry(made), is_written=True)
+                    self._index.add(self._entry(made))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             log.debug("a line of the journal in %s is passed over", self.folder)
 

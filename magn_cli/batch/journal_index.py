@@ -10,6 +10,9 @@ from typing import Any
 
 PAGE = 1000
 
+MAX_BEGUN = 10_000
+"""Entries that were begun and not written yet, which are held in memory."""
+
 Settings = Mapping[str, Any]
 """All settings that affect a result, as JSON values."""
 
@@ -60,20 +63,37 @@ class JournalIndex:
         for command in (*(f"PRAGMA {pragma}" for pragma in pragmas), _TABLE, "BEGIN"):
             self._database.execute(command)
         self._settings: dict[str, Settings] = {}
+        self._last: tuple[Settings, str] = ({}, name_of({}))
         self._generation = 0
+        # Almost all are written a few lines after they were begun.
+        self._begun: dict[str, JournalEntry] = {}
+        self._has_spilled = False
 
     def know(self, settings: Settings) -> str:
         """Return the name of settings, by which :meth:`named` finds them again."""
-        name = name_of(settings)
-        self._settings.setdefault(name, settings)
-        return name
+        if settings != self._last[0] or not self._settings:
+            self._last = settings, name_of(settings)
+            self._settings.setdefault(self._last[1], settings)
+        return self._last[1]
 
     def named(self, name: str) -> Settings | None:
         """Return the settings of this name."""
         return self._settings.get(name)
 
-    def add(self, entry: JournalEntry, is_written: bool) -> None:
-        """Add an entry, in place of an earlier one."""
+    def begin(self, entry: JournalEntry) -> None:
+        """Add an entry that was begun, in place of an earlier one."""
+        self._begun[entry.result] = entry
+        if len(self._begun) > MAX_BEGUN:
+            for one in self._begun.values():
+                self._insert(one, is_written=False)
+            self._begun.clear()
+            self._has_spilled = True
+
+    def add(self, entry: JournalEntry) -> None:
+        """Add an entry that was written, in place of an earlier one."""
+        self._insert(entry, is_written=True)
+
+    def _insert(self, entry: JournalEntry, is_written: bool) -> None:
         origin, name = entry.origin, self.know(entry.settings)
         about_origin = (origin.bytes, origin.changed_ns, origin.sha256, origin.tag)
         row = (_key(entry.result), is_written, entry.bytes, entry.sha256, *about_origin, name, self._generation)
@@ -81,6 +101,12 @@ class JournalIndex:
 
     def finish(self, result: str) -> None:
         """Turn the entry that was begun into one that was written. Raises KeyError where there is none."""
+        begun = self._begun.pop(result, None)
+        if begun is not None:
+            self.add(begun)
+            if self._has_spilled:
+                self._database.execute("DELETE FROM entries WHERE result = ? AND is_written = 0", (_key(result),))
+            return
         update = "UPDATE OR REPLACE entries SET is_written = 1 WHERE result = ? AND is_written = 0"
         if self._database.execute(update, (_key(result),)).rowcount == 0:
             raise KeyError(result)
@@ -91,6 +117,8 @@ class JournalIndex:
 
     def entry(self, result: str, is_written: bool) -> JournalEntry | None:
         """Return an entry."""
+        if not is_written and result in self._begun:
+            return self._begun[result]
         row = self._row(result, is_written)
         if row is None:
             return None
@@ -103,7 +131,8 @@ class JournalIndex:
         return row is not None and row[-1] < self._generation
 
     def results(self) -> Iterator[str]:
-        """Yield the names of all results, sorted, some of them twice."""
+        """Yield the names of all results, some of them twice."""
+        yield from list(self._begun)
         last, select = (
             (b"", -1),
             "SELECT result, is_written FROM entries WHERE (result, is_written) > (?, ?) LIMIT ?",
@@ -113,7 +142,10 @@ class JournalIndex:
             last = page[-1]
 
     def __contains__(self, result: object) -> bool:
-        return isinstance(result, str) and any(self._row(result, is_written) for is_written in (True, False))
+        return isinstance(result, str) and (result in self._begun or self._is_in_table(result))
+
+    def _is_in_table(self, result: str) -> bool:
+        return any(self._row(result, is_written) for is_written in (True, False))
 
     def _row(self, result: str, is_written: bool) -> tuple[Any, ...] | None:
         select = "SELECT * FROM entries WHERE result = ? AND is_written = ?"
