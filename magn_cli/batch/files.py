@@ -105,7 +105,7 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
 
 
 def put(job: Job, data: bytes, mode: int | None, overwrite: bool, note: bytes | None = None) -> None:
-    """Write the bytes of a result under its name, with the permissions of its picture and a note. Raises OSError."""
+    """Write the bytes of a result under its name, with its picture's permissions and a note. Raises OSError."""
     more: dict[str, Any] = {} if mode is None else {"mode": mode & 0o666 | 0o200}
     if note is not None:
         more["note"] = note
