@@ -13,6 +13,7 @@ from magn_cli.batch.journal import Journal, Settings, is_still
 from magn_cli.batch.targets import Job, aim
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.files import LOCAL, Status, Store, StoreError, UrlPath, links_to_folders, named
+from magn_cli.runtime.extras import check_extra
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ def plan(
     """
     paths = [named(source) for source in sources]
     if any(isinstance(path, UrlPath) for path in (*paths, out)):
+        check_extra("a URL as input or output", "remote", "fsspec")
         # The only place that imports a driver.
         from magn_cli.batch import listed_planning
 

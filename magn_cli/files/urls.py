@@ -221,6 +221,10 @@ def _web_address(text: str, scheme: str, shown: str) -> Address:
 
 
 def _remember(path: UrlPath, secret: str) -> None:
+    if path.scheme in WEB and _aside.get(_whose(path), secret) != secret:
+        raise UsageError(
+            f"two addresses of {path} differ only in what is not shown; restore them one after the other."
+        )
     _aside[_whose(path)] = secret
     _know(secret)
 

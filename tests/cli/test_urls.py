@@ -7,6 +7,7 @@ import pytest
 
 from magn_cli import images
 from magn_cli.files import urls
+from magn_cli.runtime import extras
 from tests.support.commands import magn, refused
 from tests.support.folders import picture
 from tests.support.object_store import png
@@ -106,7 +107,14 @@ def test_no_credentials(bucket, monkeypatch):
     refused(magn("restore", f"s3://{bucket.name}-x/in", "--out", "out"), 1, "no credentials", "set them up")
 
 
+def test_a_missing_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    done = magn("restore", "s3://bucket/a.jpg", "--out", tmp_path / "a.png")
+    refused(done, 2, "needs fsspec", "pip install 'magn-cli[remote]'")
+
+
 def test_a_missing_driver_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("fsspec")
     from magn_cli.files.remote import drives
 
     monkeypatch.setattr(drives, "find_spec", lambda name: None)

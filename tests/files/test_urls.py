@@ -74,6 +74,13 @@ def test_secrets_are_put_aside_for_the_store():
             assert "0123456789abcdef" not in text and "hunter2" not in text
 
 
+def test_addresses_that_differ_in_their_secret_only():
+    named("https://host/photo?id=1")
+    assert named("https://host/photo?id=1")
+    with pytest.raises(UsageError, match="one after the other"):
+        named("https://host/photo?id=2")
+
+
 @pytest.mark.parametrize(
     "text",
     [

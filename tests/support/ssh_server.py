@@ -1,5 +1,4 @@
 """An SFTP server on loopback over a folder, and a home in which its key is known."""
-# ruff: noqa: PTH - as the protocol has it
 
 import os
 import socket
@@ -22,7 +21,7 @@ class _Server(paramiko.ServerInterface):
 def _files_below(root):
     class Files(paramiko.SFTPServerInterface):
         def _real(self, path):
-            return os.path.join(root, self.canonicalize(path).lstrip("/"))
+            return root / self.canonicalize(path).lstrip("/")
 
         def _attempt(self, work):
             try:
@@ -32,16 +31,13 @@ def _files_below(root):
 
         def list_folder(self, path):
             def work():
-                folder = self._real(path)
-                found = []
-                for name in os.listdir(folder):
-                    found.append(paramiko.SFTPAttributes.from_stat(os.lstat(os.path.join(folder, name)), name))
-                return found
+                below = self._real(path).iterdir()
+                return [paramiko.SFTPAttributes.from_stat(child.lstat(), child.name) for child in below]
 
             return self._attempt(work)
 
         def stat(self, path):
-            return self._attempt(lambda: paramiko.SFTPAttributes.from_stat(os.stat(self._real(path))))
+            return self._attempt(lambda: paramiko.SFTPAttributes.from_stat(self._real(path).stat()))
 
         lstat = stat
 
@@ -58,22 +54,22 @@ def _files_below(root):
             return self._attempt(work)
 
         def remove(self, path):
-            return self._attempt(lambda: os.remove(self._real(path)) or paramiko.SFTP_OK)
+            return self._attempt(lambda: self._real(path).unlink() or paramiko.SFTP_OK)
 
         def mkdir(self, path, attr):
-            return self._attempt(lambda: os.mkdir(self._real(path)) or paramiko.SFTP_OK)
+            return self._attempt(lambda: self._real(path).mkdir() or paramiko.SFTP_OK)
 
         def rename(self, old, new):
             # As OpenSSH does: by a link, which fails where the name is taken.
             def work():
-                os.link(self._real(old), self._real(new))
-                os.remove(self._real(old))
+                self._real(new).hardlink_to(self._real(old))
+                self._real(old).unlink()
                 return paramiko.SFTP_OK
 
             return self._attempt(work)
 
         def posix_rename(self, old, new):
-            return self._attempt(lambda: os.replace(self._real(old), self._real(new)) or paramiko.SFTP_OK)
+            return self._attempt(lambda: self._real(old).replace(self._real(new)) and paramiko.SFTP_OK)
 
     return Files
 
@@ -83,7 +79,7 @@ class SshServer:
 
     def __init__(self, root, home):
         self.key = paramiko.RSAKey.generate(2048)
-        self.files = _files_below(str(root))
+        self.files = _files_below(root)
         self.socket = socket.create_server(("127.0.0.1", 0))
         port = self.socket.getsockname()[1]
         self.place = f"me:pass-of-mine@127.0.0.1:{port}"
