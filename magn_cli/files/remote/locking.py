@@ -61,7 +61,8 @@ class ObjectLock:
     def release(self) -> None:
         """Let others have it."""
         self._stop.set()
-        self._beating.join()
+        # A renewal may be waiting for a store that does not answer.
+        self._beating.join(5.0)
         try:
             if not self._is_lost and self._holder() == self._id:
                 self._drive.remove(self._path)
