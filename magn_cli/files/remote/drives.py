@@ -112,11 +112,8 @@ class Drive:
 
         Raises FileExistsError where a file is there that is not to be replaced.
         """
-        tries = 0
 
         def put(fs: Any) -> None:
-            nonlocal tries
-            tries += 1
             self._put(fs, path, data, {} if replace else {"mode": "create"}, note, only)
 
         if not replace and self.ignores_conditions and self.status(path) is not None:
@@ -124,8 +121,8 @@ class Drive:
         try:
             self.ask(path, put)
         except FileExistsError:
-            # The answer to an earlier try may have been lost on its way.
-            if tries == 1 or not self._is_there(path, data):
+            # The answer to an earlier try may have been lost: to one of ours, or one that aiohttp made on its own.
+            if not self._is_there(path, data):
                 raise
 
     def note(self, path: UrlPath) -> bytes | None:

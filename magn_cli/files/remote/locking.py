@@ -91,9 +91,10 @@ class ObjectLock:
     def _probe(self) -> None:
         """Find out whether the store keeps what exists: some that speak the protocol of S3 do not."""
         try:
-            self._drive.put(self._path, self._says(), replace=False)
+            self._drive.put(self._path, b"not " + self._says(), replace=False)
         except FileExistsError:
             return
+        self._drive.put(self._path, self._says(), replace=True)
         if not self._drive.ignores_conditions:
             self._drive.ignores_conditions = True
             log.warning(
