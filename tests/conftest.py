@@ -2,6 +2,7 @@
 
 import os
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,30 @@ def data() -> Path:
             pytest.fail("MAGN_DATA is not set")
         pytest.skip("set MAGN_DATA to the folder that holds Set12, BSD68, Classic5, Kodak24 and McMaster18")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def object_store():
+    """An S3 server on loopback; without the extras that it needs a test skips, but not in CI."""
+    for name in ("moto", "s3fs"):
+        if find_spec(name) is None and not os.environ.get("CI"):
+            pytest.skip(f"{name} is not installed")
+    from tests.support.object_store import ENVIRONMENT, ObjectStore
+
+    store = ObjectStore()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": store.url}.items():
+            patch.setenv(name, value)
+        patch.delenv("AWS_PROFILE", raising=False)
+        yield store
+    store.close()
+
+
+@pytest.fixture
+def bucket(object_store):
+    """A bucket of this test."""
+    from tests.support.object_store import Bucket
+
+    object_store.fault = lambda method, path: None
+    yield Bucket(object_store)
+    object_store.fault = lambda method, path: None

@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from magn_cli import images
 from magn_cli.batch import events, journal
@@ -20,7 +21,7 @@ from magn_cli.batch.journal import Journal, JournalEntry, Origin
 from magn_cli.batch.planning import BatchPlan
 from magn_cli.batch.targets import Job, check_folder, check_writable
 from magn_cli.errors import ImageError
-from magn_cli.files import NotOrdinaryError, Store, checksum, sentences
+from magn_cli.files import Access, Lock, NotOrdinaryError, Store, StoreError, checksum, sentences
 from magn_cli.images import Photo, WriteOptions
 from magn_cli.inference.restored_photo import RestoredPhoto
 from magn_cli.version import __version__
@@ -61,7 +62,7 @@ def load(job: Job, max_pixels: int | None = None, mosaics: bool = False) -> Load
     began, token = time.perf_counter(), events.picture.set(job.source)
     try:
         data, status = images.read_bytes(job.source, job.store)
-        origin = Origin(len(data), status.changed_ns, checksum.of_bytes(data))
+        origin = Origin(len(data), status.changed_ns, checksum.of_bytes(data), status.tag)
         photo = images.decode(data, max_pixels, mosaics=mosaics, name=str(job.source), access=status.access)
         may_be_copied = photo.format == images.output_format(job.target) and len(data) <= MAX_HELD
         kept = data if may_be_copied else None
@@ -80,16 +81,16 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
     job, began, token = loaded.job, time.perf_counter(), events.picture.set(loaded.job.source)
     try:
         folders.check(job)
-        _make(job.target.parent, job.store)
-        data = _content(loaded, restored, folders.options)
+        make_folder(job.target.parent, job.store)
+        data = content(loaded, restored, folders.options)
         kept, entry = folders.journal(job), None
         with sentences.writing(job.target):
+            note = None
             if kept is not None:
                 digest = checksum.of_bytes(data)
                 entry = JournalEntry(job.result, len(data), digest, loaded.origin, folders.plan.settings)
-                _begin(kept, entry)
-            access = {} if loaded.photo.access is None else {"access": loaded.photo.access}
-            job.store.write(job.target, data, overwrite=folders.plan.overwrite, **access)
+                note = begin(kept, entry)
+            put(job, data, loaded.photo.access, folders.plan.overwrite, note)
         folders.use(job)
         if kept is not None and entry is not None:
             # Without this line the result is recognised by its content.
@@ -100,14 +101,26 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
         events.picture.reset(token)
 
 
-def _begin(kept: Journal, entry: JournalEntry) -> None:
+def put(job: Job, data: bytes, access: Access | None, overwrite: bool, note: bytes | None = None) -> None:
+    """Write the bytes of a result under its name, with its picture's permissions and a note. Raises OSError."""
+    more: dict[str, Any] = {} if access is None else {"access": access}
+    if note is not None:
+        more["note"] = note
+    job.store.write(job.target, data, overwrite=overwrite, **more)
+
+
+def begin(kept: Journal, entry: JournalEntry) -> bytes | None:
+    """Record that a result is about to get its name, or return the note that it is to carry.
+
+    Raises OSError or :class:`ImageError`.
+    """
     try:
-        kept.begin(entry)
+        return kept.begin(entry)
     except FileNotFoundError as error:
         raise ImageError(_vanished(kept.folder)) from error
 
 
-def _content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions) -> bytes:
+def content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions) -> bytes:
     """Return the bytes of the result: those of the input if nothing changed and the format is the same."""
     photo, format = loaded.photo, images.output_format(loaded.job.target)
     unchanged = restored.pixels is photo.pixels
@@ -146,6 +159,7 @@ class Folders:
     def __init__(self, plan: BatchPlan, options: WriteOptions | None = None) -> None:
         self.plan, self.options = plan, options or WriteOptions()
         self._journals: dict[Hashable, Journal | None] = {}
+        self._locks: dict[Path, Lock] = {}
         self._used: set[tuple[Path, Path]] = set()
         self._stack = ExitStack()
 
@@ -155,7 +169,8 @@ class Folders:
             store = self.plan.store
             names: dict[Path, set[str]] = {}
             for job in self.plan.jobs:
-                names.setdefault(job.target.parent, set()).add(job.target.name)
+                if store.has_folders(job.target):
+                    names.setdefault(job.target.parent, set()).add(job.target.name)
                 if job.folder is None:
                     check_folder(job.target.parent, store)
                 elif store.identity(job.folder) not in self._journals:
@@ -180,19 +195,21 @@ class Folders:
         """Raise :class:`ImageError` where the folder of a result is gone: it must not appear again half full."""
         if job.folder is not None:
             self._check(job.folder)
+            if not self.plan.store.has_folders(job.folder):
+                return
             below = job.target.parent
             if (job.folder, below) in self._used and self.plan.store.status(below) is None:
                 raise ImageError(_vanished(below))
 
     def use(self, job: Job) -> None:
         """Remember that a result lies in its folder now."""
-        if job.folder is not None:
+        if job.folder is not None and self.plan.store.has_folders(job.folder):
             self._used.add((job.folder, job.target.parent))
 
     def check_all(self) -> None:
         """Raise :class:`ImageError` where a folder of results is gone, and they with it."""
         for folder in {job.folder for job in self.plan.jobs if job.folder is not None}:
-            if self.plan.store.status(folder) is None:
+            if self.plan.store.has_folders(folder) and self.plan.store.status(folder) is None:
                 raise ImageError(_vanished(folder))
         for folder, below in sorted(self._used):
             self._check(folder)
@@ -201,20 +218,34 @@ class Folders:
 
     def _check(self, folder: Path) -> None:
         store = self.plan.store
+        if not store.has_folders(folder):
+            self._check_lock(folder)
+            return
         kept = self._journals.get(store.identity(folder))
         # A folder made anew under the same name has no journal.
         if store.status(folder) is None or (kept is not None and not store.is_taken(folder / journal.NAME)):
             raise ImageError(_vanished(folder))
 
+    def _check_lock(self, folder: Path) -> None:
+        try:
+            if folder in self._locks:
+                self._locks[folder].check()
+        except TimeoutError as error:
+            raise ImageError(
+                f"another magn has taken {folder} over, since this one could not be seen to be at work; "
+                "run the same command again when it is done."
+            ) from StoreError(error.errno, error.strerror)
+
     def _open(self, folder: Path, stack: ExitStack) -> None:
         store = self.plan.store
-        _make(folder, store)
+        make_folder(folder, store)
         check_writable(folder, store)
         opened = None
         try:
-            stack.callback(journal.locked(folder, store).release)
-            opened = Journal(folder, store)
-            opened.open()
+            lock = self._locks[folder] = journal.locked(folder, store)
+            stack.callback(lock.release)
+            opened = Journal(folder, store, read=False)
+            opened.open(self.plan.settings, self.plan.overwrite)
             stack.callback(opened.close)
         except (NotOrdinaryError, IsADirectoryError, journal.ForeignJournalError) as error:
             # It can come with a stranger's pictures: do not write to it, but restore the pictures anyway.
@@ -223,6 +254,8 @@ class Folders:
         except journal.NoKeyError as error:
             log.warning("%s; this run keeps no journal and cannot be resumed.", error)
             opened = None
+        except StoreError as error:
+            raise ImageError(f"{folder / journal.NAME} cannot be written: {error.strerror}.") from error
         except OSError as error:
             path = folder / journal.NAME
             raise ImageError(f"{path} cannot be written ({error.strerror}); give another --out.") from error
@@ -240,8 +273,11 @@ def _vanished(folder: Path) -> str:
     return f"the output folder {folder} was moved or removed during the run; run the same command again."
 
 
-def _make(folder: Path, store: Store) -> None:
+def make_folder(folder: Path, store: Store) -> None:
+    """Make the folder of a result where it is not there yet. Raises :class:`ImageError`."""
     try:
         store.make_folder(folder)
+    except StoreError as error:
+        raise ImageError(f"the folder {folder} cannot be made: {error.strerror}.") from error
     except OSError as error:
         raise ImageError(f"the folder {folder} cannot be made ({error.strerror}); give another --out.") from error

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import glob
 import logging
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from magn_cli import images
+from magn_cli import files, images
 from magn_cli.batch import journal
 from magn_cli.errors import ImageError
-from magn_cli.files import LOCAL, Store, is_left_alone, links_to_folders
+from magn_cli.files import LOCAL, Store, StoreError, is_left_alone, links_to_folders
 from magn_cli.files import find as find_files
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def find(
         store: storage of the files.
     """
     found = _Search(out, recursive, store, Found(mosaics=mosaics)).all(sources)
-    found.is_one_file = len(sources) == 1 and [p.path for p in found.pictures] == [Path(sources[0])]
+    found.is_one_file = len(sources) == 1 and [p.path for p in found.pictures] == [files.named(sources[0])]
     return found
 
 
@@ -82,7 +82,7 @@ class _Search:
     def all(self, sources: Sequence[str | Path]) -> Found:
         seen = set[Hashable]()
         for word in sources:
-            source = Path(word)
+            source = files.named(word)
             try:
                 for picture in self._named(source):
                     if (real := self.store.identity(picture.path)) not in seen:
@@ -149,16 +149,14 @@ class _Search:
         if not any(path.stem.endswith(RESTORED) for path in paths):
             return paths
         known, stems = journal.results_in(folder, self.store), {path.with_suffix("") for path in paths}
-        wanted, doubtful = list[Path](), list[Path]()
+        wanted, doubtful = list[Path](), Doubtful()
         for path in paths:
             stem = path.stem.removesuffix(RESTORED)
             if stem == path.stem or (stem and path.with_name(stem) not in stems):
                 wanted.append(path)
             elif path.relative_to(folder).as_posix() not in known:
-                doubtful.append(path)
-        if doubtful:
-            first = ", ".join(map(str, doubtful[:5])) + (f" and {len(doubtful) - 5} more" if doubtful[5:] else "")
-            log.warning("%s skipped as earlier results: to restore them, name them one by one.", first)
+                doubtful.add(path)
+        doubtful.tell()
         return wanted
 
     def _wanted(self, paths: list[Path]) -> list[Path]:
@@ -169,7 +167,27 @@ class _Search:
         return [path for path in paths if not (_is_raw(path) and path.with_suffix("") in developed)]
 
     def _fail(self, path: Path, error: Exception) -> None:
-        self.found.failures.append((path, _unusable(path, error)))
+        self.found.failures.append((path, unusable(path, error)))
+
+
+class Doubtful:
+    """Pictures that look like results of magn and may be none."""
+
+    def __init__(self) -> None:
+        self.first, self.count = list[Path](), 0
+
+    def add(self, path: Path) -> None:
+        """Count a picture."""
+        self.count += 1
+        if self.count <= 5:
+            self.first.append(path)
+
+    def tell(self) -> None:
+        """Warn that they are left out."""
+        if self.count:
+            more = f" and {self.count - 5} more" if self.count > 5 else ""
+            first = ", ".join(map(str, self.first)) + more
+            log.warning("%s skipped as earlier results: to restore them, name them one by one.", first)
 
 
 class _Results:
@@ -177,7 +195,7 @@ class _Results:
 
     def __init__(self, root: Path, store: Store) -> None:
         self.root, self.store = root, store
-        self._of: dict[Path, frozenset[str]] = {}
+        self._of: dict[Path, Container[str]] = {}
 
     def __contains__(self, path: Path) -> bool:
         for folder in path.parents:
@@ -207,7 +225,10 @@ def _is_raw(path: Path) -> bool:
     return path.suffix.lower() in images.RAW_SUFFIXES
 
 
-def _unusable(path: Path, error: Exception) -> ImageError:
+def unusable(path: Path, error: Exception) -> ImageError:
+    """Return the sentence for an input that cannot be used."""
+    if isinstance(error, StoreError):
+        return ImageError(f"{path} cannot be used: {error.strerror}.")
     if isinstance(error, FileNotFoundError):
         return ImageError(f"there is no file or folder {path}; check the path.")
     reason = getattr(error, "strerror", None) or str(error)

@@ -19,6 +19,7 @@ from magn_cli.batch.files import Folders, LoadedPhoto
 from magn_cli.batch.planning import BatchPlan
 from magn_cli.batch.targets import Job
 from magn_cli.errors import ImageError, MagnError, WeightsError, unexpected
+from magn_cli.files import StoreError, without_secrets
 from magn_cli.images import WriteOptions
 from magn_cli.inference.options import Level
 from magn_cli.inference.restored_photo import PhotoNetwork
@@ -110,6 +111,22 @@ class _Behind:
     written: Future[float]
 
 
+class _Waiting:
+    """Pictures that are not read yet: those of a long plan are on the disk, so they are taken one by one."""
+
+    def __init__(self, plan: BatchPlan) -> None:
+        self._rest, self._left = zip(plan.jobs, plan.megapixels, strict=True), len(plan.jobs)
+        self.first = next(self._rest)
+
+    def __len__(self) -> int:
+        return self._left
+
+    def advance(self) -> None:
+        self._left -= 1
+        if self._left:
+            self.first = next(self._rest)
+
+
 class _Run:
     def __init__(
         self,
@@ -123,7 +140,7 @@ class _Run:
     ) -> None:
         self.network, self.level, self.report = network, level, report
         self.folders, self.max_pixels, self.stop_on_error = folders, max_pixels, stop_on_error
-        self.waiting = deque(zip(plan.jobs, plan.megapixels, strict=True))
+        self.waiting = _Waiting(plan)
         self.ahead: deque[_Ahead] = deque()
         self.behind: list[_Behind] = []
         self.in_work = 0
@@ -152,14 +169,14 @@ class _Run:
 
     def _read_ahead(self) -> None:
         while self.waiting and len(self.ahead) < AHEAD + (self.in_work == 0):
-            job, megapixels = self.waiting[0]
+            job, megapixels = self.waiting.first
             held = self.in_work + sum(a.bytes for a in self.ahead) + sum(b.bytes for b in self.behind)
             if held and held + 6e6 * megapixels > IN_FLIGHT:
                 if self.ahead or self.in_work:
                     return
                 self._settle(self.behind[0])
                 continue
-            self.waiting.popleft()
+            self.waiting.advance()
             loading = self.reader.submit(files.load, job, self.max_pixels, self.network.mosaics)
             self.ahead.append(_Ahead(job, megapixels, loading))
 
@@ -237,7 +254,7 @@ def _sentence(job: Job, error: Exception) -> MagnError:
             return error
         says = f"{job.source}: {error}"
     else:
-        says = f"{job.source}: {unexpected(error)}"
+        says = f"{job.source}: {without_secrets(unexpected(error))}"
     told = ImageError(says)
     told.__cause__ = error
     return told
@@ -246,6 +263,8 @@ def _sentence(job: Job, error: Exception) -> MagnError:
 def _is_hopeless(error: BaseException | None) -> bool:
     """Return whether all other results would fail in the same way, as on a full or read-only disk."""
     while error is not None:
+        if isinstance(error, StoreError):
+            return True
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             return True
         error = error.__cause__

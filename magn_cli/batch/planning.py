@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from magn_cli.batch import inputs, pace
-from magn_cli.batch.journal import Journal, Settings
+from magn_cli.batch.journal import Journal, Settings, is_still
 from magn_cli.batch.targets import Job, aim
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import LOCAL, Store, links_to_folders
+from magn_cli.files import LOCAL, Status, Store, StoreError, UrlPath, links_to_folders, named
+from magn_cli.runtime.extras import check_extra
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +33,16 @@ class BatchPlan:
 
     settings: Settings
     overwrite: bool = False
-    jobs: list[Job] = field(default_factory=list)
+    jobs: Sequence[Job] = ()
     """Pictures to restore."""
 
-    megapixels: list[float] = field(default_factory=list)
+    megapixels: Sequence[float] = ()
     """Size of each of :attr:`jobs`, from the header of its file or estimated."""
 
-    kept: list[Job] = field(default_factory=list)
+    kept: Sequence[Job] = ()
     """Pictures that were restored before with the same settings."""
 
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: Sequence[Refusal] = ()
     failures: list[tuple[Path, ImageError]] = field(default_factory=list)
     """Inputs that cannot be found or listed."""
 
@@ -76,7 +77,7 @@ def plan(
     overwrite: bool = False,
     store: Store = LOCAL,
 ) -> BatchPlan:
-    """Decide which pictures to restore and where to write them. Writes nothing.
+    """Decide which pictures to restore and where to write them. Writes nothing where the results will be.
 
     An existing output is kept if the journal in its folder says that it was made from the same picture with the
     same settings.
@@ -92,23 +93,75 @@ def plan(
         ImageError: there is no picture, or a path cannot be used.
         UsageError: see :func:`targets.aim`. :meth:`BatchPlan.check` reports existing outputs.
     """
+    paths = [named(source) for source in sources]
+    if any(isinstance(path, UrlPath) for path in (*paths, out)):
+        check_extra("a URL as input or output", "remote", "fsspec")
+        # The only place that imports a driver.
+        from magn_cli.batch import listed_planning
+
+        return listed_planning.plan(
+            paths,
+            out,
+            settings=settings,
+            recursive=recursive,
+            mosaics=mosaics,
+            suffix=suffix,
+            overwrite=overwrite,
+            here=store,
+        )
+    return plan_in_memory(
+        paths,
+        out,
+        settings=settings,
+        recursive=recursive,
+        mosaics=mosaics,
+        suffix=suffix,
+        overwrite=overwrite,
+        store=store,
+    )
+
+
+def plan_in_memory(
+    sources: Sequence[Path],
+    out: Path | None,
+    *,
+    settings: Settings,
+    recursive: bool,
+    mosaics: inputs.Mosaics,
+    suffix: str | None,
+    overwrite: bool,
+    store: Store,
+) -> BatchPlan:
+    """Plan a run whose pictures all fit into memory; see :func:`plan`."""
     try:
         found = inputs.find(sources, out, recursive, mosaics, store)
         if not found.pictures and len(found.failures) == 1:
             raise found.failures[0][1]
         jobs = aim(found, out, suffix, overwrite, store)
-        _tell_links(jobs, store)
-        # In the form in which a journal returns them.
-        planned = BatchPlan(json.loads(json.dumps(settings)), overwrite, failures=found.failures, store=store)
+        tell_links(jobs, store)
+        planned = BatchPlan(as_journal(settings), overwrite, failures=found.failures, store=store)
         _sort(jobs, planned)
     except OSError as error:
-        where = error.filename or (sources[0] if sources else out)
-        raise ImageError(f"{where} cannot be used ({error.strerror}); check the path.") from error
+        raise unusable(error, sources[0] if sources else out) from error
     planned.megapixels = pace.megapixels([job.source for job in planned.jobs], store)
     return planned
 
 
-def _tell_links(jobs: list[Job], store: Store) -> None:
+def as_journal(settings: Settings) -> Settings:
+    """Return settings in the form in which a journal returns them."""
+    plain: Settings = json.loads(json.dumps(settings))
+    return plain
+
+
+def unusable(error: OSError, otherwise: Path | None) -> ImageError:
+    """Return the sentence for what went wrong in looking at inputs and outputs."""
+    where = error.filename or otherwise
+    if isinstance(error, StoreError):
+        return ImageError(f"{where} cannot be used: {error.strerror}.")
+    return ImageError(f"{where} cannot be used ({error.strerror}); check the path.")
+
+
+def tell_links(jobs: list[Job], store: Store) -> None:
     """Warn of results that would not lie in the folder of results: it can come from a stranger."""
     targets: dict[Path, list[Path]] = {}
     for job in jobs:
@@ -121,34 +174,55 @@ def _tell_links(jobs: list[Job], store: Store) -> None:
 
 def _sort(jobs: list[Job], planned: BatchPlan) -> None:
     journals: dict[Path, Journal] = {}
+    to_do, kept, refusals = list[Job](), list[Job](), list[Refusal]()
     for job in jobs:
         # A dangling link also belongs to the user.
         if planned.overwrite or not job.store.is_taken(job.target):
-            planned.jobs.append(job)
+            to_do.append(job)
             continue
-        if job.folder is not None and job.folder not in journals:
-            journals[job.folder] = Journal(job.folder, job.store)
-        reason = None if job.folder is None else _difference(job, journals[job.folder], planned.settings)
-        if job.folder is not None and reason is None:
-            planned.kept.append(job)
+        reason = why_refused(job, journals, planned.settings)
+        if reason is None:
+            kept.append(job)
         else:
-            planned.refusals.append(Refusal(job, reason or "exists"))
+            refusals.append(Refusal(job, reason))
+    planned.jobs, planned.kept, planned.refusals = to_do, kept, refusals
 
 
-def _difference(job: Job, journal: Journal, settings: Settings) -> str | None:
-    """Return why an output is not what this run would make; None if it is."""
-    entry = journal.entry(job.result)
+def why_refused(
+    job: Job,
+    journals: dict[Path, Journal],
+    settings: Settings,
+    source: Status | None = None,
+    target: Status | None = None,
+) -> str | None:
+    """Return why an existing output is not what this run would make; None if it is.
+
+    Args:
+        job: has the output.
+        journals: those that are open; one that is missing is added.
+        settings: those of the run.
+        source, target: what is known of the files of the job.
+    """
+    if job.folder is None:
+        return "exists"
+    if job.folder not in journals:
+        journals[job.folder] = Journal(job.folder, job.store)
+        journals[job.folder].know(settings)
+    journal = journals[job.folder]
+    entry = journal.entry(job.result, target)
     if entry is None:
         whose = " of yours" if journal.has_foreign_lines else ""
         return f"exists and was not made by a run{whose} that is known"
+    if entry.settings.keys() == {"settings"}:
+        return "was made with other settings, which its journal does not tell any more"
     for name in [*settings, *entry.settings]:
         before, now = entry.settings.get(name), settings.get(name)
         if before != now:
             return f"was made with other settings ({name} {_word(before)}, not {_word(now)})"
-    if not entry.origin.is_still(job.source, job.store):
+    if not is_still(entry.origin, job.source, job.store, source):
         return f"was made of another picture than {job.source} is now"
-    status = job.store.status(job.target)
-    if status is None or status.bytes != entry.bytes:
+    found = job.store.status(job.target) if target is None else target
+    if found is None or found.bytes != entry.bytes:
         log.warning("%s has been changed since it was made; it is left as it is.", job.target)
     return None
 

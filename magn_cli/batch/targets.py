@@ -61,8 +61,7 @@ def aim(
             name. Names that differ only in case or Unicode composition count as the same.
         ImageError: the folder of a single result does not exist.
     """
-    if suffix is not None and suffix not in FORMATS:
-        raise UsageError(f"there is no format {suffix!r}; use one of {', '.join(FORMATS)}.")
+    check_format(suffix)
     if found.is_one_file and out is not None and not _is_folder(out, store):
         if suffix is not None and out.suffix.lower() not in _suffixes(suffix):
             raise UsageError(f"{out} and --format {suffix} do not go together; leave --format away.")
@@ -70,9 +69,9 @@ def aim(
         path = found.pictures[0].path
         jobs = [Job(path, out, name=path.name, store=store)]
     else:
-        _check_folder_name(out, store)
+        check_folder_name(out, store)
         jobs = [
-            _beside_or_below(picture, out, suffix or "png", found.is_one_file, store) for picture in found.pictures
+            beside_or_below(picture, out, suffix or "png", found.is_one_file, store) for picture in found.pictures
         ]
     for job in jobs:
         if not images.is_supported_output(job.target):
@@ -83,9 +82,16 @@ def aim(
     return jobs
 
 
+def check_format(suffix: str | None) -> None:
+    """Raise :class:`UsageError` for what is none of :data:`FORMATS`."""
+    if suffix is not None and suffix not in FORMATS:
+        raise UsageError(f"there is no format {suffix!r}; use one of {', '.join(FORMATS)}.")
+
+
 def check_folder(folder: Path, store: Store = LOCAL) -> None:
     """Raise :class:`ImageError` if a folder does not exist or is not writable."""
-    if not _is_folder(folder, store):
+    # In object stores a folder comes with its first file.
+    if store.has_folders(folder) and not _is_folder(folder, store):
         raise ImageError(f"there is no folder {folder} for the output; make it first, or give another --out.")
     check_writable(folder, store)
 
@@ -96,12 +102,13 @@ def check_writable(folder: Path, store: Store = LOCAL) -> None:
         raise ImageError(f"the folder {folder} may not be written to; give another --out.")
 
 
-def _beside_or_below(picture: FoundPicture, out: Path | None, suffix: str, alone: bool, store: Store) -> Job:
+def beside_or_below(picture: FoundPicture, out: Path | None, suffix: str, alone: bool, store: Store) -> Job:
+    """Return the job for a picture whose result goes to a folder; see :func:`aim`."""
     stem, folder = picture.path.stem, out or picture.root
     target = folder / picture.path.relative_to(picture.root).with_name(f"{stem}.{suffix}")
     if out is None or store.identity(target.parent) == store.identity(picture.path.parent):
         target = target.with_name(f"{stem}{RESTORED}.{suffix}")
-    keeps_journal = not alone or store.status(folder / journal.NAME) is not None
+    keeps_journal = not alone or journal.is_kept(folder, store)
     name = picture.path.relative_to(picture.root).as_posix()
     return Job(picture.path, target, folder if keeps_journal else None, name, store)
 
@@ -111,7 +118,8 @@ def _is_folder(path: Path, store: Store) -> bool:
     return status is not None and status.kind == "folder"
 
 
-def _check_folder_name(out: Path | None, store: Store) -> None:
+def check_folder_name(out: Path | None, store: Store) -> None:
+    """Raise :class:`UsageError` where results cannot go to a folder of this name."""
     if out is None or _is_folder(out, store):
         return
     if store.is_taken(out):

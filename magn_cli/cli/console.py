@@ -18,7 +18,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from magn_cli.errors import ImageError, MagnError, UsageError, unexpected
-from magn_cli.files import Access, atomic, printable
+from magn_cli.files import Access, atomic, printable, without_secrets
+from magn_cli.files.urls import SCHEMES
 from magn_cli.runtime import stderr
 
 messages = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
@@ -177,6 +178,7 @@ def sentences(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
+            check_urls(kwargs)
             return command(*args, **kwargs)
         except typer.Exit:
             raise
@@ -189,13 +191,29 @@ def sentences(command: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:
             if debugging():
                 raise
-            fail(unexpected(error), 1)
+            fail(without_secrets(unexpected(error)), 1)
         finally:
             # A program that calls a command keeps its own say over what the library logs.
             logging.getLogger("magn_cli").handlers = []
             logging.getLogger("magn_cli").setLevel(logging.NOTSET)
 
     return guarded
+
+
+def check_urls(given: dict[str, Any]) -> None:
+    """Raise :class:`UsageError` for a URL where a command takes paths of this machine only.
+
+    Where it takes both, it gets a :class:`~magn_cli.files.UrlPath` instead.
+    """
+    for value in given.values():
+        for path in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(path, Path) and len(path.parts) > 1 and path.parts[0][:-1] in SCHEMES:
+                shown = f"{path.parts[0]}//{'/'.join(path.parts[1:])}"
+                if path.parts[0].endswith(":") and not path.exists():
+                    raise UsageError(
+                        f"{without_secrets(shown)} is a URL, which only the pictures and --out of magn restore "
+                        "may be: copy it to this machine first."
+                    )
 
 
 def show_log(verbose: bool, quiet: bool, tell: Callable[[str], None] = say) -> None:

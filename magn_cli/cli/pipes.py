@@ -8,7 +8,7 @@ from pathlib import Path
 
 from magn_cli.cli import console
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import LOCAL, Store, WithMemory
+from magn_cli.files import LOCAL, Store, UrlPath, WithMemory
 from magn_cli.files.store import START
 
 PIPE = Path("-")
@@ -59,7 +59,7 @@ def ends(sources: list[Path], out: Path | None, suffix: str | None) -> Ends:
     if source == PIPE:
         held[_INPUT] = _read_input()
         source = _INPUT
-    elif not source.is_file():
+    elif not isinstance(source, UrlPath) and not source.is_file():
         raise UsageError(f"{source} is not a picture file: only a single picture can go through a pipe.")
     return Ends([source], output or out, WithMemory(held), output)
 

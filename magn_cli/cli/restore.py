@@ -12,6 +12,7 @@ from magn_cli.cli import console, options, pipes, stopping
 from magn_cli.cli.task_options import of_task, with_task_options
 from magn_cli.cli.views.restore import RestoreView
 from magn_cli.errors import UsageError
+from magn_cli.files import named
 from magn_cli.limits import check_range
 from magn_cli.tasks import TASKS, get_task
 from magn_cli.version import __version__
@@ -23,7 +24,9 @@ def restore(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            help="Pictures, folders, or patterns such as '*.jpg'. - reads one picture from a pipe.",
+            help="Pictures, folders, or patterns such as '*.jpg', on this machine or elsewhere (s3://, gs://, "
+            "az://, sftp://, https://). - reads one picture from a pipe.",
+            parser=named,
             show_default=False,
         ),
     ],
@@ -41,8 +44,9 @@ def restore(
         typer.Option(
             "--out",
             "-o",
-            help="Output file (png, jpg, webp, tif), folder, or - for a pipe. Default: <name>_restored beside the "
-            "input, as PNG or in --format.",
+            help="Output file (png, jpg, webp, tif), folder, or - for a pipe; may be a URL. Default: "
+            "<name>_restored beside the input, as PNG or in --format.",
+            parser=named,
             rich_help_panel=options.FILES,
             show_default=False,
         ),
@@ -140,6 +144,8 @@ def restore(
       magn restore shot.dng -t demosaic
 
       magn restore photo.jpg --compare compare.html
+
+      magn restore s3://bucket/photos -r -o s3://bucket/clean
 
       curl https://example.org/photo.jpg | magn restore - > clean.png
     """

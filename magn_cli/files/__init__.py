@@ -9,7 +9,8 @@ from magn_cli.files.find import find, is_left_alone, links_to_folders
 from magn_cli.files.local import LOCAL
 from magn_cli.files.memory import WithMemory
 from magn_cli.files.printable import printable
-from magn_cli.files.store import AppendedLines, Lock, NotOrdinaryError, Status, Store
+from magn_cli.files.store import AppendedLines, Lock, NotOrdinaryError, Status, Store, StoreError
+from magn_cli.files.urls import UrlPath, named, without_secrets
 
 __all__ = [
     "LOCAL",
@@ -19,6 +20,8 @@ __all__ = [
     "NotOrdinaryError",
     "Status",
     "Store",
+    "StoreError",
+    "UrlPath",
     "WithMemory",
     "check_collisions",
     "collision_key",
@@ -26,6 +29,8 @@ __all__ = [
     "first_collision",
     "is_left_alone",
     "links_to_folders",
+    "named",
     "narrowest",
     "printable",
+    "without_secrets",
 ]

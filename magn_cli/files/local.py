@@ -84,6 +84,18 @@ class LocalDisk:
         # Path.glob takes no absolute patterns and finds hidden files.
         return sorted(Path(match) for match in glob.glob(str(pattern), recursive=True))  # noqa: PTH207
 
+    def has_folders(self, path: Path) -> bool:
+        """Yes."""
+        return True
+
+    def keeps_notes(self, path: Path) -> bool:
+        """Not every disk can."""
+        return False
+
+    def note(self, path: Path) -> bytes | None:
+        """Return none."""
+        return None
+
     def make_folder(self, folder: Path) -> None:
         """Make a folder and those above it."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +143,7 @@ class _Appended:
             os.close(self._file)
             raise
 
-    def append(self, line: bytes) -> None:
+    def append(self, line: bytes, later: bool = False) -> None:
         if sys.platform != "win32" and os.fstat(self._file).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "it was removed meanwhile", str(self._path))
         data = line + b"\n"

@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -44,7 +45,7 @@ def lock(path: Path, descriptor: int) -> Lock:
             held.acquire(timeout=0)
         except filelock.Timeout as error:
             raise _is_held(path) from error
-        return held
+        return _WindowsLock(held)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,12 +61,26 @@ def lock(path: Path, descriptor: int) -> Lock:
     return _SystemLock(descriptor)
 
 
+class _WindowsLock:
+    def __init__(self, held: Any) -> None:
+        self._held = held
+
+    def release(self) -> None:
+        self._held.release()
+
+    def check(self) -> None:
+        pass
+
+
 class _SystemLock:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def release(self) -> None:
         os.close(self._descriptor)
+
+    def check(self) -> None:
+        pass
 
 
 class _LockFile:
@@ -88,6 +103,9 @@ class _LockFile:
         with suppress(OSError):
             self._file.unlink()
         os.close(self._descriptor)
+
+    def check(self) -> None:
+        pass
 
     def _make(self) -> None:
         file = os.open(self._file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)

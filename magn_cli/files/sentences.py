@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files.store import NotOrdinaryError
+from magn_cli.files.store import NotOrdinaryError, StoreError
 
 _UNWRITABLE = {
     errno.ENOENT: "its folder does not exist, so create that first",
@@ -46,6 +46,8 @@ def writing(path: Path) -> Iterator[None]:
         raise ImageError(f"{path} is a folder: choose the name of a file.") from None
     except NotOrdinaryError:
         raise ImageError(f"{path} is not an ordinary file: choose another name.") from None
+    except StoreError as error:
+        raise ImageError(f"{path} cannot be written: {error.strerror}.") from error
     except OSError as error:
         other = f"{error.strerror or error}, so check the disk or choose another folder"
         raise ImageError(f"{path} cannot be written: {_UNWRITABLE.get(error.errno or 0, other)}.") from error
@@ -61,5 +63,7 @@ def _unreadable(error: OSError) -> str:
             return "is a folder: name a picture file in it"
         case NotOrdinaryError():
             return "is not an ordinary file: name a picture file"
+        case StoreError():
+            return f"cannot be read: {error.strerror}"
     reason = "its name is too long" if error.errno == errno.ENAMETOOLONG else error.strerror
     return f"cannot be read ({reason}): check the name and the disk"

@@ -1,4 +1,4 @@
-"""The one interface through which files are found, read and written: a disk today, other stores later."""
+"""The one interface through which files are found, read and written: a disk, object stores, other machines."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
 from magn_cli.files.access import Access
+
+MAX_NOTE = 1536
+"""Bytes of a note: S3 takes 2 KB for names and values of all metadata of an object."""
 
 START = 64
 """Bytes at the start of a file by which its format is known."""
@@ -28,12 +31,29 @@ class Status:
     access: Access | None = None
     """Who may read and write it; None: the store does not know."""
 
+    tag: str = ""
+    """What changes with the content, as an entity tag does; empty: the store has none."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file in a listing."""
+
+    path: Path
+    status: Status
+    problem: str | None = None
+    """Why its name cannot be used, as the end of a sentence; then ``path`` is the folder. None: it can."""
+
 
 class AppendedLines(Protocol):
     """A file of lines that only grows. Each method raises OSError."""
 
-    def append(self, line: bytes) -> None:
-        """Add a line, which has no line break in it, whole or as a line of its own that is cut off."""
+    def append(self, line: bytes, later: bool = False) -> None:
+        """Add a line, which has no line break in it, whole or as a line of its own that is cut off.
+
+        ``later``: it may be kept back for a while, where each line costs a request. What is kept back is lost with
+        the process.
+        """
 
     def close(self) -> None:
         """Release the file."""
@@ -44,6 +64,9 @@ class Lock(Protocol):
 
     def release(self) -> None:
         """Let others have it."""
+
+    def check(self) -> None:
+        """Raise TimeoutError if it was lost to another process, which can happen on a network only."""
 
 
 class Store(Protocol):
@@ -76,8 +99,19 @@ class Store(Protocol):
         """Make a file appear whole or not at all; raise FileExistsError where one is and is not to be replaced.
 
         That holds for a file that appears during the writing, too. ``access``: who may read it;
-        None: as usual. A file that is replaced stays closed to whom it was closed.
+        None: as usual. A file that is replaced stays closed to whom it was closed. Where the store
+        :meth:`keeps_notes`, it also takes a keyword ``note``, up to :data:`MAX_NOTE` bytes of ASCII that appear
+        with the file.
         """
+
+    def has_folders(self, path: Path) -> bool:
+        """Whether folders around this path are made, vanish and may be links; else names only look like that."""
+
+    def keeps_notes(self, path: Path) -> bool:
+        """Whether a file of this name can carry a note."""
+
+    def note(self, path: Path) -> bytes | None:
+        """Return the note that a file carries; None: none, or there is no such file."""
 
     def children(self, folder: Path) -> Iterator[Path]:
         """Yield what lies in a folder, in any order."""
@@ -105,6 +139,13 @@ class Store(Protocol):
 
     def lock(self, path: Path) -> Lock:
         """Hold a lock file, made if need be; TimeoutError while another process holds it."""
+
+
+class StoreError(OSError):
+    """A store on another machine cannot be used: other files of it would fail in the same way.
+
+    ``strerror`` says what is wrong and what to do, as a part of a sentence.
+    """
 
 
 class NotOrdinaryError(OSError):

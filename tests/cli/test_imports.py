@@ -13,6 +13,7 @@ try:
     main()
 finally:
     slow = "torch torch._dynamo torch._inductor sympy matplotlib jinja2 huggingface_hub onnx onnxruntime"
+    slow += " fsspec s3fs botocore aiohttp paramiko sqlite3"
     for name in slow.split():
         print("imported" if name in sys.modules else "not imported", name, file=sys.stderr)
 """
@@ -89,6 +90,10 @@ def test_a_plain_restore_imports_no_compiler(otter_jpeg):
         "jinja2",
         "huggingface_hub",
         "onnxruntime",
+        "s3fs",
+        "botocore",
+        "paramiko",
+        "sqlite3",
     )
     assert all(f"not imported {name}\n" in done.stderr for name in others), done.stderr
 

@@ -45,6 +45,15 @@ class MemoryStore:
                 raise FileExistsError(17, "exists", str(path))
             self.objects[path] = data
 
+    def has_folders(self, path):
+        return True
+
+    def keeps_notes(self, path):
+        return False
+
+    def note(self, path):
+        return None
+
     def children(self, folder):
         below = [name.relative_to(folder).parts[0] for name in list(self.objects) if folder in name.parents]
         return iter(folder / name for name in dict.fromkeys(below))
@@ -79,7 +88,7 @@ class _Lines:
         self.store, self.path = store, path
         store.objects.setdefault(path, b"")
 
-    def append(self, line):
+    def append(self, line, later=False):
         self.store.objects[self.path] += line + b"\n"
 
     def close(self):
@@ -92,3 +101,6 @@ class _Held:
 
     def release(self):
         self.store.held.discard(self.path)
+
+    def check(self):
+        pass

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from magn_cli.cli import console
 from magn_cli.errors import MagnError
-from magn_cli.files import printable
+from magn_cli.files import printable, without_secrets
 from magn_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from magn_cli.report.compare import Comparison
 
 SCHEMA = 1
+
+SORTED_UP_TO = 10_000
+"""Pictures of a preview; those of longer plans come in the order of the plan."""
 
 SCROLLED_BY = 10
 """From so many pictures on, the failures are told again at the end."""
@@ -45,7 +49,6 @@ class RestoreView:
         self.lacks_comparison = False
         self.failures: list[str] = []
         self.pace, self.began = Pace(sum(plan.megapixels)), time.monotonic()
-        self.sizes = dict(zip(plan.jobs, plan.megapixels, strict=True))
         self.bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -136,12 +139,10 @@ class RestoreView:
 
         for source, error in self.plan.failures:
             self(Failed(source, error))
-        rows: list[tuple[str, Job, dict[str, Any], str]] = []
-        for job, size in self.sizes.items():
-            rows.append(("planned", job, {"megapixels": round(size, 3)}, f"{size:.1f} MP"))
-        rows += [("kept", job, {}, "already done with the same settings") for job in self.plan.kept]
-        rows += [("refused", r.job, {"reason": r.reason}, f"refused: it {r.reason}") for r in self.plan.refusals]
-        for name, job, fields, says in sorted(rows, key=lambda row: row[1].source):
+        rows = self._planned()
+        if self.plan.total <= SORTED_UP_TO:
+            rows = iter(sorted(rows, key=lambda row: row[1].source))
+        for name, job, fields, says in rows:
             self.emit(name, source=job.source, result=job.target, **fields)
             if not self.as_json:
                 console.answer(f"{job.source} -> {job.target} ({says})")
@@ -152,6 +153,14 @@ class RestoreView:
             )
         self.plan.check()
         return 1 if self.failures else 0
+
+    def _planned(self) -> Iterator[tuple[str, Job, dict[str, Any], str]]:
+        for job, size in zip(self.plan.jobs, self.plan.megapixels, strict=True):
+            yield "planned", job, {"megapixels": round(size, 3)}, f"{size:.1f} MP"
+        for job in self.plan.kept:
+            yield "kept", job, {}, "already done with the same settings"
+        for refusal in self.plan.refusals:
+            yield "refused", refusal.job, {"reason": refusal.reason}, f"refused: it {refusal.reason}"
 
     def tell(self, text: str) -> None:
         """Show what the library logged, with the picture that it is about."""
@@ -171,7 +180,7 @@ class RestoreView:
         if event == "start":
             document["magn"] = __version__
         for name, value in fields.items():
-            document[name] = str(value) if isinstance(value, str | Path) else value
+            document[name] = str(value) if isinstance(value, str | PurePath) else value
         console.emit(document)
 
     def _show_done(self, event: Done) -> None:
@@ -214,7 +223,7 @@ class RestoreView:
         )
         if console.debugging():
             for line in "".join(traceback.format_exception(event.error)).splitlines():
-                console.say(line)
+                console.say(without_secrets(line))
         console.complain(str(event.error))
 
     def _sum_up(self, untried: int, code: int) -> None:
