@@ -83,17 +83,15 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
     job, began, token = loaded.job, time.perf_counter(), events.picture.set(loaded.job.source)
     try:
         folders.check(job)
-        _make(job.target.parent, job.store)
-        data = _content(loaded, restored, folders.options)
+        make_folder(job.target.parent, job.store)
+        data = content(loaded, restored, folders.options)
         kept, entry = folders.journal(job), None
         with sentences.writing(job.target):
             if kept is not None:
                 digest = checksum.of_bytes(data)
                 entry = JournalEntry(job.result, len(data), digest, loaded.origin, folders.plan.settings)
-                _begin(kept, entry)
-            mode = loaded.mode
-            access: dict[str, int] = {} if mode is None else {"mode": mode & 0o666 | 0o200}
-            job.store.write(job.target, data, overwrite=folders.plan.overwrite, **access)
+                begin(kept, entry)
+            put(job, data, loaded.mode, folders.plan.overwrite)
         folders.use(job)
         if kept is not None and entry is not None:
             # Without this line the result is recognised by its content.
@@ -104,14 +102,21 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
         events.picture.reset(token)
 
 
-def _begin(kept: Journal, entry: JournalEntry) -> None:
+def put(job: Job, data: bytes, mode: int | None, overwrite: bool) -> None:
+    """Write the bytes of a result under its name, with the permissions of its picture. Raises OSError."""
+    access: dict[str, int] = {} if mode is None else {"mode": mode & 0o666 | 0o200}
+    job.store.write(job.target, data, overwrite=overwrite, **access)
+
+
+def begin(kept: Journal, entry: JournalEntry) -> None:
+    """Record that a result is about to get its name. Raises OSError or :class:`ImageError`."""
     try:
         kept.begin(entry)
     except FileNotFoundError as error:
         raise ImageError(_vanished(kept.folder)) from error
 
 
-def _content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions) -> bytes:
+def content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions) -> bytes:
     """Return the bytes of the result: those of the input if nothing changed and the format is the same."""
     photo, format = loaded.photo, images.output_format(loaded.job.target)
     unchanged = restored.pixels is photo.pixels
@@ -212,7 +217,7 @@ class Folders:
 
     def _open(self, folder: Path, stack: ExitStack) -> None:
         store = self.plan.store
-        _make(folder, store)
+        make_folder(folder, store)
         check_writable(folder, store)
         opened = None
         try:
@@ -244,7 +249,8 @@ def _vanished(folder: Path) -> str:
     return f"the output folder {folder} was moved or removed during the run; run the same command again."
 
 
-def _make(folder: Path, store: Store) -> None:
+def make_folder(folder: Path, store: Store) -> None:
+    """Make the folder of a result where it is not there yet. Raises :class:`ImageError`."""
     try:
         store.make_folder(folder)
     except OSError as error:

@@ -12,7 +12,8 @@ from magn_cli.cli import main
 try:
     main()
 finally:
-    slow = "torch torch._dynamo torch._inductor sympy matplotlib jinja2 huggingface_hub onnx onnxruntime"
+    slow = "torch torch._dynamo torch._inductor sympy matplotlib jinja2 huggingface_hub onnx onnxruntime "
+    slow += "ray pyarrow pandas"
     for name in slow.split():
         print("imported" if name in sys.modules else "not imported", name, file=sys.stderr)
 """
@@ -44,6 +45,8 @@ WITHOUT_TORCH = [
     (2, "restore", "otter.jpg", "--strength", "2"),
     (2, "restore", "otter.jpg", "--quality", "0"),
     (2, "restore", "otter.jpg", "--format", "gif"),
+    (2, "restore", "otter.jpg", "--cluster", "ray://head:10001"),
+    (0, "restore", "otter.jpg", "--cluster", "head:6379", "--dry-run"),
     (3, "restore", "otter.jpg", "--task", "jpeg", "--weights", "missing.safetensors"),
     (3, "restore", "otter.jpg", "--task", "jpeg", "--weights", "otter.jpg"),
     (3, "restore", "otter.jpg", "--task", "denoise", "--preset", "magn"),
@@ -75,6 +78,7 @@ def test_torch_is_not_imported(code, words, otter_jpeg):
     done = run(*words, cwd=otter_jpeg.parent)
     assert done.returncode == code, done.stderr
     assert "not imported torch\n" in done.stderr, done.stderr
+    assert "not imported ray\n" in done.stderr, done.stderr
 
 
 def test_a_plain_restore_imports_no_compiler(otter_jpeg):
@@ -89,6 +93,9 @@ def test_a_plain_restore_imports_no_compiler(otter_jpeg):
         "jinja2",
         "huggingface_hub",
         "onnxruntime",
+        "ray",
+        "pyarrow",
+        "pandas",
     )
     assert all(f"not imported {name}\n" in done.stderr for name in others), done.stderr
 
