@@ -48,9 +48,9 @@ def parted(address: str) -> tuple[str, int] | None:
     return (host, int(port)) if is_name and is_port else None
 
 
-def check_reachable(address: str, seconds: float = SECONDS) -> None:
+def check_reachable(address: str, seconds: float | None = None) -> None:
     """Raise :class:`ClusterError` unless something that can be a head node answers at ``host:port``."""
-    where = parted(address)
+    where, seconds = parted(address), SECONDS if seconds is None else seconds
     if where is None:
         return
     try:

@@ -39,7 +39,13 @@ def connected(address: str, cpus: int | None = None) -> Iterator[Any]:
     """
     check_installed()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # What becomes of the calls of a worker that died is told in our own words.
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     import ray
+    from ray._private import worker as driver
+
+    # Ray tells of dead workers on standard output, where --log-json writes, and has no public switch for that.
+    driver._worker_logs_enabled = False
 
     with _own_signals():
         try:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from magn_cli.batch import events, files, journal
+from magn_cli.batch import events, files
 from magn_cli.batch.cluster.connection import check_installed, connected
+from magn_cli.batch.cluster.landmarks import Landmarks
 from magn_cli.batch.cluster.messages import NetworkLoader, Refused, Restored, Told, WorkerSetup, Written
 from magn_cli.batch.cluster.pool import Answered, Lost, Pool, PoolWorker
 from magn_cli.batch.cluster.room import room
@@ -24,7 +25,7 @@ from magn_cli.batch.pipeline import RunPlan, carry_out
 from magn_cli.batch.planning import BatchPlan
 from magn_cli.batch.targets import Job
 from magn_cli.errors import ImageError, WeightsError
-from magn_cli.files import Status, checksum, sentences
+from magn_cli.files import checksum, sentences
 from magn_cli.images import WriteOptions
 from magn_cli.inference.options import Level
 
@@ -156,14 +157,14 @@ class _Run:
         stop_on_error: bool,
     ) -> None:
         self.pool, self.report, self.folders, self.stop_on_error = pool, report, folders, stop_on_error
-        self.expected = _landmarks(plan)
+        self.landmarks = Landmarks(plan)
         self.waiting = deque(_Picture(job, size) for job, size in zip(plan.jobs, plan.megapixels, strict=True))
         self.suspects: deque[_Picture] = deque()
         self.settled, self.total = 0, len(plan.jobs)
 
     def go(self) -> int:
         """Return the number of pictures that were not tried."""
-        self.pool.expect(self.expected)
+        self.pool.expect(self.landmarks)
         # Starts the clock.
         self.report(Working(self.waiting[0].job, 0.0, 0.0))
         try:
@@ -266,6 +267,8 @@ class _Run:
             if self._is_written(picture):
                 self._finish(picture, lost.worker.name)
                 continue
+            with suppress(OSError):
+                picture.job.store.remove_leftovers(picture.job.target.parent, {picture.job.target.name})
             picture.result = picture.entry = None
             picture.deaths += 1
             if picture.deaths < TRIES:
@@ -300,14 +303,6 @@ class _Run:
                     happened.worker.tasks.remove(happened.task)
                     with suppress(Stopped):
                         self._fail(happened.task, happened.value.error, happened.worker.name)
-
-
-def _landmarks(plan: BatchPlan) -> dict[Path, Status | None]:
-    """Return what a worker must see as the driver does, if they share their files."""
-    paths = [plan.jobs[0].source]
-    paths += [folder / journal.NAME for folder in {job.folder for job in plan.jobs if job.folder is not None}]
-    seen = {path: plan.store.status(path) for path in paths}
-    return {path: status for path, status in seen.items() if status is not None}
 
 
 def _tell(told: list[Told], worker: str) -> None:

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from magn_cli.batch.cluster.landmarks import Landmarks
 from magn_cli.batch.cluster.messages import Refused, Started, Told, WorkerSetup
 from magn_cli.batch.cluster.worker import Worker
 from magn_cli.errors import ClusterError
@@ -92,7 +92,7 @@ class Pool(Generic[T]):
             **resources, max_restarts=0, max_task_retries=0, max_concurrency=8
         )
         self._setup = ray.put(setup)
-        self._expected: dict[Path, Status | None] = {}
+        self._landmarks: Landmarks | None = None
         self._calls: dict[Any, _Call[T]] = {}
         self._deaths_at_start = 0
         self._last_ready = time.monotonic()
@@ -124,15 +124,16 @@ class Pool(Generic[T]):
             if late and any(worker.is_ready for worker in self.workers):
                 return
 
-    def expect(self, seen: dict[Path, Status | None]) -> None:
-        """Check that all workers, now and later, see what this machine sees at some paths.
+    def expect(self, landmarks: Landmarks) -> None:
+        """Check that all workers, now and later, see the files that this machine sees.
 
-        Raises :class:`ClusterError` where one does not.
+        Those that have started are ready again when they have answered.
         """
-        self._expected = seen
+        self._landmarks = landmarks
         for worker in self.workers:
             if worker.is_ready:
-                self._check_sight(worker, self.ray.get(worker.actor.see.remote(list(seen))))
+                worker.is_ready = False
+                self._look_around(worker, landmarks)
 
     def call(self, worker: PoolWorker[T], method: str, task: T, *args: object) -> None:
         """Let a worker do something; its answer comes from :meth:`wait`."""
@@ -153,11 +154,11 @@ class Pool(Generic[T]):
             call = self._calls.pop(ref)
             try:
                 value = self.ray.get(ref)
-            except self.ray.exceptions.RayActorError as error:
-                yield from self._lose(call.worker, error)
-                continue
             except self.ray.exceptions.RayTaskError as error:
                 raise ClusterError(f"a worker failed ({_last_line(error)}); please report it.") from error
+            except self.ray.exceptions.RayError as error:
+                yield from self._lose(call.worker, error)
+                continue
             if call.task is None:
                 self._welcome(call.worker, value)
             else:
@@ -177,8 +178,8 @@ class Pool(Generic[T]):
             worker.name = value.name
             self.tell(value.told, value.name)
             self._check_same(value)
-            if self._expected:
-                self._calls[worker.actor.see.remote(list(self._expected))] = _Call(worker, None)
+            if self._landmarks is not None:
+                self._look_around(worker, self._landmarks)
                 return
         else:
             self._check_sight(worker, value)
@@ -201,13 +202,16 @@ class Pool(Generic[T]):
                     f"this machine ({sha256[:8]}): install the same weights on all nodes."
                 )
 
+    def _look_around(self, worker: PoolWorker[T], landmarks: Landmarks) -> None:
+        self._calls[worker.actor.see.remote(landmarks.paths)] = _Call(worker, None)
+
     def _check_sight(self, worker: PoolWorker[T], seen: list[Status | None]) -> None:
-        for (path, expected), found in zip(self._expected.items(), seen, strict=True):
-            if _essence(found) != _essence(expected):
-                raise ClusterError(
-                    f"the worker {worker.name} does not see {path} as this machine does: use a file system that "
-                    "all nodes share, under the same path."
-                )
+        path = None if self._landmarks is None else self._landmarks.difference(seen)
+        if path is not None:
+            raise ClusterError(
+                f"the worker {worker.name} does not see {path} as this machine does: use a file system that "
+                "all nodes share, under the same path."
+            )
 
     def _lose(self, worker: PoolWorker[T], error: Exception) -> Iterator[Lost[T]]:
         """Replace a worker that died or that cannot be reached any more."""
@@ -239,17 +243,9 @@ class Pool(Generic[T]):
             )
 
 
-def _essence(status: Status | None) -> tuple[object, ...]:
-    return () if status is None else (status.kind, status.bytes, status.changed_ns)
-
-
 def _reason(error: Exception) -> str:
-    says = str(error)
-    if "OOM" in says or "out of memory" in says.lower():
-        return "out of memory"
-    if "node" in says.lower() and ("died" in says or "dead" in says) and "node was terminated" in says.lower():
-        return "its node is gone"
-    return "its process died"
+    """Return why a worker is gone, as far as Ray says it in so many words."""
+    return "its node ran out of memory" if "running low on memory" in str(error) else "its process ended"
 
 
 def _last_line(error: Exception) -> str:
