@@ -1,4 +1,4 @@
-"""``magn restore --cluster`` as a user runs it: the bytes of a plain run, resumed when killed, 130 when stopped."""
+"""``magn restore --cluster`` as a user runs it: the bytes of a plain run, also when killed; 130 when stopped."""
 
 import json
 import os
