@@ -105,7 +105,10 @@ def started(
             max_pixels,
             plan.overwrite,
         )
-        size = min(len(plan.jobs), cluster.workers or found.workers)
+        wanted = cluster.workers or found.workers
+        if wanted > found.workers:
+            log.warning("the cluster has room for %d workers, not for %d.", found.workers, wanted)
+        size = min(len(plan.jobs), wanted, found.workers)
         with Pool["_Picture"](ray, setup, weights, size, found.resources) as pool:
             pool.tell = _tell
             pool.start()

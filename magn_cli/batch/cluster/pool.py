@@ -24,6 +24,9 @@ MEMORY = 1500 << 20
 SECONDS_TO_START = 120.0
 """Time for the first worker to start, and for another one when none is left."""
 
+SECONDS_TO_JOIN = 30.0
+"""Time for a further worker to start before the run begins without it."""
+
 DEATHS_AT_START = 3
 """A run ends when so many workers in a row die before they have loaded their network."""
 
@@ -120,7 +123,7 @@ class Pool(Generic[T]):
         while not all(worker.is_ready for worker in self.workers):
             for _ in self.wait(_LOOK):
                 pass
-            late = time.monotonic() - self._last_ready > SECONDS_TO_START
+            late = time.monotonic() - self._last_ready > SECONDS_TO_JOIN
             if late and any(worker.is_ready for worker in self.workers):
                 return
 
@@ -254,7 +257,8 @@ def _last_line(error: Exception) -> str:
 
 
 def _why_dead(error: Exception) -> str:
-    if "ModuleNotFoundError" in str(error) or "failed to import" in str(error):
+    # Raised where the setup is unpickled, or the class imported.
+    if "creation task" in str(error) or "failed to import" in str(error):
         return f"the nodes of the cluster have another magn, or none: install magn-cli {__version__} there."
     return (
         f"workers die as soon as they start ({_reason(error)}): see the logs of Ray, and whether the nodes have "
