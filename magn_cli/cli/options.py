@@ -122,8 +122,8 @@ MaxPixels = Annotated[
 Cluster = Annotated[
     str | None,
     typer.Option(
-        help="Restore on a Ray cluster: auto (the one of this machine), local (a new one on it), or host:port. "
-        "Each worker has one GPU, or else --threads cores, by default 1.",
+        help="Work on a Ray cluster: auto (the one of this machine), local (a new one on it), or host:port. "
+        "One worker for each GPU or core.",
         rich_help_panel=SPEED,
         show_default=False,
     ),
@@ -162,10 +162,11 @@ Verbose = Annotated[
 ]
 
 
-def check_cluster(address: str, workers: int | None, device: str, is_pipe: bool, compares: bool) -> None:
+def check_cluster(
+    address: str, workers: int | None, device: str = "cpu", is_pipe: bool = False, compares: bool = False
+) -> None:
     """Raise :class:`UsageError` where ``--cluster`` is wrong or does not go with other options."""
-    from magn_cli.batch.cluster.address import check_address
-    from magn_cli.batch.cluster.room import check_device
+    from magn_cli.batch.cluster import check_address, check_device
 
     check_address(address)
     if workers is not None:

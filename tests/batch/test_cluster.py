@@ -1,13 +1,17 @@
 """A run on two real nodes of Ray: the same files as on one machine, one journal, and failures told alike."""
 
 import os
+import random
+import signal
 import time
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
-from magn_cli import batch
+from magn_cli import batch, degrade
+from magn_cli.batch.cluster import ClusterSettings, degrading
 from magn_cli.errors import ClusterError, ImageError
 from magn_cli.files.local import LocalDisk
 from tests.support.cluster import DEADLY, SLOW, FakeLoader, planned, running, two_nodes
@@ -100,6 +104,30 @@ def test_an_output_that_appears_meanwhile_is_not_replaced(address, tmp_path):
     assert "exists already" in str(failed.error) and target.read_bytes() == b"mine"
 
 
+def test_a_degraded_set(address, tmp_path):
+    """The bytes and the manifest of a plain run, although a worker is killed."""
+    source, recipe = photos(tmp_path / "photos", range(20, 40)), degrade.DegradeRecipe("jpeg")
+    degrade.run(degrade.plan(source, tmp_path / "plain", recipe, (10, 40)))
+    pids, done = [], []
+
+    def report(outcome):
+        done.append(outcome)
+        if len(done) == 5:
+            pids.extend(workers_that_degrade())
+            os.kill(pids[0], signal.SIGKILL)
+
+    plan = degrade.plan(source, tmp_path / "out", recipe, (10, 40))
+    degrading.run(plan, ClusterSettings(address, 2, device="cpu"), report)
+    assert len(done) == 20 and not any(outcome.error for outcome in done) and pids
+    assert content(tmp_path / "out") == content(tmp_path / "plain")
+
+
+def workers_that_degrade():
+    """The processes of all such actors on this machine."""
+    lines = ((process.pid, process.info["cmdline"]) for process in psutil.process_iter(["cmdline"]))
+    return [pid for pid, line in lines if line and line[0].startswith("ray::DegradingWorker")]
+
+
 class TestDifferentWorkers:
     """What differs between the machines is told before anything is written."""
 
@@ -158,9 +186,6 @@ def _broken(**settings):
 @pytest.mark.slow
 def test_workers_killed_at_random(address, tmp_path):
     """Each of 300 results is there once, with the bytes of a plain run."""
-    import random
-    import signal
-
     chance = random.Random(0)
     source = photos(tmp_path / "photos", [20 + number % 50 for number in range(300)])
     restore(source, tmp_path / "plain", recursive=True)
@@ -168,7 +193,8 @@ def test_workers_killed_at_random(address, tmp_path):
     killed = set()
 
     def kill(event):
-        if isinstance(event, batch.Done) and event.worker not in killed and chance.random() < 0.03:
+        is_done = isinstance(event, batch.Done) and event.worker not in killed and len(killed) < 6
+        if is_done and chance.random() < 0.05:
             killed.add(event.worker)
             time.sleep(chance.random() * 0.05)
             os.kill(int(event.worker.partition("/")[2]), signal.SIGKILL)

@@ -1,14 +1,12 @@
 """How the driver hands out pictures: a real worker in this process, in front of a pool without Ray."""
 
-import logging
 from collections import deque
-from pathlib import Path
 
 import pytest
 
 from magn_cli import batch
 from magn_cli.batch.cluster import pipeline
-from magn_cli.batch.cluster.messages import Refused, WorkerSetup
+from magn_cli.batch.cluster.messages import Refused, RestoreSetup
 from magn_cli.batch.cluster.pool import Answered, Lost, PoolWorker
 from magn_cli.batch.cluster.worker import Worker
 from magn_cli.batch.files import Folders
@@ -30,7 +28,7 @@ class FakePool:
     """Does one call at a time, the oldest first. ``kill`` is asked before each, and may kill the worker."""
 
     def __init__(self, plan, workers=2, kill=lambda method, task: False):
-        setup = WorkerSetup(FakeLoader, "auto", WriteOptions(), LOCAL, Path.cwd(), logging.WARNING)
+        setup = RestoreSetup(loader=FakeLoader, level="auto", options=WriteOptions())
         self.real = Worker(setup)
         self.real._network = FakeLoader().load()
         self.kill, self.calls, self.seen = kill, deque(), []

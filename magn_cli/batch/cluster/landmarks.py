@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from magn_cli.batch import journal
-from magn_cli.batch.planning import BatchPlan
-from magn_cli.files import Status
+from collections.abc import Iterable
+from pathlib import Path
+
+from magn_cli.files import LOCAL, Status, Store
 
 
 class Landmarks:
-    """The first picture, and the journals of the folders of results, which only this run writes to."""
+    """Files and folders as the driver sees them; those that are not there are left out."""
 
-    def __init__(self, plan: BatchPlan) -> None:
-        """Look at the files of a plan whose folders are open."""
-        folders = {job.folder for job in plan.jobs if job.folder is not None}
-        paths = [plan.jobs[0].source, *(folder / journal.NAME for folder in folders)]
-        seen = {path: plan.store.status(path) for path in paths}
+    def __init__(self, fixed: Iterable[Path], growing: Iterable[Path] = (), store: Store = LOCAL) -> None:
+        """Look at inputs and folders (``fixed``), and at files of this run that only grow."""
+        self._growing = set(growing)
+        seen = {path: store.status(path) for path in (*fixed, *self._growing)}
         self._expected = {path: status for path, status in seen.items() if status is not None}
         self.paths = list(self._expected)
 
     def difference(self, seen: list[Status | None]) -> str | None:
-        """Return the first path at which a worker sees something else; None if there is none.
-
-        A journal may have grown since.
-        """
+        """Return the first path at which a worker sees something else; None if there is none."""
         for (path, expected), found in zip(self._expected.items(), seen, strict=True):
-            grows = path.name == journal.NAME
-            if found is None or found.kind != expected.kind or found.bytes < expected.bytes:
+            if found is None or found.kind != expected.kind:
                 return str(path)
+            has_grown = path in self._growing and found.bytes > expected.bytes
             is_same = (found.bytes, found.changed_ns) == (expected.bytes, expected.changed_ns)
-            if not is_same and not (grows and found.bytes > expected.bytes):
+            if found.kind == "file" and not is_same and not has_grown:
                 return str(path)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Protocol
 
 from magn_cli.batch.journal import Origin
 from magn_cli.errors import MagnError
-from magn_cli.files import Store
+from magn_cli.files import LOCAL, Store
 from magn_cli.images import WriteOptions
 from magn_cli.inference.options import Level
 from magn_cli.inference.restored_photo import PhotoNetwork, RestoredPhoto
@@ -27,22 +28,31 @@ class NetworkLoader(Protocol):
         """Load the network."""
 
 
-@dataclass(frozen=True)
+def _log_level() -> int:
+    return logging.getLogger("magn_cli").getEffectiveLevel()
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkerSetup:
-    """All that a worker needs to know once."""
+    """All that a worker needs to know once; made on the driver."""
+
+    store: Store = LOCAL
+    folder: Path = field(default_factory=Path.cwd)
+    """The driver's working folder, to which relative paths refer."""
+
+    log_level: int = field(default_factory=_log_level)
+    """Of the messages that the driver shows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreSetup(WorkerSetup):
+    """The same for a worker that restores."""
 
     loader: Callable[[], NetworkLoader]
     """Finds the weights on the machine of the worker. Raises :class:`MagnError`."""
 
     level: Level
     options: WriteOptions
-    store: Store
-    folder: Path
-    """The driver's working folder, to which relative paths refer."""
-
-    log_level: int
-    """Of the messages that the driver shows."""
-
     max_pixels: int | None = None
     overwrite: bool = False
 
@@ -66,7 +76,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Started(Answer):
-    """A worker has loaded its network."""
+    """A worker is ready to work: a network is loaded."""
 
     name: str
     """Name of its machine and number of its process."""

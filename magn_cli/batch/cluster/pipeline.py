@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from magn_cli.batch import events, files
-from magn_cli.batch.cluster.connection import check_installed, connected
+from magn_cli.batch import files, journal
+from magn_cli.batch.cluster.connection import check_installed
+from magn_cli.batch.cluster.dispatch import Dispatcher, Task, set_aside
 from magn_cli.batch.cluster.landmarks import Landmarks
-from magn_cli.batch.cluster.messages import NetworkLoader, Refused, Restored, Told, WorkerSetup, Written
+from magn_cli.batch.cluster.messages import NetworkLoader, Refused, Restored, RestoreSetup, Written
 from magn_cli.batch.cluster.pool import Answered, Lost, Pool, PoolWorker
-from magn_cli.batch.cluster.room import room
+from magn_cli.batch.cluster.room import Room
+from magn_cli.batch.cluster.staff import ClusterSettings, staffed
+from magn_cli.batch.cluster.worker import Worker
 from magn_cli.batch.events import Done, Event, Failed, Working
 from magn_cli.batch.failing import Stopped, is_hopeless, sentence
 from magn_cli.batch.files import Folders
@@ -29,36 +29,8 @@ from magn_cli.files import checksum, sentences
 from magn_cli.images import WriteOptions
 from magn_cli.inference.options import Level
 
-log = logging.getLogger(__name__)
-
-TRIES = 3
-"""A picture is set aside when so many workers have died with it."""
-
-IN_HAND = 2
-"""Pictures that a worker has at once: one in the network, the other being read, encoded or written."""
-
-IN_FLIGHT = 256 << 20
-"""Maximum number of bytes of the pictures that a worker has at once, before and after. Larger ones come alone."""
-
 SECONDS_TO_WRITE = 60.0
 """Time, at the end of a run that is stopped, for what is being written."""
-
-
-@dataclass(frozen=True)
-class ClusterSettings:
-    """Where to restore, and with how many workers."""
-
-    address: str
-    """``auto``, ``local`` or ``host:port``."""
-
-    workers: int | None = None
-    """None for as many as there is room for."""
-
-    threads: int = 1
-    """CPU threads of each worker."""
-
-    device: str = "auto"
-    """``auto``, ``cpu`` or ``cuda``."""
 
 
 @contextmanager
@@ -92,27 +64,19 @@ def started(
     if not plan.jobs:
         yield partial(_run, plan, None, options)
         return
-    cpus = None if cluster.workers is None else cluster.workers * cluster.threads
-    with connected(cluster.address, cpus) as ray:
-        found = room(ray, cluster.threads, cluster.device)
-        setup = WorkerSetup(
-            found.bind(loader, cluster.threads),
-            level,
-            options or WriteOptions(),
-            plan.store,
-            Path.cwd(),
-            logging.getLogger("magn_cli").getEffectiveLevel(),
-            max_pixels,
-            plan.overwrite,
+
+    def setup(found: Room) -> RestoreSetup:
+        return RestoreSetup(
+            store=plan.store,
+            loader=partial(loader, device=found.device, threads=cluster.threads),
+            level=level,
+            options=options or WriteOptions(),
+            max_pixels=max_pixels,
+            overwrite=plan.overwrite,
         )
-        wanted = cluster.workers or found.workers
-        if wanted > found.workers:
-            log.warning("the cluster has room for %d workers, not for %d.", found.workers, wanted)
-        size = min(len(plan.jobs), wanted, found.workers)
-        with Pool["_Picture"](ray, setup, weights, size, found.resources) as pool:
-            pool.tell = _tell
-            pool.start()
-            yield partial(_run, plan, pool, options)
+
+    with staffed(cluster, Worker, setup, weights, len(plan.jobs)) as pool:
+        yield partial(_run, plan, pool, options)
 
 
 def _run(
@@ -130,24 +94,13 @@ def _run(
     return carry_out(plan, options, report, stop_on_error, restore)
 
 
-@dataclass(eq=False)
-class _Picture:
-    """A picture on its way."""
-
+@dataclass(eq=False, kw_only=True)
+class _Picture(Task):
     job: Job
-    megapixels: float
-    deaths: int = 0
-    """Number of workers that died with it."""
-
     result: Restored | None = None
     """Set while its result is written."""
 
     entry: JournalEntry | None = None
-
-    @property
-    def bytes(self) -> int:
-        """Of it and its result; estimated."""
-        return int(2 * 3 * 1e6 * self.megapixels)
 
 
 class _Run:
@@ -160,48 +113,30 @@ class _Run:
         stop_on_error: bool,
     ) -> None:
         self.pool, self.report, self.folders, self.stop_on_error = pool, report, folders, stop_on_error
-        self.landmarks = Landmarks(plan)
-        self.waiting = deque(_Picture(job, size) for job, size in zip(plan.jobs, plan.megapixels, strict=True))
-        self.suspects: deque[_Picture] = deque()
-        self.settled, self.total = 0, len(plan.jobs)
+        folders_of_results = {job.folder for job in plan.jobs if job.folder is not None}
+        self.landmarks = Landmarks(
+            [plan.jobs[0].source], [folder / journal.NAME for folder in folders_of_results], plan.store
+        )
+        pictures = [_Picture(job=job, megapixels=mp) for job, mp in zip(plan.jobs, plan.megapixels, strict=True)]
+        self.dispatcher = Dispatcher(
+            pool, pictures, lambda worker, picture: pool.call(worker, "restore", picture, picture.job)
+        )
+        self.first, self.settled, self.total = plan.jobs[0], 0, len(plan.jobs)
 
     def go(self) -> int:
         """Return the number of pictures that were not tried."""
         self.pool.expect(self.landmarks)
         # Starts the clock.
-        self.report(Working(self.waiting[0].job, 0.0, 0.0))
+        self.report(Working(self.first, 0.0, 0.0))
         try:
             while self.settled < self.total:
-                self._hand_out()
+                self.dispatcher.hand_out()
                 self._take_answers()
         except Stopped:
             pass
         finally:
             self._finish_writing()
         return self.total - self.settled
-
-    def _hand_out(self) -> None:
-        """Give pictures to the workers that have the fewest, as far as these have room."""
-        for _ in range(IN_HAND):
-            for worker in sorted(self.pool.workers, key=lambda worker: len(worker.tasks)):
-                picture = self._next_for(worker)
-                if picture is not None:
-                    worker.tasks.append(picture)
-                    self.pool.call(worker, "restore", picture, picture.job)
-
-    def _next_for(self, worker: PoolWorker[_Picture]) -> _Picture | None:
-        """Return a picture for a worker.
-
-        A picture whose worker has died goes alone: should it kill the next one, too, no other gets the blame.
-        """
-        held = worker.tasks
-        if not worker.is_ready or len(held) >= IN_HAND or any(picture.deaths for picture in held):
-            return None
-        if self.suspects:
-            return None if held else self.suspects.popleft()
-        if not self.waiting or (held and sum(p.bytes for p in held) + self.waiting[0].bytes > IN_FLIGHT):
-            return None
-        return self.waiting.popleft()
 
     def _take_answers(self) -> None:
         for happened in self.pool.wait():
@@ -266,21 +201,16 @@ class _Run:
 
     def _recover(self, lost: Lost[_Picture]) -> None:
         """Let others do what a worker left behind."""
-        for picture in lost.worker.tasks:
+        for picture in list(lost.worker.tasks):
             if self._is_written(picture):
+                lost.worker.tasks.remove(picture)
                 self._finish(picture, lost.worker.name)
                 continue
             with suppress(OSError):
                 picture.job.store.remove_leftovers(picture.job.target.parent, {picture.job.target.name})
             picture.result = picture.entry = None
-            picture.deaths += 1
-            if picture.deaths < TRIES:
-                self.suspects.append(picture)
-                continue
-            says = (
-                f"{picture.job.source} was set aside after {TRIES} workers died with it ({lost.reason}): "
-                "restore it alone, on a machine with more memory."
-            )
+        for picture in self.dispatcher.take_back(lost):
+            says = set_aside(picture.job.source, lost.reason)
             self._fail(picture, ImageError(says), lost.worker.name)
 
     def _is_written(self, picture: _Picture) -> bool:
@@ -306,14 +236,3 @@ class _Run:
                     happened.worker.tasks.remove(happened.task)
                     with suppress(Stopped):
                         self._fail(happened.task, happened.value.error, happened.worker.name)
-
-
-def _tell(told: list[Told], worker: str) -> None:
-    """Log what a worker has logged."""
-    for one in told:
-        tokens = events.picture.set(one.source), events.worker.set(worker)
-        try:
-            log.log(one.level, "%s", one.text)
-        finally:
-            events.picture.reset(tokens[0])
-            events.worker.reset(tokens[1])

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from magn_cli.batch.cluster.base import BaseWorker
 from magn_cli.batch.cluster.landmarks import Landmarks
 from magn_cli.batch.cluster.messages import Refused, Started, Told, WorkerSetup
-from magn_cli.batch.cluster.worker import Worker
 from magn_cli.errors import ClusterError
 from magn_cli.files import Status
 from magn_cli.version import __version__
@@ -78,12 +78,19 @@ class Pool(Generic[T]):
     """
 
     def __init__(
-        self, ray: Any, setup: WorkerSetup, weights: Mapping[str, str], size: int, resources: Mapping[str, float]
+        self,
+        ray: Any,
+        kind: type[BaseWorker],
+        setup: WorkerSetup,
+        weights: Mapping[str, str],
+        size: int,
+        resources: Mapping[str, float],
     ) -> None:
         """Create a pool without workers.
 
         Args:
             ray: the connected module.
+            kind: class of the workers.
             setup: for each worker.
             weights: sha256 of the weights by task, which workers must have, too.
             size: number of workers.
@@ -91,9 +98,7 @@ class Pool(Generic[T]):
         """
         self.ray, self.weights, self.size = ray, weights, size
         # One thread for each picture in hand, and one for everything else.
-        self._actor = ray.remote(Worker).options(
-            **resources, max_restarts=0, max_task_retries=0, max_concurrency=8
-        )
+        self._actor = ray.remote(kind).options(**resources, max_restarts=0, max_task_retries=0, max_concurrency=8)
         self._setup = ray.put(setup)
         self._landmarks: Landmarks | None = None
         self._calls: dict[Any, _Call[T]] = {}

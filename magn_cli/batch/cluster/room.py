@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from magn_cli.batch.cluster.messages import NetworkLoader
 from magn_cli.batch.cluster.pool import MEMORY
 from magn_cli.errors import ClusterError, UsageError
 
@@ -20,10 +17,6 @@ class Room:
     device: str
     resources: dict[str, float]
     """Of each worker, as Ray names them."""
-
-    def bind(self, loader: Callable[..., NetworkLoader], threads: int) -> Callable[[], NetworkLoader]:
-        """Return the loader for workers of this kind."""
-        return partial(loader, device=self.device, threads=threads)
 
 
 def check_device(device: str) -> None:
