@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from magn_cli.batch.cluster.address import AUTO, LOCAL, check_address, check_reachable, unreachable
-from magn_cli.errors import ClusterError
+from magn_cli.errors import ClusterError, MagnError
 from magn_cli.runtime.extras import check_extra
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,10 @@ def connected(address: str, cpus: int | None = None) -> Iterator[Any]:
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                 )
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        except MagnError:
+            raise
+        except Exception as error:
+            # Ray raises whatever comes, also a plain Exception.
             with suppress(Exception):
                 ray.shutdown()
             raise _sentence(address, error) from error
