@@ -18,6 +18,11 @@ from tests.support.cluster import DEADLY, SLOW, FakeLoader, planned, running, tw
 from tests.support.folders import content, picture, restore, tree
 
 pytest.importorskip("ray")
+# To start two nodes takes ten seconds or more.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="Ray calls its clusters on Windows a beta"),
+]
 
 DRIVER = os.getpid()
 
@@ -183,7 +188,6 @@ def _broken(**settings):
     raise ImageError("no network today.")
 
 
-@pytest.mark.slow
 def test_workers_killed_at_random(address, tmp_path):
     """Each of 300 results is there once, with the bytes of a plain run."""
     chance = random.Random(0)

@@ -15,7 +15,10 @@ from tests.support.cluster import two_nodes
 from tests.support.folders import command, content
 
 pytest.importorskip("ray")
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="clusters of Ray run on Linux")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="Ray calls its clusters on Windows a beta"),
+]
 
 PICTURES = 60
 SAME_BYTES = ("--tile", 64, "--threads", 1, "--precision", "fp32", "--device", "cpu")
@@ -81,7 +84,6 @@ def ends(number):
     return not psutil.pid_exists(number)
 
 
-@pytest.mark.slow
 def test_the_bytes_of_a_plain_run(address, photos, plain, tmp_path):
     events, err = finish(start(photos, tmp_path / "out", "--cluster", address))
     done = [event for event in events if event["event"] == "done"]
@@ -95,7 +97,6 @@ def test_the_bytes_of_a_plain_run(address, photos, plain, tmp_path):
         assert sum(event["event"] == "kept" for event in events) == PICTURES, err
 
 
-@pytest.mark.slow
 def test_driver_and_workers_killed_and_resumed(address, photos, plain, tmp_path):
     """Workers end with their driver; the same command goes on."""
     out, chance = tmp_path / "out", random.Random(0)
@@ -117,7 +118,6 @@ def test_driver_and_workers_killed_and_resumed(address, photos, plain, tmp_path)
     assert content(out) == plain
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop(photos, plain, tmp_path, number):
     """A cluster of its own; Ctrl-C in a terminal reaches all processes of the group. None is left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from magn_cli.batch.cluster.base import BaseWorker
@@ -14,6 +15,7 @@ from magn_cli.batch.cluster.staff import ClusterSettings, staffed
 from magn_cli.batch.pace import megapixels
 from magn_cli.degrade import DegradeOutcome, DegradePlan, ManifestKeeper, Source, degrade
 from magn_cli.errors import ImageError
+from magn_cli.files import LOCAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,8 @@ def _work(pool: Pool[_Picture], pictures: list[_Picture], keeper: ManifestKeeper
         dispatcher.hand_out()
         for happened in pool.wait():
             if isinstance(happened, Lost):
+                for picture in happened.worker.tasks:
+                    _tidy_up(keeper.plan, picture.source)
                 for picture in dispatcher.take_back(happened):
                     error = ImageError(set_aside(picture.source.path, happened.reason))
                     keeper.take(DegradeOutcome(picture.source, error=error))
@@ -87,3 +91,11 @@ def _work(pool: Pool[_Picture], pictures: list[_Picture], keeper: ManifestKeeper
                 happened.worker.tasks.remove(happened.task)
                 keeper.take(happened.value.outcome)
                 settled += 1
+
+
+def _tidy_up(plan: DegradePlan, source: Source) -> None:
+    """Remove what a worker that died has begun to write."""
+    for level in plan.levels:
+        target = plan.out / plan.recipe.result_name(source.name, level)
+        with suppress(OSError):
+            LOCAL.remove_leftovers(target.parent, {target.name})
