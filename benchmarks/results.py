@@ -1,9 +1,10 @@
-"""Write docs/results.md from `magn eval`: Tables II to IV with the paper's columns and ours, and colour sets.
+"""Write docs/results.md from `magn eval`: Tables II to IV with the paper's columns and ours, colour, real noise.
 
-    python benchmarks/results.py --data testsets/ --out docs/results.md
+    python benchmarks/results.py --data testsets/ --peers peers/ --out docs/results.md
 
-Results are cached in --cache as the JSON of `magn eval`, and measured again only if the weights change. Cells
-without a result say why.
+`--peers` is a folder of networks that `benchmarks/peers.py` has written. Results are
+cached in --cache as the JSON of `magn eval`, and measured again only if the weights change. Cells without a result
+say why.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import measuring
+import onnx
 import torch
 
 from magn_cli.errors import MagnError
 from magn_cli.evaluation import benchmarks
+from magn_cli.inference.onnx import file as onnx_file
+from magn_cli.inference.onnx.layout import METADATA
 from magn_cli.model import PRESETS
 from magn_cli.tasks import get_task
 from magn_cli.version import __version__
@@ -44,8 +48,10 @@ INTRODUCTION = """
 Written by `python benchmarks/results.py --data testsets/` with magn {version}; `magn eval` measured everything.
 PSNR in dB and SSIM are means over the set, by the paper's protocol for its tables (not rounded for denoising,
 8 bit for the others; SSIM with the uniform window in Table III, else Gaussian). Rows marked "(paper)" are figures
-from the paper. Speed is that of the network alone, including windows and padding: {processor},
-{threads} threads, native bf16 {native_bf16}, torch {torch}, Python {python}.
+from the paper; rows marked "(measured here)" are networks that their authors published, run on the same pictures
+by `magn eval --against` (ONNX Runtime, fp32). "level found": the network is told what magn estimates.
+Speed is that of the network alone, including windows and padding: {processor}, {threads} threads, native bf16
+{native_bf16}, torch {torch}, Python {python}.
 """
 
 
@@ -59,7 +65,7 @@ class Weights:
 
     @property
     def key(self) -> str:
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:12]
+        return key_of(self.path)
 
 
 class Measurements:
@@ -69,17 +75,35 @@ class Measurements:
         self.given = given
         given.cache.mkdir(parents=True, exist_ok=True)
 
-    def of(self, name: str, weights: Weights, blind: bool, *words: object) -> list[dict[str, Any]]:
+    def of(
+        self, name: str, weights: Weights, *words: object, blind: bool = False, peer: Path | None = None
+    ) -> list[dict[str, Any]]:
         """Return the entries of the JSON report for one set and task."""
-        report = self.given.cache / f"{name}-{weights.key}-{'blind' if blind else 'told'}.json"
+        how = f"{peer.stem}-{key_of(peer)}" if peer else f"{weights.key}-{'blind' if blind else 'told'}"
+        report = self.given.cache / f"{name}-{how}.json"
         if not report.exists():
-            print(f"measuring {name} with {weights.preset}{', level unknown' if blind else ''}", file=sys.stderr)
-            command = [sys.executable, "-m", "magn_cli", "eval", *words, "--weights", weights.path]
+            print(f"measuring {name} with {how}", file=sys.stderr)
+            command = [sys.executable, "-m", "magn_cli", "eval", *words]
+            command += [] if "auto" in words else ["--weights", weights.path]
             command += ["--json", report, "--quiet", *(["--blind"] if blind else [])]
+            command += ["--against", peer] if peer else []
             command += ["--threads", self.given.threads] if self.given.threads else []
             subprocess.run(list(map(str, command)), check=True)
         entries: list[dict[str, Any]] = json.loads(report.read_text())["results"]
         return entries
+
+    def peers(self, task: str, channels: int, inputs: tuple[int, ...] = (1, 2)) -> Iterator[Path]:
+        """Yield the networks of others for a task on gray (1) or colour (3); ``inputs``: with a level if 2."""
+        for path in sorted(self.given.peers.glob("*.onnx")) if self.given.peers else []:
+            file = onnx_file.read(path)
+            graph = onnx.load_model_from_string(file.data).graph
+            found = graph.input[0].type.tensor_type.shape.dim[1].dim_value
+            if file.metadata.get(f"{METADATA}task") == task and found == channels and len(graph.input) in inputs:
+                yield path
+
+
+def key_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def cell(entry: dict[str, Any] | None) -> str:
@@ -115,7 +139,7 @@ def table_of(benchmark: benchmarks.Benchmark, measured: Measurements, data: Path
         return
     words = ("--set", benchmark.dataset, "--task", task, "--data", data)
     name = f"{benchmark.table}-{benchmark.dataset}"
-    yield from rows_of(name, task, levels, measured, words)
+    yield from rows_of(name, task, levels, measured, words, 3 if task == "demosaic" else 1)
 
 
 def colour_table(task: str, dataset: str, measured: Measurements, data: Path) -> Iterator[str]:
@@ -124,27 +148,74 @@ def colour_table(task: str, dataset: str, measured: Measurements, data: Path) ->
     heads = " | ".join(get_task(task).level_words(level) for level in levels)
     yield f"| method | {heads} | µs a pixel |\n|---|{'---|' * (len(levels) + 1)}"
     words = (data / dataset, "--task", task, "--level", COLOUR[task], "--protocol", "modern")
-    yield from rows_of(f"colour-{task}-{dataset}", task, levels, measured, words)
+    yield from rows_of(f"colour-{task}-{dataset}", task, levels, measured, words, 3)
 
 
 def rows_of(
-    name: str, task: str, levels: tuple[float | None, ...], measured: Measurements, words: tuple[object, ...]
+    name: str,
+    task: str,
+    levels: tuple[float | None, ...],
+    measured: Measurements,
+    words: tuple[object, ...],
+    channels: int,
 ) -> Iterator[str]:
-    """Yield the input, and each preset with given and unknown level."""
+    """Yield the input, the networks of others, and each preset with given and unknown level."""
     shown_input = False
     for weights in available(task):
         if isinstance(weights, tuple):
             yield row(weights[0], [weights[1].partition(": ")[2]])
             continue
         for blind in (False, True) if weights.about.scale else (False,):
-            entries = measured.of(name, weights, blind, *words)
+            entries = measured.of(name, weights, *words, blind=blind)
             by_level = {(e["method"] == "input", e["level"]): e for e in entries}
             if not shown_input:
                 yield row("input", [cell(by_level.get((True, level))) for level in levels])
                 shown_input = True
+                for peer in measured.peers(task, channels):
+                    found = measured.of(name, weights, *words, peer=peer)
+                    theirs = {e["level"]: e for e in found if e["method"] == peer.name}
+                    cells = [cell(theirs.get(level)) for level in levels]
+                    yield row(f"{peer.stem} (measured here)", cells, speed(list(theirs.values())))
             ours = [by_level.get((False, level)) for level in levels]
-            label = f"**{weights.preset}**" + (", level unknown" if blind else "")
+            unknown = ", level unknown" if weights.about.takes_unknown else ", level found"
+            label = f"**{weights.preset}**" + (unknown if blind else "")
             yield row(label, [cell(e) for e in ours], speed([e for e in ours if e]))
+
+
+def real_noise(measured: Measurements, data: Path) -> Iterator[str]:
+    """Yield the table of the 100 pairs of PolyU: photos with noise, and the mean of many shots."""
+    yield "\n## Noise of cameras\n"
+    yield "PolyU (Xu et al. 2018): 100 real photos beside the mean of many shots; RGB, 8 bit.\n"
+    if not (data / "PolyU").is_dir():
+        yield "Not measured: PolyU is not at hand."
+        return
+    weights = next(w for w in available("denoise") if isinstance(w, Weights))
+    words = ("--set", "PolyU", "--data", data, "--task")
+    yield "| method | PSNR / SSIM | worst change of a picture, dB |\n|---|---|---|"
+    auto = measured.of(f"PolyU-auto-{combined_key()}", weights, *words, "auto")
+    inputs = next(e for e in auto if e["method"] == "input")
+    before = {picture["name"]: picture["psnr"] for picture in inputs["pictures"]}
+
+    def line(name: str, entries: list[dict[str, Any]], method: str = "") -> str:
+        entry = next(e for e in entries if e["method"] == method or (not method and e["method"] != "input"))
+        worst = min(picture["psnr"] - before[picture["name"]] for picture in entry["pictures"])
+        return row(name, [cell(entry)], f"{worst:+.2f}")
+
+    yield row("input", [cell(inputs)])
+    for peer in measured.peers("denoise", 3, inputs=(2,)):
+        entries = measured.of("PolyU", weights, *words, "denoise", "--level", 10, peer=peer)
+        yield line(f"{peer.stem}, told 10 (measured here)", entries, peer.name)
+    for level in (3, 4, 5, 8):
+        entries = measured.of(f"PolyU-{level}", weights, *words, "denoise", "--level", level)
+        yield line(f"**magn-s**, told {level}", entries)
+    yield line("**magn-s**, level found", measured.of("PolyU-found", weights, *words, "denoise"))
+    yield line("`--task auto`", auto)
+
+
+def combined_key() -> str:
+    """Of all weights that `--task auto` may take."""
+    keys = [w.key for task in ("denoise", "jpeg") for w in available(task) if isinstance(w, Weights)]
+    return hashlib.sha256("".join(keys).encode()).hexdigest()[:12]
 
 
 def row(name: str, cells: list[str], last: str = "") -> str:
@@ -172,11 +243,13 @@ def document(given: argparse.Namespace) -> Iterator[str]:
     for task in COLOUR:
         for dataset in COLOUR_SETS:
             yield from colour_table(task, dataset, measured, given.data)
+    yield from real_noise(measured, given.data)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the test sets")
+    parser.add_argument("--peers", type=Path, help="folder of networks of others, see benchmarks/peers.py")
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     parser.add_argument("--cache", type=Path, default=Path("runs/results"), help="folder for the reports")
     parser.add_argument("--threads", type=int)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from magn_cli.errors import TrainingError
@@ -37,8 +38,12 @@ class Taken:
         return text
 
 
-def start_from(path: Path, model: Magn) -> Taken:
+def start_from(path: Path, model: Magn, task: str) -> Taken:
     """Copy every tensor of a checkpoint that ``model`` has in the same shape.
+
+    Between two tasks the level starts without effect: a quality is no sigma, and a network that never had an
+    unknown level (-1) answers it with values of any size. Where the first layer is new, the last one starts at
+    zero, as in a new network: what lies between makes values of any size of features it does not know.
 
     Raises :class:`WeightsError` where the file is no checkpoint, :class:`TrainingError` where nothing fits.
     """
@@ -51,6 +56,12 @@ def start_from(path: Path, model: Magn) -> Taken:
     if not fits.keys() & names:
         raise TrainingError(f"nothing in {path} fits this network: give --init a checkpoint of the same preset.")
     model.load_state_dict(fits, strict=False)
+    with torch.no_grad():
+        if "head.weight" not in fits:
+            for parameter in model.tail.parameters():
+                parameter.zero_()
+        elif about.task != task and model.config.level_channel:
+            model.head.weight[:, -1] = 0
     made: dict[str, Any] = {
         key: about.training[key] for key in ("steps", "minutes", "init") if key in about.training
     }

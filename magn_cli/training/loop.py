@@ -138,7 +138,7 @@ class Trainer:
 
     def start_from(self, path: Path) -> Taken:
         """Take over what fits of a checkpoint; errors as of :func:`finetune.start_from`."""
-        taken = finetune.start_from(path, self.model)
+        taken = finetune.start_from(path, self.model, self.task.name)
         self._averaged().load_state_dict(self.model.state_dict())
         self.origin = taken.source
         return taken
