@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 MEMORY = 1500 << 20
 """Bytes that Ray sets aside for a worker: torch and a network, and the pictures in its hands."""
 
-SECONDS_TO_START = 120.0
+SECONDS_TO_START = 300.0
 """Time for the first worker to start, and for another one when none is left."""
 
 SECONDS_TO_JOIN = 30.0
