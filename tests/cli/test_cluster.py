@@ -62,6 +62,17 @@ def test_what_does_not_go_together(line, tmp_path):
     assert tree(tmp_path) == ["photos/a.png"]
 
 
+def test_degrade(tmp_path):
+    picture(tmp_path / "photos/a.png")
+    line = ("degrade", tmp_path / "photos", "-t", "jpeg", "-l", 10, "-o", tmp_path / "set")
+    refused(magn(*line, "--cluster", "head"), 2, "invalid --cluster")
+    refused(magn(*line, "--cluster", "local", "--workers", 0), 2, "--workers", "out of range")
+    refused(magn(*line, "--workers", 65), 2, "--workers", "out of range")
+    pytest.importorskip("ray")
+    refused(magn(*line, "--cluster", "127.0.0.1:1"), 3, "127.0.0.1:1 cannot be reached")
+    assert tree(tmp_path) == ["photos/a.png"]
+
+
 def test_ray_is_not_installed(line, monkeypatch, tmp_path):
     monkeypatch.setattr("magn_cli.runtime.extras.find_spec", lambda name: None)
     refused(magn(*line, "--cluster", "local"), 2, "ray", "pip install 'magn-cli[cluster]'")
