@@ -40,6 +40,12 @@ class DamagedError(WeightsError):
     """A checkpoint does not match the size or hash in the registry."""
 
 
+class ClusterError(MagnError):
+    """A cluster cannot be reached or used, or its workers differ from this machine."""
+
+    exit_code = 3
+
+
 class TrainingError(MagnError):
     """Training cannot start or continue, such as without usable data, or after the loss diverged."""
 

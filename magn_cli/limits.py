@@ -9,6 +9,9 @@ from magn_cli.errors import UsageError
 MAX_WORKERS = 64
 """Maximum number of processes or threads that prepare data."""
 
+MAX_CLUSTER_WORKERS = 10_000
+"""Maximum number of workers on a cluster."""
+
 MAX_THREADS = 1024
 """Maximum number of CPU threads for computing."""
 

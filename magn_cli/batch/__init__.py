@@ -3,7 +3,7 @@
 from magn_cli.batch.events import Done, Event, Failed, Kept, Working
 from magn_cli.batch.inputs import find
 from magn_cli.batch.pace import Pace, in_words
-from magn_cli.batch.pipeline import run
+from magn_cli.batch.pipeline import RunPlan, run
 from magn_cli.batch.planning import BatchPlan, plan
 from magn_cli.batch.targets import FORMATS, Job, check_folder
 
@@ -16,6 +16,7 @@ __all__ = [
     "Job",
     "Kept",
     "Pace",
+    "RunPlan",
     "Working",
     "check_folder",
     "find",

@@ -14,6 +14,9 @@ from magn_cli.inference.restored_photo import RestoredPhoto
 picture: ContextVar[Path | None] = ContextVar("picture", default=None)
 """The file that this thread is working on, for handlers that show the library's log messages."""
 
+worker: ContextVar[str | None] = ContextVar("worker", default=None)
+"""The worker of a cluster that a log message comes from."""
+
 
 @dataclass(frozen=True)
 class Working:
@@ -30,13 +33,18 @@ class Done:
     """A result was written."""
 
     job: Job
-    before: Photo
-    """The photo as it was read."""
+    before: Photo | None
+    """The photo as it was read; None if it stayed on a worker."""
 
     restored: RestoredPhoto
+    """Its pixels are empty if they stayed on a worker."""
+
     megapixels: float
     seconds: float
     """Time for reading, restoring and writing. It can include work on other pictures."""
+
+    worker: str | None = None
+    """The worker of a cluster that did it; None without a cluster."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,9 @@ class Failed:
     error: MagnError
     job: Job | None = None
     """None if the input was not found."""
+
+    worker: str | None = None
+    """The worker of a cluster that tried; None without a cluster."""
 
 
 @dataclass(frozen=True)

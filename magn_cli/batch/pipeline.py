@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import time
@@ -12,14 +11,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from magn_cli.batch import events, files
 from magn_cli.batch.events import Done, Event, Failed, Kept, Working
+from magn_cli.batch.failing import Stopped, is_hopeless, sentence
 from magn_cli.batch.files import Folders, LoadedPhoto
 from magn_cli.batch.planning import BatchPlan
 from magn_cli.batch.targets import Job
-from magn_cli.errors import ImageError, MagnError, WeightsError, unexpected
-from magn_cli.files import StoreError, without_secrets
+from magn_cli.errors import WeightsError
 from magn_cli.images import WriteOptions
 from magn_cli.inference.options import Level
 from magn_cli.inference.restored_photo import PhotoNetwork
@@ -34,6 +34,13 @@ AHEAD = 2
 
 WRITERS = max(1, min(4, (os.cpu_count() or 1) // 2))
 """Number of pictures that are written at once. A PNG of 1 megapixel takes 0.16 s of one core."""
+
+
+class RunPlan(Protocol):
+    """Runs a plan, here or on a cluster: :func:`run` with all that is known before it starts."""
+
+    def __call__(self, *, report: Callable[[Event], None], stop_on_error: bool) -> int:
+        """Return the number of pictures that were not tried."""
 
 
 def run(
@@ -67,6 +74,27 @@ def run(
         ImageError: an output folder cannot be used.
         UsageError: another run uses an output folder.
     """
+    return carry_out(
+        plan,
+        options,
+        report,
+        stop_on_error,
+        lambda folders: _Run(plan, network, level, report, folders, max_pixels, stop_on_error).go(),
+    )
+
+
+def carry_out(
+    plan: BatchPlan,
+    options: WriteOptions | None,
+    report: Callable[[Event], None],
+    stop_on_error: bool,
+    restore: Callable[[Folders], int],
+) -> int:
+    """Report what needs no network, then let ``restore`` do the rest within the opened folders.
+
+    Args and errors are those of :func:`run`; ``restore`` returns the number of pictures that were not tried, and
+    so does this.
+    """
     for source, error in plan.failures:
         report(Failed(source, error))
     if plan.failures and stop_on_error:
@@ -76,13 +104,9 @@ def run(
     if not plan.jobs:
         return 0
     with Folders(plan, options) as folders:
-        untried = _Run(plan, network, level, report, folders, max_pixels, stop_on_error).go()
+        untried = restore(folders)
         folders.check_all()
         return untried
-
-
-class _Stopped(Exception):  # noqa: N818 - no error, but the end of the run
-    """A failure that stops the run."""
 
 
 @dataclass
@@ -158,7 +182,7 @@ class _Run:
                     self._restore(self.ahead.popleft())
                 while self.behind:
                     self._settle(self.behind[0])
-            except _Stopped:
+            except Stopped:
                 untried = len(self.waiting) + len(self.ahead) + self.is_cut_short
             finally:
                 # Finish the writes that have started, and start no others.
@@ -196,7 +220,7 @@ class _Run:
             done = Done(job, photo, restored, megapixels, seconds)
             writing = self.writer.submit(files.save, loaded.needed_for(restored), restored, self.folders)
             self.behind.append(_Behind(job, done, self.in_work, writing))
-        except _Stopped:
+        except Stopped:
             # An earlier result could not be written.
             self.is_cut_short = True
             raise
@@ -235,37 +259,11 @@ class _Run:
             if one.written.cancelled():
                 given_up += 1
                 continue
-            with suppress(_Stopped):
+            with suppress(Stopped):
                 self._settle(one)
         return given_up
 
     def _fail(self, job: Job, error: Exception) -> None:
-        self.report(Failed(job.source, _sentence(job, error), job))
-        if self.stop_on_error or _is_hopeless(error):
-            raise _Stopped from error
-
-
-def _sentence(job: Job, error: Exception) -> MagnError:
-    """Return an error that names the file and says what to do."""
-    if isinstance(error, MemoryError):
-        says = f"{job.source} needs more memory than there is; close other programs, or cut it into parts."
-    elif isinstance(error, MagnError):
-        if str(job.source) in str(error) or str(job.target) in str(error):
-            return error
-        says = f"{job.source}: {error}"
-    else:
-        says = f"{job.source}: {without_secrets(unexpected(error))}"
-    told = ImageError(says)
-    told.__cause__ = error
-    return told
-
-
-def _is_hopeless(error: BaseException | None) -> bool:
-    """Return whether all other results would fail in the same way, as on a full or read-only disk."""
-    while error is not None:
-        if isinstance(error, StoreError):
-            return True
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            return True
-        error = error.__cause__
-    return False
+        self.report(Failed(job.source, sentence(job, error), job))
+        if self.stop_on_error or is_hopeless(error):
+            raise Stopped from error

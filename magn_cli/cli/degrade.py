@@ -47,12 +47,15 @@ def degrade(
     task_options: options.TaskOptions = None,
     seed: options.Seed = 0,
     workers: Annotated[
-        int,
+        int | None,
         typer.Option(
-            help="Pictures processed in parallel, at most 64. Affects speed, never the output.",
+            help="Pictures processed in parallel, at most 64. Default: 1; on a cluster, one for each core. "
+            "Affects speed, never the output.",
             rich_help_panel=options.SPEED,
+            show_default=False,
         ),
-    ] = 1,
+    ] = None,
+    cluster: options.Cluster = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -69,9 +72,14 @@ def degrade(
       magn degrade photos/ -t denoise -l 15,25,50 --gray gray -o noisy/
 
       magn degrade photos/ -t demosaic --pattern rggb -o mosaics/
+
+      magn degrade photos/ -t jpeg -l 10,20 -o set/ --cluster local
     """
     console.show_log(verbose, quiet)
-    check_range("--workers", workers, 1, MAX_WORKERS)
+    if cluster is not None:
+        options.check_cluster(cluster, workers)
+    elif workers is not None:
+        check_range("--workers", workers, 1, MAX_WORKERS)
     check_range("--seed", seed, 0, MAX_SEED)
     from magn_cli import degrade as library
     from magn_cli.tasks import get_task
@@ -91,7 +99,12 @@ def degrade(
                 failed += 1
                 console.complain(str(done.error))
 
-        library.run(plan, workers, report)
+        if cluster is None:
+            library.run(plan, workers or 1, report)
+        else:
+            from magn_cli.batch.cluster import ClusterSettings, degrading
+
+            degrading.run(plan, ClusterSettings(cluster, workers, device="cpu"), report)
     if not quiet and made + kept:
         there = f", {kept} already there" if kept else ""
         console.say(f"{made} made{there}, in {out}")

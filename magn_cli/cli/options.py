@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from magn_cli.errors import UsageError, any_of
-from magn_cli.limits import MAX_TILE, MIN_TILE, check_range
+from magn_cli.limits import MAX_CLUSTER_WORKERS, MAX_TILE, MIN_TILE, check_range
+from magn_cli.runtime.device import check_device as check_known_device
 from magn_cli.tasks import TASKS
 
 NAMES = any_of(TASKS)
@@ -123,6 +124,24 @@ MaxPixels = Annotated[
     ),
 ]
 
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        help="Work on a Ray cluster: auto (the one of this machine), local (a new one on it), or host:port. "
+        "One worker for each GPU or core.",
+        rich_help_panel=SPEED,
+        show_default=False,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Workers on the cluster. Default: as many as it has room for.",
+        rich_help_panel=SPEED,
+        show_default=False,
+    ),
+]
+
 Json = Annotated[
     Path | None,
     typer.Option(
@@ -146,6 +165,22 @@ Verbose = Annotated[
         rich_help_panel=REPORTS,
     ),
 ]
+
+
+def check_cluster(
+    address: str, workers: int | None, device: str = "cpu", is_pipe: bool = False, compares: bool = False
+) -> None:
+    """Raise :class:`UsageError` where ``--cluster`` is wrong or does not go with other options."""
+    from magn_cli.batch.cluster import check_address, check_device
+
+    check_address(address)
+    if workers is not None:
+        check_range("--workers", workers, 1, MAX_CLUSTER_WORKERS)
+    check_device(check_known_device(device))
+    if is_pipe:
+        raise UsageError("a picture in a pipe stays on this machine: omit --cluster.")
+    if compares:
+        raise UsageError("--compare needs the pictures on this machine: omit it, and run magn compare afterwards.")
 
 
 def max_pixels(given: int | None) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -84,6 +85,8 @@ def restore(
     tile: options.Tile = "auto",
     compiled: options.Compile = False,
     max_pixels: options.MaxPixels = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
     quality: Annotated[
         str | None,
         typer.Option(
@@ -147,6 +150,8 @@ def restore(
 
       magn restore s3://bucket/photos -r -o s3://bucket/clean
 
+      magn restore photos/ -t jpeg -o clean/ --cluster local
+
       curl https://example.org/photo.jpg | magn restore - > clean.png
     """
     console.show_log(verbose, quiet)
@@ -154,6 +159,10 @@ def restore(
         raise UsageError(f"invalid --on-error {on_error!r}: choose continue or stop.")
     check_range("--html-limit", html_limit, 0.1, options.MAX_HTML_LIMIT)
     options.max_pixels(max_pixels)
+    if cluster is not None:
+        options.check_cluster(cluster, workers, device, pipes.PIPE in (*sources, out), compare is not None)
+    elif workers is not None:
+        raise UsageError("--workers is for --cluster: omit it, or give both.")
     from magn_cli import batch, images
     from magn_cli.api.loading import AUTO, Loader
     from magn_cli.inference.options import check_level
@@ -166,19 +175,19 @@ def restore(
     writing = images.WriteOptions(
         options.quality("95" if quality is None else quality), strip_metadata, copies=quality is None
     )
-    loader = Loader(
+    with_settings = partial(
+        Loader,
         task,
         preset=preset,
         weights=weights,
-        device=device,
         precision=precision,
-        threads=threads,
         tile=options.tile(tile),
         compile=compiled,
         strength=strength,
         ensemble=ensemble,
         options=own,
     )
+    loader = with_settings(device=device, threads=threads)
     settings = {
         "magn": __version__,
         "task": task,
@@ -221,19 +230,24 @@ def restore(
         if dry_run:
             raise typer.Exit(view.preview())
         plan.check()
-        network = loader.load()
-        keep_freed_memory()
-        with compared or nullcontext(), view:
-            try:
-                untried = batch.run(
-                    plan,
-                    network,
-                    wanted,
-                    view,
-                    max_pixels=max_pixels,
-                    options=writing,
-                    stop_on_error=on_error == "stop",
+        run: batch.RunPlan
+        with ExitStack() as stack:
+            if cluster is None:
+                keep_freed_memory()
+                network = loader.load()
+                run = partial(batch.run, plan, network, wanted, max_pixels=max_pixels, options=writing)
+            else:
+                from magn_cli.batch.cluster import ClusterSettings, started
+
+                where = ClusterSettings(cluster, workers, threads or 1, device)
+                hashes = {name: found.sha256 for name, found in loader.weights.items()}
+                run = stack.enter_context(
+                    started(plan, where, with_settings, hashes, wanted, max_pixels=max_pixels, options=writing)
                 )
+            stack.enter_context(compared or nullcontext())
+            stack.enter_context(view)
+            try:
+                untried = run(report=view, stop_on_error=on_error == "stop")
                 if compared is not None:
                     compared.write()
             except KeyboardInterrupt:

@@ -15,7 +15,7 @@ from magn_cli.degrade.recipe import (
     parse_levels,
     read_numbers,
 )
-from magn_cli.degrade.running import DegradeOutcome, run
+from magn_cli.degrade.running import DegradeOutcome, ManifestKeeper, degrade, run
 
 __all__ = [
     "GRAYS",
@@ -25,8 +25,10 @@ __all__ = [
     "DegradeRecipe",
     "DegradedFile",
     "Manifest",
+    "ManifestKeeper",
     "Source",
     "check_levels",
+    "degrade",
     "folder_name",
     "parse_levels",
     "plan",

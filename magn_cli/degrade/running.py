@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from magn_cli import images
 from magn_cli.degrade.files import made, read, save
@@ -46,29 +47,52 @@ def run(plan: DegradePlan, workers: int = 1, report: Callable[[DegradeOutcome], 
     Raises:
         ImageError: a folder or the manifest cannot be written.
     """
-    _make_folders(plan)
-    results, saved, warned = dict(plan.known), time.monotonic(), False
     pool = ThreadPoolExecutor(workers)
-    waiting = [pool.submit(_degrade, plan, source) for source in plan.sources]
-    try:
-        for future in waiting:
-            done = future.result()
-            results.update({result.result: result for result in done.made})
-            if done.had_alpha and not warned:
-                log.warning("%s has an alpha channel, which is dropped in a degraded set.", done.source.path)
-                warned = True
-            report(done)
-            if time.monotonic() - saved > SAVE_SECONDS:
-                _save_manifest(plan, results)
-                saved = time.monotonic()
-    finally:
+    with ManifestKeeper(plan, report) as keeper:
+        waiting = [pool.submit(degrade, plan, source) for source in plan.sources]
+        try:
+            for future in waiting:
+                keeper.take(future.result())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class ManifestKeeper:
+    """Makes the folders of a set, and keeps its manifest while results come in."""
+
+    def __init__(self, plan: DegradePlan, report: Callable[[DegradeOutcome], None]) -> None:
+        """``report`` is called with each outcome."""
+        self.plan, self._report = plan, report
+        self._results, self._saved, self._warned = dict(plan.known), time.monotonic(), False
+        names = [plan.recipe.result_name(source.name, level) for source in plan.sources for level in plan.levels]
+        self.folders = sorted({(plan.out / name).parent for name in names})
+
+    def __enter__(self) -> ManifestKeeper:
+        """Raises :class:`ImageError` if a folder cannot be made."""
+        _make_folders(self.folders)
+        return self
+
+    def __exit__(self, *_: object) -> None:
         # Also after an interruption, so that a later run keeps the finished results.
-        pool.shutdown(cancel_futures=True)
-        _save_manifest(plan, results)
+        _save_manifest(self.plan, self._results)
+
+    def take(self, done: DegradeOutcome) -> None:
+        """Report an outcome and list its results. Raises :class:`ImageError`."""
+        self._results.update({result.result: result for result in done.made})
+        if done.had_alpha and not self._warned:
+            log.warning("%s has an alpha channel, which is dropped in a degraded set.", done.source.path)
+            self._warned = True
+        self._report(done)
+        if time.monotonic() - self._saved > SAVE_SECONDS:
+            _save_manifest(self.plan, self._results)
+            self._saved = time.monotonic()
 
 
-def _degrade(plan: DegradePlan, source: Source) -> DegradeOutcome:
-    """Make all results for one clean picture."""
+def degrade(plan: DegradePlan, source: Source, again: bool = False) -> DegradeOutcome:
+    """Make all results for one clean picture.
+
+    ``again``: somebody began with it and stopped somewhere, so that some results may be there already.
+    """
     done = DegradeOutcome(source)
     try:
         data, digest, access = read(source.path)
@@ -83,7 +107,8 @@ def _degrade(plan: DegradePlan, source: Source) -> DegradeOutcome:
                 done.had_alpha = photo.alpha is not None
             target, replaces = plan.out / name, plan.overwrite or name in plan.intact
             result = made(plan.recipe, photo, source.name, level)
-            save(target, result, overwrite=replaces, access=access)
+            if not (again and _is_there(target, result)):
+                save(target, result, overwrite=replaces, access=access)
             done.made.append(DegradedFile(source.name, digest, level, name, checksum.of_bytes(result)))
     except MemoryError:
         done.error = ImageError(f"{source.path} needs more memory than is available; use fewer --workers.")
@@ -92,9 +117,15 @@ def _degrade(plan: DegradePlan, source: Source) -> DegradeOutcome:
     return done
 
 
-def _make_folders(plan: DegradePlan) -> None:
-    names = [plan.recipe.result_name(source.name, level) for source in plan.sources for level in plan.levels]
-    for folder in sorted({(plan.out / name).parent for name in names}):
+def _is_there(target: Path, data: bytes) -> bool:
+    try:
+        return target.is_file() and target.read_bytes() == data
+    except OSError:
+        return False
+
+
+def _make_folders(folders: list[Path]) -> None:
+    for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -14,6 +14,7 @@ try:
 finally:
     slow = "torch torch._dynamo torch._inductor sympy matplotlib jinja2 huggingface_hub onnx onnxruntime"
     slow += " fsspec s3fs botocore aiohttp paramiko sqlite3"
+    slow += " ray pyarrow pandas"
     for name in slow.split():
         print("imported" if name in sys.modules else "not imported", name, file=sys.stderr)
 """
@@ -45,6 +46,8 @@ WITHOUT_TORCH = [
     (2, "restore", "otter.jpg", "--strength", "2"),
     (2, "restore", "otter.jpg", "--quality", "0"),
     (2, "restore", "otter.jpg", "--format", "gif"),
+    (2, "restore", "otter.jpg", "--cluster", "ray://head:10001"),
+    (0, "restore", "otter.jpg", "--cluster", "head:6379", "--dry-run"),
     (3, "restore", "otter.jpg", "--task", "jpeg", "--weights", "missing.safetensors"),
     (3, "restore", "otter.jpg", "--task", "jpeg", "--weights", "otter.jpg"),
     (3, "restore", "otter.jpg", "--task", "denoise", "--preset", "magn"),
@@ -76,6 +79,7 @@ def test_torch_is_not_imported(code, words, otter_jpeg):
     done = run(*words, cwd=otter_jpeg.parent)
     assert done.returncode == code, done.stderr
     assert "not imported torch\n" in done.stderr, done.stderr
+    assert "not imported ray\n" in done.stderr, done.stderr
 
 
 def test_a_plain_restore_imports_no_compiler(otter_jpeg):
@@ -94,6 +98,9 @@ def test_a_plain_restore_imports_no_compiler(otter_jpeg):
         "botocore",
         "paramiko",
         "sqlite3",
+        "ray",
+        "pyarrow",
+        "pandas",
     )
     assert all(f"not imported {name}\n" in done.stderr for name in others), done.stderr
 

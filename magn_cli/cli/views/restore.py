@@ -164,11 +164,11 @@ class RestoreView:
 
     def tell(self, text: str) -> None:
         """Show what the library logged, with the picture that it is about."""
-        from magn_cli.batch.events import picture
+        from magn_cli.batch.events import picture, worker
 
         source = picture.get()
         if self.as_json:
-            self.emit("warning", source=source, message=text)
+            self.emit("warning", source=source, message=text, **_worker(worker.get()))
         named = source is None or source.name in text or self.plan.total == 1
         console.say(text if named else f"{source.name}: {text}")  # type: ignore[union-attr]
 
@@ -184,7 +184,7 @@ class RestoreView:
         console.emit(document)
 
     def _show_done(self, event: Done) -> None:
-        if self.compared is not None:
+        if self.compared is not None and event.before is not None:
             try:
                 said = sentence(event)
                 self.compared.add(event.job.name, event.before, event.restored.pixels, said)
@@ -204,6 +204,7 @@ class RestoreView:
             megapixels=round(event.megapixels, 3),
             seconds=round(event.seconds, 3),
             seconds_left=None if left is None else round(left),
+            **_worker(event.worker),
         )
         if self.quiet or self.as_json:
             return
@@ -220,6 +221,7 @@ class RestoreView:
             source=event.source,
             result=event.job.target if event.job else None,
             reason=str(event.error),
+            **_worker(event.worker),
         )
         if console.debugging():
             for line in "".join(traceback.format_exception(event.error)).splitlines():
@@ -245,6 +247,11 @@ class RestoreView:
 
         left = self.pace.seconds_left()
         return "" if left is None else f"{before}{in_words(left)} left"
+
+
+def _worker(name: str | None) -> dict[str, str]:
+    """Return the field that names a worker, on a cluster."""
+    return {} if name is None else {"worker": name}
 
 
 def sentence(done: Done) -> str:

@@ -1,0 +1,101 @@
+"""Makes a degraded set on the workers of a cluster; the driver keeps the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from magn_cli.batch.cluster.base import BaseWorker
+from magn_cli.batch.cluster.dispatch import Dispatcher, Task, set_aside
+from magn_cli.batch.cluster.landmarks import Landmarks
+from magn_cli.batch.cluster.messages import Answer, WorkerSetup
+from magn_cli.batch.cluster.pool import Lost, Pool, PoolWorker
+from magn_cli.batch.cluster.staff import ClusterSettings, staffed
+from magn_cli.batch.pace import megapixels
+from magn_cli.degrade import DegradeOutcome, DegradePlan, ManifestKeeper, Source, degrade
+from magn_cli.errors import ImageError
+from magn_cli.files import LOCAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class DegradeSetup(WorkerSetup):
+    """What a worker needs to know once."""
+
+    plan: DegradePlan
+
+
+@dataclass(frozen=True)
+class Degraded(Answer):
+    """All results for a clean picture are there, or it failed."""
+
+    outcome: DegradeOutcome
+
+
+class DegradingWorker(BaseWorker):
+    """Reads, degrades and writes."""
+
+    def __init__(self, setup: DegradeSetup) -> None:
+        super().__init__(setup)
+        self.plan = setup.plan
+
+    def degrade(self, source: Source, again: bool = False) -> Degraded:
+        """Make all results for one clean picture. ``again``: a worker that was lost may have made some of them."""
+        with self.about(source.path) as told:
+            return Degraded(degrade(self.plan, source, again), told=told)
+
+
+@dataclass(eq=False, kw_only=True)
+class _Picture(Task):
+    source: Source
+
+
+def run(plan: DegradePlan, cluster: ClusterSettings, report: Callable[[DegradeOutcome], None]) -> None:
+    """Make the set and its manifest as :func:`magn_cli.degrade.run` does, on a cluster.
+
+    Args:
+        plan: what to make.
+        cluster: where.
+        report: called once for each picture, as they are done.
+
+    Raises:
+        UsageError, ClusterError: see :func:`staffed`.
+        ImageError: a folder or the manifest cannot be written.
+    """
+    sizes = megapixels([source.path for source in plan.sources])
+    pictures = [_Picture(source=s, megapixels=size) for s, size in zip(plan.sources, sizes, strict=True)]
+    staff = staffed(cluster, DegradingWorker, lambda found: DegradeSetup(plan=plan), {}, len(pictures))
+    with staff as pool, ManifestKeeper(plan, report) as keeper:
+        _work(pool, pictures, keeper)
+
+
+def _work(pool: Pool[_Picture], pictures: list[_Picture], keeper: ManifestKeeper) -> None:
+    pool.expect(Landmarks([pictures[0].source.path, *keeper.folders]))
+
+    def begin(worker: PoolWorker[_Picture], picture: _Picture) -> None:
+        pool.call(worker, "degrade", picture, picture.source, picture.deaths > 0)
+
+    dispatcher = Dispatcher(pool, pictures, begin)
+    settled = 0
+    while settled < len(pictures):
+        dispatcher.hand_out()
+        for happened in pool.wait():
+            if isinstance(happened, Lost):
+                for picture in happened.worker.tasks:
+                    _tidy_up(keeper.plan, picture.source)
+                for picture in dispatcher.take_back(happened):
+                    error = ImageError(set_aside(picture.source.path, happened.reason))
+                    keeper.take(DegradeOutcome(picture.source, error=error))
+                    settled += 1
+            else:
+                happened.worker.tasks.remove(happened.task)
+                keeper.take(happened.value.outcome)
+                settled += 1
+
+
+def _tidy_up(plan: DegradePlan, source: Source) -> None:
+    """Remove what a worker that died has begun to write."""
+    for level in plan.levels:
+        target = plan.out / plan.recipe.result_name(source.name, level)
+        with suppress(OSError):
+            LOCAL.remove_leftovers(target.parent, {target.name})
