@@ -57,7 +57,7 @@ def test_a_journal_that_is_a_pipe_is_told_in_one_sentence(tmp_path):
     picture(tmp_path / "photos/a.png", size=(32, 32))
     os.mkfifo(tmp_path / "photos/.magn-journal.jsonl")
     result = magn("restore", tmp_path / "photos", *RESTORE)
-    (told,) = [line for line in result.stderr.splitlines() if "no journal of magn" in line]
+    (told,) = [line for line in result.stderr.splitlines() if "no file of magn's" in line]
     assert result.exit_code == 0 and told.endswith("cannot be resumed: remove it.") and told.count("remove") == 1
 
 
