@@ -42,8 +42,8 @@ CAMERA_CASES = 5, 10, 20
 """Sigma of the camera noise that training validates on."""
 
 UNEVEN = 0.15
-"""Standard deviation of the logarithm by which the noise of a crop may differ from what is told. At 0.3, the network
-learned to obey less and gained nothing on real photos."""
+"""Standard deviation of the logarithm by which the noise of a crop may differ from what is told. At 0.3, the
+network learned to obey less and gained nothing on real photos."""
 
 PARTIAL = 0.05, 0.6
 """Least and greatest share of its noise that a pair is told, where it is told less. The root of that share of the
