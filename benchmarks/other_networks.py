@@ -45,18 +45,13 @@ class FFDNet(nn.Module):
 
     def _read(self, path: Path) -> None:
         """Read the weights of a MatConvNet file, which must have this structure."""
-        import h5py
+        # Imported here, as it needs h5py, scipy and onnx.
+        from peers import layers_of
 
         own = [layer for layer in self.body if isinstance(layer, nn.Conv2d)]
-        with h5py.File(path) as file:
-            layers = [file[reference] for reference in file["net/layers"][()].ravel()]
-            found = [layer["weights"] for layer in layers if "weights" in layer]
-            # Layers without weights hold an empty array instead of references.
-            stored = [one[()].ravel() for one in found if h5py.check_ref_dtype(one.dtype)]
-            for layer, references in zip(own, stored, strict=True):
-                # HDF5 reverses Matlab's order of axes, which is height, width, input and output.
-                weight, bias = (torch.tensor(file[reference][()]).float() for reference in references)
-                layer.load_state_dict({"weight": weight.permute(0, 1, 3, 2), "bias": bias.ravel()})
+        stored = [filters for filters in layers_of(path) if filters is not None]
+        for layer, (weight, bias) in zip(own, stored, strict=True):
+            layer.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
 
 
 def dagl(checkout: Path) -> nn.Module:

@@ -6,13 +6,11 @@ import random
 import signal
 import time
 
-import numpy as np
 import psutil
 import pytest
-from PIL import Image
 
 from tests.support.cluster import two_nodes
-from tests.support.folders import command, content
+from tests.support.folders import command, content, small_photos
 
 pytest.importorskip("ray")
 pytestmark = [
@@ -32,14 +30,7 @@ def address():
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """JPEG files of 48 x 64 pixels, some of them in a sub-folder."""
-    folder = tmp_path_factory.mktemp("photos")
-    (folder / "sub").mkdir()
-    random_numbers = np.random.default_rng(0)
-    for number in range(PICTURES):
-        values = random_numbers.integers(0, 256, (6, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-        Image.fromarray(values).save(folder / ("sub" if number % 4 == 0 else "") / f"{number:03}.jpg", quality=30)
-    return folder
+    return small_photos(tmp_path_factory.mktemp("photos"), PICTURES)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.folders import command, content, tree
+from tests.support.folders import command, content, small_photos, tree
 
 PICTURES = int(os.environ.get("MAGN_TEST_PICTURES", 40))
 """Of the run that is killed and of the one whose memory is watched; ``.ci/run`` asks for all that is promised."""
@@ -22,14 +22,7 @@ SAME_BYTES = ("--tile", 64, "--threads", 1, "--precision", "fp32")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """JPEG files of 48 x 64 pixels, some of them in a sub-folder."""
-    folder = tmp_path_factory.mktemp("photos")
-    (folder / "sub").mkdir()
-    random_numbers = np.random.default_rng(0)
-    for number in range(PICTURES):
-        values = random_numbers.integers(0, 256, (6, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-        Image.fromarray(values).save(folder / ("sub" if number % 4 == 0 else "") / f"{number:03}.jpg", quality=30)
-    return folder
+    return small_photos(tmp_path_factory.mktemp("photos"), PICTURES)
 
 
 def start(photos, out, *words):

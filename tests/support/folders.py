@@ -66,3 +66,13 @@ def command(*words, **options) -> subprocess.Popen:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     line = [sys.executable, "-m", "magn_cli", *(str(word) for word in words)]
     return subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def small_photos(folder, count):
+    """Write JPEG files of 48 x 64 pixels, a fourth of them in a sub-folder; returns the folder."""
+    (folder / "sub").mkdir()
+    random_numbers = np.random.default_rng(0)
+    for number in range(count):
+        values = random_numbers.integers(0, 256, (6, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+        Image.fromarray(values).save(folder / ("sub" if number % 4 == 0 else "") / f"{number:03}.jpg", quality=30)
+    return folder
