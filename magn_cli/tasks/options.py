@@ -87,6 +87,9 @@ class PairOptions:
     unknown: float = 0.0
     """Share of pairs whose level is hidden from the network."""
 
+    patterns: float = 0.05
+    """Share of pairs whose clean crop is a pattern such as a halftone or stripes of one pixel."""
+
     levels: tuple[float, ...] = ()
     """Lowest and highest level; empty for the whole range of the task."""
 
@@ -94,7 +97,7 @@ class PairOptions:
     """All options of the task itself."""
 
     def __post_init__(self) -> None:
-        for name in ("gray", "unknown"):
+        for name in ("gray", "unknown", "patterns"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"invalid {name} {getattr(self, name)}: give a share from 0 to 1.")
         if len(self.levels) not in (0, 2) or (self.levels and self.levels[0] > self.levels[1]):
@@ -102,4 +105,4 @@ class PairOptions:
 
     def to_values(self) -> dict[str, Any]:
         """Return all settings by name, as in ``[pairs]`` of a recipe."""
-        return {"gray": self.gray, "unknown": self.unknown, "levels": self.levels, **self.own}
+        return {"gray": self.gray, "unknown": self.unknown, "patterns": self.patterns, "levels": self.levels, **self.own}

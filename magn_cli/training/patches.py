@@ -15,6 +15,7 @@ from magn_cli import images
 from magn_cli.images import gray
 from magn_cli.model import UNKNOWN_LEVEL
 from magn_cli.tasks import PairOptions, Pixels, Task, as_rgb
+from magn_cli.training.patterns import draw_pattern
 
 CONTEXT = 16
 """Pixels around a crop that are degraded with it and cut off again: a crop in training should have the
@@ -41,6 +42,8 @@ class Pairs(Dataset[tuple[Tensor, Tensor, Tensor]]):
         rng = np.random.default_rng((self.seed, index))
         photo = self.photos[int(rng.choice(len(self.photos), p=self.chances))]
         clean, inner = self._cut(photo, rng)
+        if self.options.patterns and rng.random() < self.options.patterns:
+            clean = draw_pattern(clean, rng, noise=not self.task.random)
         if rng.random() < self.options.gray:
             clean = (gray.luma if rng.random() < 0.5 else gray.gray)(clean)
         pair = self.task.training_pair(clean, rng, self.options)

@@ -1,0 +1,101 @@
+"""Pictures with the finest detail there is: halftones, dithering, one-pixel stripes, noise.
+
+A network that has only seen photographs amplifies such detail without bound: after 8,000 steps on photographs, a
+checkerboard of single pixels came out with values from -10,900 to 5,000 where white is 1. Screenshots, scanned print
+and dithered pictures hold such detail, so a small share of the training pairs does as well.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magn_cli.tasks import Pixels
+
+LARGEST_CELL = 6
+"""Largest period of a repeated pattern, in pixels."""
+
+NOISE_SIGMA = (5 / 255, 1.0)
+"""Range of the standard deviation of noise, where white is 1."""
+
+
+def draw_pattern(photo: Pixels, rng: np.random.Generator, noise: bool = True) -> Pixels:
+    """Draw a pattern, which covers the photo or a rectangle of it.
+
+    Args:
+        photo: ``(H, W, 3)``, 0..1.
+        rng: draws the kind of pattern, its colours and its contrast.
+        noise: whether patterns can be noise. For a network that removes noise, they cannot.
+
+    Returns:
+        ``(H, W, 3)``, 0..1.
+    """
+    kinds = [_repeated, _repeated, _dithered]
+    if noise:
+        kinds += [_noisy, _random]
+    pattern = kinds[int(rng.integers(len(kinds)))](photo, rng)
+    if rng.random() < 0.5:
+        contrast = rng.uniform(0.1, 1.0)
+        pattern = photo.mean() + (pattern - photo.mean()) * np.float32(contrast)
+    pattern = np.clip(pattern, 0, 1).astype(np.float32)
+    if rng.random() < 0.5:
+        return pattern
+    mixed = photo.copy()
+    (top, bottom), (left, right) = (np.sort(rng.integers(0, side + 1, 2)) for side in photo.shape[:2])
+    mixed[top:bottom, left:right] = pattern[top:bottom, left:right]
+    return mixed
+
+
+def _repeated(photo: Pixels, rng: np.random.Generator) -> Pixels:
+    """Repeat a small random cell: stripes, checkerboards, halftones, grids."""
+    rows, columns = (int(n) for n in rng.integers(1, LARGEST_CELL + 1, 2))
+    cell = _values((rows, columns), rng)
+    height, width = photo.shape[:2]
+    tiled = np.tile(cell, (-(-height // rows), -(-width // columns), 1))[:height, :width]
+    return _coloured(tiled, rng)
+
+
+def _dithered(photo: Pixels, rng: np.random.Generator) -> Pixels:
+    """Reduce the photo to black and white, or to eight colours, by random or ordered thresholds."""
+    if rng.random() < 0.3:
+        photo = np.repeat(photo.mean(axis=-1, keepdims=True), 3, axis=-1)
+    height, width = photo.shape[:2]
+    if rng.random() < 0.5:
+        thresholds = rng.random((height, width, 1), np.float32)
+    else:
+        side = int(rng.integers(2, 9))
+        order = (rng.permutation(side * side).reshape(side, side, 1) + 0.5) / side**2
+        thresholds = np.tile(order, (-(-height // side), -(-width // side), 1))[:height, :width]
+    return (photo > thresholds).astype(np.float32)
+
+
+def _noisy(photo: Pixels, rng: np.random.Generator) -> Pixels:
+    """Add white noise to the photo, in colour or in gray."""
+    lowest, highest = (math.log(sigma) for sigma in NOISE_SIGMA)
+    channels = 3 if rng.random() < 0.7 else 1
+    noise = rng.standard_normal((*photo.shape[:2], channels), np.float32)
+    return photo + noise * np.float32(math.exp(rng.uniform(lowest, highest)))
+
+
+def _random(photo: Pixels, rng: np.random.Generator) -> Pixels:
+    """Draw a random value for each pixel or each square of up to 3 pixels a side."""
+    side = int(rng.integers(1, 4))
+    height, width = photo.shape[:2]
+    values = _values((-(-height // side), -(-width // side)), rng)
+    return _coloured(values.repeat(side, axis=0).repeat(side, axis=1)[:height, :width], rng)
+
+
+def _values(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return values 0..1 of one or three channels: two levels, or any."""
+    values = rng.random((*shape, 3 if rng.random() < 0.5 else 1), np.float32)
+    return (values > 0.5).astype(np.float32) if rng.random() < 0.6 else values
+
+
+def _coloured(values: NDArray[np.float32], rng: np.random.Generator) -> Pixels:
+    """Place values 0..1 between black and white, or between two random colours: ``(H, W, 3)``."""
+    if rng.random() < 0.6:
+        return np.broadcast_to(values, (*values.shape[:2], 3))
+    first, second = rng.random((2, 3), np.float32)
+    return first + values * (second - first)
