@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 
 STEPS = 50
-"""Losses are means over as many steps."""
+"""Losses are medians over as many steps: a rare pattern that the network cannot restore yet is no divergence."""
 
 SETTLING = 200
 """First steps of a run, while the learning rate warms up, that nothing is concluded from."""
 
 SUSPICIOUS = 2.0
 DIVERGED = 3.0
-"""How many times the lowest mean so far."""
+"""How many times the lowest median so far."""
 
 
 @dataclass(frozen=True)
 class Vitals:
-    """Means over the last steps."""
+    """Medians over the last steps."""
 
     step: int
     loss: float
@@ -51,10 +51,10 @@ class Health:
 
     @property
     def times_the_best(self) -> float:
-        """The mean loss over its lowest so far; 1 where nothing is known yet."""
+        """The median loss over its lowest so far; 1 where nothing is known yet."""
         if self.best is None or not self._last:
             return 1.0
-        return float(np.mean([loss for loss, _ in self._last])) / max(self.best.loss, 1e-12)
+        return float(np.median([loss for loss, _ in self._last])) / max(self.best.loss, 1e-12)
 
     @property
     def may_save(self) -> bool:
@@ -62,7 +62,7 @@ class Health:
         return self.times_the_best < SUSPICIOUS
 
     def _now(self, step: int, largest_score: float) -> Vitals:
-        loss, gradient = (float(value) for value in np.mean(self._last, axis=0))
+        loss, gradient = (float(value) for value in np.median(self._last, axis=0))
         return Vitals(step, loss, gradient, largest_score)
 
     def grown(self, now: Vitals) -> str:

@@ -93,7 +93,8 @@ class TrainingOptions:
 
     loss: str = "balanced"
     """``mse`` is the paper's (eq. 14). ``balanced`` (ours) divides each crop's MSE by the root of its
-    input's, so that light degradations are not drowned by heavy ones where one network learns all levels."""
+    input's, so that light degradations are not drowned by heavy ones where one network learns all levels, and
+    lets errors above 1 grow with their logarithm."""
 
     precision: str = "auto"
     """Autocast to bf16 or fp16 (with loss scaling), or fp32; ``auto``: bf16 where the device has it natively.

@@ -15,6 +15,7 @@ from magn_cli.errors import TrainingError
 from magn_cli.tasks import get_task
 from magn_cli.training import leakage, photos
 from magn_cli.training.patches import Order, Pairs
+from magn_cli.training.patterns import draw_pattern
 from tests.support.paths import EXAMPLES
 
 
@@ -182,6 +183,31 @@ def test_gray_pairs_are_gray_in_every_channel(otter):
     pairs = Pairs([otter], get_task("denoise"), 48, get_task("denoise").pairs(gray=1.0), seed=5)
     for degraded, clean, _ in (pairs[i] for i in range(3)):
         assert torch.equal(degraded[0], degraded[1]) and torch.equal(clean[0], clean[2])
+
+
+def test_some_clean_crops_are_patterns(otter):
+    task = get_task("jpeg")
+
+    def clean(share):
+        pairs = Pairs([otter], task, 48, task.pairs(gray=0, patterns=share), seed=5)
+        return [target for _, target, _ in itertools.islice(pairs, 60)]
+
+    def roughness(crops):
+        return np.array([float((crop[:, :, 1:] - crop[:, :, :-1]).abs().mean()) for crop in crops])
+
+    photographs, mixed, patterns = (roughness(clean(share)) for share in (0, 0.2, 1))
+    assert np.median(patterns) > 1.4 * np.median(photographs) and patterns.max() > 5 * photographs.max()
+    assert 3 < (mixed > photographs.max()).sum() < 30
+    assert all(0 <= crop.min() and crop.max() <= 1 for crop in clean(1))
+
+
+@pytest.mark.parametrize("side", [1, 7, 64])
+def test_patterns_fit_any_size(otter, side):
+    photo = images.to_float(otter)[:side, : 2 * side]
+    for seed in range(20):
+        pattern = draw_pattern(photo, np.random.default_rng(seed))
+        assert pattern.shape == photo.shape and pattern.dtype == np.float32
+        assert 0 <= pattern.min() and pattern.max() <= 1
 
 
 def test_levels_stay_in_the_range_asked_for(otter):
