@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from magn_cli.errors import UsageError, any_of
@@ -105,4 +105,5 @@ class PairOptions:
 
     def to_values(self) -> dict[str, Any]:
         """Return all settings by name, as in ``[pairs]`` of a recipe."""
-        return {"gray": self.gray, "unknown": self.unknown, "patterns": self.patterns, "levels": self.levels, **self.own}
+        common = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "own"}
+        return {**common, **self.own}

@@ -49,8 +49,8 @@ SHARE_OF_STEPS = 0.95
 """What of the time goes to steps; the rest to validation and to writing states."""
 
 OUTLIER = 10_000
-"""Multiple of the usual gradient from which a step is left out, as its direction cannot be trusted. Patterns that a
-network amplifies have up to some thousand times the usual one, and are learnt from."""
+"""Multiple of the usual gradient from which a step is left out, as its direction cannot be trusted. Patterns that
+a network amplifies have up to some thousand times the usual one, and are learnt from."""
 
 MAX_OVERFLOWS = 20
 """Steps in a row that half precision may skip while it looks for its scale."""
@@ -457,8 +457,8 @@ def loss_of(kind: str, restored: Tensor, degraded: Tensor, clean: Tensor) -> Ten
     if kind == "mse":
         return (restored - clean).square().mean()
     size = (restored - clean).abs()
-    # Errors above white grow with their logarithm: a network that amplifies a rare pattern by thousands can only be
-    # taught otherwise by a gradient that is not thousands of times the usual one.
+    # Errors above white grow with their logarithm: a network that amplifies a rare pattern by thousands can only
+    # be taught otherwise by a gradient that is not thousands of times the usual one.
     errors = torch.where(size <= 1, size.square(), 1 + 2 * size.clamp(min=1).log()).mean((1, 2, 3))
     return (errors / ((degraded - clean).square().mean((1, 2, 3)) + 1e-4).sqrt()).mean()
 

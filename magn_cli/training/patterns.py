@@ -1,8 +1,8 @@
 """Pictures with the finest detail there is: halftones, dithering, one-pixel stripes, noise.
 
 A network that has only seen photographs amplifies such detail without bound: after 8,000 steps on photographs, a
-checkerboard of single pixels came out with values from -10,900 to 5,000 where white is 1. Screenshots, scanned print
-and dithered pictures hold such detail, so a small share of the training pairs does as well.
+checkerboard of single pixels came out with values from -10,900 to 5,000 where white is 1. Screenshots, scanned
+print and dithered pictures hold such detail, so a small share of the training pairs does as well.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _dithered(photo: Pixels, rng: np.random.Generator) -> Pixels:
         thresholds = rng.random((height, width, 1), np.float32)
     else:
         side = int(rng.integers(2, 9))
-        order = (rng.permutation(side * side).reshape(side, side, 1) + 0.5) / side**2
+        order = ((rng.permutation(side * side) + 0.5) / side**2).reshape(side, side, 1).astype(np.float32)
         thresholds = np.tile(order, (-(-height // side), -(-width // side), 1))[:height, :width]
     return (photo > thresholds).astype(np.float32)
 

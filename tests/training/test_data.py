@@ -198,7 +198,7 @@ def test_some_clean_crops_are_patterns(otter):
     photographs, mixed, patterns = (roughness(clean(share)) for share in (0, 0.2, 1))
     assert np.median(patterns) > 1.4 * np.median(photographs) and patterns.max() > 5 * photographs.max()
     assert 3 < (mixed > photographs.max()).sum() < 30
-    assert all(0 <= crop.min() and crop.max() <= 1 for crop in clean(1))
+    assert all(crop.min() >= 0 and crop.max() <= 1 for crop in clean(1))
 
 
 @pytest.mark.parametrize("side", [1, 7, 64])
@@ -207,7 +207,7 @@ def test_patterns_fit_any_size(otter, side):
     for seed in range(20):
         pattern = draw_pattern(photo, np.random.default_rng(seed))
         assert pattern.shape == photo.shape and pattern.dtype == np.float32
-        assert 0 <= pattern.min() and pattern.max() <= 1
+        assert pattern.min() >= 0 and pattern.max() <= 1
 
 
 def test_levels_stay_in_the_range_asked_for(otter):
