@@ -50,6 +50,9 @@ def read(data: bytes) -> tuple[Photo, bool]:
     jpeg_damage.check_capacity(structure, len(data))
     bare = jpeg_segments.bare(data, structure)
     with pillow.opened(bare, "JPEG") as image:
+        if jpeg_damage.is_arithmetic(structure):
+            # libjpeg cannot wait for more of these.
+            image.decodermaxblock = len(bare)  # type: ignore[attr-defined]
         image.load()
         is_cmyk = image.mode == "CMYK"
         profile = jpeg_metadata.profile(structure)

@@ -1,16 +1,15 @@
 """Damage inside a JPEG file, which its decoder patches over with gray or wrong colours.
 
 libjpeg goes on behind missing or wrong bytes and only warns. Pillow keeps these warnings to itself, so the file is
-decoded a second time, at an eighth of its size, by a binding that reports them (simplejpeg).
+decoded a second time, at an eighth of its size, by a library that passes them on.
 """
 
 import re
 
 import numpy as np
-import simplejpeg
 
-from magn_cli.images.formats import jpeg_traces
-from magn_cli.images.formats.jpeg_segments import DHT, Segment, Structure
+from magn_cli.images.formats import jpeg_small, jpeg_traces, jpeg_zeros
+from magn_cli.images.formats.jpeg_segments import EOI, SOS, Structure, parse
 from magn_cli.images.limits import MAX_PIXELS, RefusedError
 from magn_cli.images.photo import Array
 
@@ -28,10 +27,12 @@ LOST_AT = (
 
 _EXTRANEOUS = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")
 _PREMATURE = "premature end of data segment"
-_DAMAGED = re.compile(r"Corrupt JPEG data|Premature end|bad Huffman|bad arithmetic|instead of RST")
+_DAMAGED = re.compile(
+    r"Corrupt JPEG data|Premature end|bad Huffman|bad arithmetic|instead of RST|Inconsistent progression"
+)
 _MAX_STRAY = 1
 """Bytes, beside padding. Some encoders write one too many; more of them are data that could not be placed."""
-_ZEROS = bytes(16)
+_END = b"\xff" + bytes([EOI])
 _PROGRESSIVE, _ARITHMETIC = (0xC2, 0xCA), frozenset(range(0xC9, 0xD0))
 _BLOCK = 8
 _MAX_SCANS = 100
@@ -47,6 +48,11 @@ def size(structure: Structure) -> tuple[int, int]:
     return int.from_bytes(frame.content[3:5], "big"), int.from_bytes(frame.content[1:3], "big")
 
 
+def is_arithmetic(structure: Structure) -> bool:
+    """Whether the file uses arithmetic coding in place of Huffman codes."""
+    return structure.frame is not None and structure.frame.marker in _ARITHMETIC
+
+
 def check_capacity(structure: Structure, length: int) -> None:
     """Raise ValueError if a file of ``length`` bytes cannot hold the pixels that it announces.
 
@@ -59,7 +65,7 @@ def check_capacity(structure: Structure, length: int) -> None:
     factors = [frame.content[at] for at in range(7, 6 + 3 * frame.content[5], 3)]
     areas = [max((factor >> 4) * (factor & 15), 1) for factor in factors]
     samples = width * height * areas[0] / max(areas)
-    if frame.marker not in _ARITHMETIC and samples / _BLOCK**2 > 8 * length:
+    if not is_arithmetic(structure) and samples / _BLOCK**2 > 8 * length:
         raise ValueError(f"{length} bytes cannot hold {width} x {height} pixels")
     scans = len(structure.scans)
     if scans > _MAX_SCANS or width * height * scans > _MAX_WORK:
@@ -76,11 +82,22 @@ def check(data: bytes, structure: Structure) -> None:
     Raises RefusedError for damage inside, ValueError for a file that is cut off.
     """
     _check_scans(structure)
-    _check_zeros(data, structure)
-    message = _complaint(data)
+    inner = parse(data)
+    if structure.end is None and jpeg_zeros.is_at_end(data[: inner.end]):
+        raise ValueError("the file ends in zeros")
+    if jpeg_zeros.are_within(data, inner):
+        raise RefusedError(jpeg_zeros.REPLACED)
+    if is_arithmetic(structure):
+        # The decoder reads on into padding.
+        message = _complaint(_without_padding(data[: inner.end], _data_start(inner)) + _END)
+        is_damaged = _DAMAGED.search(message) is not None
+    else:
+        message = _complaint(data)
+        is_damaged = _DAMAGED.search(_EXTRANEOUS.sub("", message)) is not None
+        is_damaged = is_damaged or _has_stray_bytes(data[: inner.end], _data_start(inner))
     if structure.end is None and _DAMAGED.search(message):
         raise ValueError(message)
-    if _DAMAGED.search(_EXTRANEOUS.sub("", message)) or _has_stray_bytes(data, structure, message):
+    if is_damaged:
         raise RefusedError(LOST)
 
 
@@ -102,42 +119,40 @@ def check_traces(data: bytes, structure: Structure, pixels: Array) -> None:
         raise RefusedError(LOST_AT.format(f"from about row {row} of {height} on"))
 
 
-def _has_stray_bytes(data: bytes, structure: Structure, message: str) -> bool:
+def _complaint(data: bytes) -> str:
+    message = jpeg_small.complaint(data)
+    if message is None:
+        raise RefusedError("is a kind of JPEG file that magn cannot check for damage: save it as PNG first")
+    return message
+
+
+def _data_start(structure: Structure) -> int:
+    """Where the data of the last scan begin."""
+    return next(segment.end for segment in reversed(structure.rest) if segment.marker == SOS)
+
+
+def _has_stray_bytes(data: bytes, start: int) -> bool:
     """Whether picture data are left over that are not the padding of a camera: bytes before them were lost.
 
     libjpeg reads ahead and does not notice the last eight. So the data are shortened until it misses something.
+
+    Args:
+        data: the file up to its end marker.
+        start: where the data of its last scan begin.
     """
-    assert structure.frame is not None
-    # Another message says that the binding does not know this kind of file.
-    known = not message or _EXTRANEOUS.search(message)
-    if structure.frame.marker in _ARITHMETIC or not known:
-        return False
-    shorter = data[:-2]
     for _ in range(1 + _MAX_STRAY):
-        unpadded = _without_padding(shorter)
-        shorter = unpadded[:-1] if unpadded == shorter else unpadded
-        if _PREMATURE in _complaint(shorter + b"\xff\xd9"):
+        unpadded = _without_padding(data, start)
+        data = unpadded[:-1] if unpadded == data else unpadded
+        # Zeros alone are a flat plane of colour.
+        if len(data) <= start or _PREMATURE in _complaint(data + _END):
             return False
     return True
 
 
-def _without_padding(data: bytes) -> bytes:
+def _without_padding(data: bytes, start: int) -> bytes:
     """The data without zeros and bytes of 255 at the end; these two in turn are one byte of picture data."""
-    bare = data.rstrip(b"\0\xff")
+    bare = data[:start] + data[start:].rstrip(b"\0\xff")
     return data[:-2] if data.endswith(b"\xff\0") and len(data) - len(bare) == 2 else bare
-
-
-def _complaint(data: bytes) -> str:
-    """The first warning of libjpeg; empty without one, and where this binding does not know the kind of file."""
-    try:
-        _, _, colours, _ = simplejpeg.decode_jpeg_header(data)
-        target = "CMYK" if colours in ("CMYK", "YCCK") else "GRAY" if colours == "Gray" else "RGB"
-        simplejpeg.decode_jpeg(
-            data, target, fastdct=True, fastupsample=True, min_height=1, min_width=1, min_factor=8
-        )
-    except ValueError as error:
-        return str(error)
-    return ""
 
 
 def _check_scans(structure: Structure) -> None:
@@ -161,33 +176,3 @@ def _check_scans(structure: Structure) -> None:
         raise ValueError("a component is missing")
     if structure.end is None and any(bits.any() for bits in missing.values()):
         raise ValueError("scans are missing")
-
-
-def _check_zeros(data: bytes, structure: Structure) -> None:
-    """Long runs of zero bytes are lost sectors, unless the Huffman tables make them flat parts of the picture."""
-    frame = structure.frame
-    assert frame is not None
-    scan = data[data.find(b"\xff\xda") : -2]
-    if structure.end is None and scan.endswith(_ZEROS):
-        raise ValueError("the file ends in zeros")
-    # Some cameras fill the file up to the end marker.
-    if frame.marker not in (0xC0, 0xC1) or _ZEROS not in scan.rstrip(b"\0"):
-        return
-    shortest = [symbol for segment in structure.head for symbol in _shortest_codes(segment)]
-    if any(shortest):
-        raise RefusedError(
-            "is truncated or damaged: a part of its picture data has been replaced by zeros; "
-            "get an intact copy of it"
-        )
-
-
-def _shortest_codes(segment: Segment) -> list[int]:
-    """What the code of zeros alone means in each table for AC; 0 is the end of a block."""
-    symbols: list[int] = []
-    at, content = 0, segment.content
-    while segment.marker == DHT and at + 17 < len(content):
-        count = int(np.frombuffer(content, np.uint8, 16, at + 1).sum())
-        if content[at] >> 4 == 1 and count:
-            symbols.append(content[at + 17])
-        at += 17 + count
-    return symbols

@@ -6,13 +6,17 @@ Never stricter than the decoder: stray bytes between segments are skipped, and w
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from magn_cli.images.limits import RefusedError
 
 SOI, EOI, SOS, DQT, DHT, DRI, APP14 = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xEE
 FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, 0xCC}
 """The markers of frames: size and components of the picture."""
+
+_SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
+_WHOLE_BLOCKS = b"\x00\x3f\x00"
+"""How the header of their scans ends."""
 
 _APPLICATION, _COMMENT = range(0xE0, 0xF0), 0xFE
 _WITH_LENGTH = frozenset({*range(0xC0, 0xD0), *range(0xDA, 0xF0), _COMMENT}) - {0xC8}
@@ -37,21 +41,34 @@ class Segment:
     content: bytes
     start: int
 
+    @property
+    def end(self) -> int:
+        """Where what follows it begins: the coded data behind the header of a scan."""
+        return self.start + 4 + len(self.content)
+
 
 @dataclass(frozen=True)
 class Structure:
     """What a JPEG file is made of.
 
-    ``head`` are the segments before the first scan, ``frame`` is one of them or None. ``scan_start`` is where the
-    first scan's marker begins and ``scans`` holds the header of each scan. ``end`` is where the marker of the end
-    begins; None without one.
+    ``head`` are the segments before the first scan, ``frame`` is one of them or None, ``rest`` are those from the
+    header of the first scan on. ``end`` is where the marker of the end begins; None without one.
     """
 
     head: list[Segment]
     frame: Segment | None
-    scan_start: int
-    scans: list[bytes]
+    rest: list[Segment]
     end: int | None
+
+    @property
+    def scan_start(self) -> int:
+        """Where the first scan's marker begins."""
+        return self.rest[0].start
+
+    @property
+    def scans(self) -> list[bytes]:
+        """The header of each scan."""
+        return [segment.content for segment in self.rest if segment.marker == SOS]
 
 
 def parse(data: bytes) -> Structure:
@@ -64,21 +81,29 @@ def parse(data: bytes) -> Structure:
     if start is None:
         raise ValueError("no scan")
     frame = next((segment for segment in head if segment.marker in FRAMES), None)
-    scans, end = _scans(data, start)
-    return Structure(head, frame, start, scans, end)
+    rest, end = _from_scan(data, start)
+    return Structure(head, frame, rest, end)
 
 
 def bare(data: bytes, structure: Structure) -> bytes:
     """Return the file with only what the picture is decoded from, ending in an end marker.
 
-    Decoders written in Python trip over damaged metadata that the JPEG library would skip.
+    Decoders written in Python trip over damaged metadata that the JPEG library would skip. And this library tells
+    only its first warning, so fields are put right that it would warn of and ignore.
     """
-    return joined(needed(structure), data[structure.scan_start : structure.end] + b"\xff\xd9")
+    rest = bytearray(data[structure.scan_start : structure.end])
+    if structure.frame is not None and structure.frame.marker in _SEQUENTIAL:
+        for segment in structure.rest:
+            count = segment.content[0] if segment.marker == SOS and segment.content else 0
+            if count and len(segment.content) == 4 + 2 * count:
+                end = segment.end - structure.scan_start
+                rest[end - len(_WHOLE_BLOCKS) : end] = _WHOLE_BLOCKS
+    return joined(needed(structure), bytes(rest) + b"\xff\xd9")
 
 
 def needed(structure: Structure) -> list[Segment]:
     """Return the segments before the first scan that the picture is decoded from."""
-    return [segment for segment in structure.head if _is_needed(segment)]
+    return [_known_version(segment) for segment in structure.head if _is_needed(segment)]
 
 
 def joined(head: list[Segment], rest: bytes) -> bytes:
@@ -89,6 +114,13 @@ def joined(head: list[Segment], rest: bytes) -> bytes:
 def written(marker: int, content: bytes) -> bytes:
     """Return the bytes of a segment; ``content`` is at most 65533 bytes."""
     return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def _known_version(segment: Segment) -> Segment:
+    """A JFIF segment without the version that the JPEG library does not know."""
+    if segment.marker != 0xE0 or len(segment.content) < 7:
+        return segment
+    return replace(segment, content=segment.content[:5] + b"\1\1" + segment.content[7:])
 
 
 def _is_needed(segment: Segment) -> bool:
@@ -155,17 +187,16 @@ def _is_chain(data: bytes, at: int) -> bool:
 _CHAINED = frozenset(bytes([marker]) for marker in _WITH_LENGTH)
 
 
-def _scans(data: bytes, start: int) -> tuple[list[bytes], int | None]:
-    """The headers of all scans, and where the end marker begins."""
-    scans: list[bytes] = []
+def _from_scan(data: bytes, start: int) -> tuple[list[Segment], int | None]:
+    """The segments from the header of the first scan on, and where the end marker begins."""
+    segments: list[Segment] = []
     offset, tried = start, 0
     while found := _MARKER.search(data, offset):
         at, marker = found.start(), found[1][0]
         tried = _counted(tried)
         if marker == EOI:
-            return scans, at
+            return segments, at
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == SOS:
-            scans.append(data[at + 4 : end])
+        segments.append(Segment(marker, data[at + 4 : end], at))
         offset = max(end, at + 2)
-    return scans, None
+    return segments, None

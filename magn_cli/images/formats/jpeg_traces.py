@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 
-from magn_cli.images.formats import jpeg_segments
+from magn_cli.images.formats import jpeg_segments, jpeg_small
 from magn_cli.images.formats.jpeg_segments import DQT, Structure
 from magn_cli.images.photo import Array
 
@@ -77,18 +76,8 @@ def impossible_row(data: bytes, structure: Structure) -> int | None:
     if steps is None or b"\xff\xdb" in rest:
         return None
     means = [replace(s, content=_means_only(s.content)) if s.marker == DQT else s for s in head]
-    try:
-        _, _, colours, _ = simplejpeg.decode_jpeg_header(data)
-        if colours not in ("Gray", "YCbCr"):
-            return None
-        small = simplejpeg.decode_jpeg(
-            jpeg_segments.joined(means, rest),
-            "GRAY" if colours == "Gray" else "RGB",
-            min_height=1,
-            min_width=1,
-            min_factor=_BLOCK,
-        )
-    except ValueError:
+    small = jpeg_small.means(data, jpeg_segments.joined(means, rest))
+    if small is None:
         return None
     is_out = np.zeros(small.shape[:2], bool)
     for step, plane in zip(steps, _planes(small), strict=False):

@@ -1,4 +1,10 @@
-"""Deep PNG and AVIF files, which Pillow reduces to 8 bits and OpenCV decodes whole."""
+"""What OpenCV decodes better than Pillow: deep PNG and AVIF files whole, and JPEG files with a word on damage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +19,34 @@ def decode(data: bytes) -> Array:
 
     ValueError if OpenCV cannot decode it.
     """
+    # Its libraries write to stderr all the same.
+    with _quiet() as cv2, silence(native=True):
+        try:
+            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error as error:
+            raise ValueError("OpenCV cannot decode it") from error
+    if decoded is None:
+        raise ValueError("OpenCV cannot decode it")
+    array: Array = np.asarray(decoded)
+    if array.ndim == 2:
+        return array
+    return np.ascontiguousarray(array[..., [2, 1, 0, 3][: array.shape[2]]])
+
+
+def jpeg_complaint(data: bytes) -> str | None:
+    """Return the first warning of libjpeg about a file; empty without one, None if OpenCV cannot decode it."""
+    with _quiet() as cv2, silence(native=True) as said:
+        try:
+            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+        except cv2.error:
+            decoded = None
+        message = said()
+    return message if decoded is not None or message else None
+
+
+@contextmanager
+def _quiet() -> Iterator[Any]:
+    """OpenCV without its log."""
     # Importing it takes a noticeable part of the start of the program, and few files need it.
     import cv2
 
@@ -20,16 +54,6 @@ def decode(data: bytes) -> Array:
     set_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
     level = set_level(_SILENT)
     try:
-        # Its libraries write to stderr all the same.
-        with silence(native=True):
-            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ValueError("OpenCV cannot decode it") from error
+        yield cv2
     finally:
         set_level(level)
-    if decoded is None:
-        raise ValueError("OpenCV cannot decode it")
-    array: Array = np.asarray(decoded)
-    if array.ndim == 2:
-        return array
-    return np.ascontiguousarray(array[..., [2, 1, 0, 3][: array.shape[2]]])
