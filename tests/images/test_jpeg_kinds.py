@@ -1,6 +1,7 @@
 """Unusual kinds of JPEG: read where they are sound, refused where they are damaged, like the usual ones."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 
 from magn_cli import images
 from magn_cli.errors import ImageError
-from magn_cli.images.formats import opencv
+from magn_cli.images.formats import jpeg_segments, jpeg_zeros, opencv
 from tests.support import as_written, jpeg_kinds
 from tests.support.commands import magn, refused
 
@@ -127,6 +128,15 @@ def test_flat_progressive_files_are_sound():
             file = io.BytesIO()
             Image.fromarray(pixels).save(file, "JPEG", progressive=True, quality=quality)
             assert images.decode(file.getvalue()).pixels.shape == pixels.shape
+
+
+def test_bits_that_refine_means_may_be_zeros():
+    """Arithmetic coding does not pack them."""
+    frame = as_written.segment(0xCA, struct.pack(">BHHB", 8, 256, 256, 1) + b"\1\x11\0")
+    for shifts, expected in ((0x10, False), (0x00, True)):
+        scan = as_written.segment(0xDA, b"\1\1\0\0\0" + bytes([shifts])) + bytes(100) + b"\x55"
+        data = b"\xff\xd8" + frame + scan + b"\xff\xd9"
+        assert jpeg_zeros.are_within(data, jpeg_segments.parse(data)) == expected
 
 
 def test_what_cannot_be_checked_is_refused(tmp_path, monkeypatch):

@@ -24,7 +24,8 @@ def is_at_end(data: bytes) -> bool:
 def are_within(data: bytes, structure: Structure) -> bool:
     """Whether there are zeros in the data of a scan that no encoder writes there.
 
-    The Huffman tables may make zeros flat parts of the picture. Arithmetic coding packs these more tightly.
+    The Huffman tables may make zeros flat parts of the picture. Arithmetic coding packs these more tightly, but
+    for the bits that refine means.
 
     Args:
         data: the bare file, see :func:`magn_cli.images.formats.jpeg_segments.bare`.
@@ -56,10 +57,10 @@ def _are_impossible(scan: bytes, header: bytes, codes: dict[int, bytes], frame: 
         return any(some and some[0] != _END_OF_BLOCK for some in symbols)
     if _LONG not in scan:
         return False
+    first, is_refinement = header[1 + 2 * count], header[3 + 2 * count] >> 4 > 0
     if frame == _PROGRESSIVE:
-        is_of_means = header[1 + 2 * count] == 0
-        return not is_of_means and any(some and not _may_repeat(some) for some in symbols)
-    return True
+        return first > 0 and any(some and not _may_repeat(some) for some in symbols)
+    return first > 0 or not is_refinement
 
 
 def _may_repeat(symbols: bytes) -> bool:
