@@ -3,7 +3,12 @@
 ``exit_code`` is the exit code of the command line.
 """
 
+import errno
+import os
 from collections.abc import Iterable
+
+_OF_THE_MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors of the system that name no file."""
 
 
 class MagnError(Exception):
@@ -51,11 +56,19 @@ class TrainingError(MagnError):
 
 
 def unexpected(error: Exception) -> str:
-    """Return the sentence for an unexpected error, which is a bug in magn.
+    """Return the sentence for an error that nobody has worded: what the system says of a file, or a bug in magn.
 
     >>> unexpected(KeyError("deblur"))
     "unexpected error (KeyError: 'deblur'); please report it with the traceback that MAGN_DEBUG=1 shows."
+    >>> unexpected(PermissionError(13, "Permission denied", "locked/photo.jpg"))
+    'locked/photo.jpg cannot be used (Permission denied); check the path and its permissions.'
     """
+    if isinstance(error, OSError) and error.strerror:
+        if isinstance(error.filename, str | bytes | os.PathLike):
+            where = os.fsdecode(error.filename)
+            return f"{where} cannot be used ({error.strerror}); check the path and its permissions."
+        if error.errno in _OF_THE_MACHINE:
+            return f"the system cannot go on ({error.strerror}); make room and run the same command again."
     what = ": ".join(filter(None, [type(error).__name__, " ".join(str(error).split())]))
     return f"unexpected error ({what}); please report it with the traceback that MAGN_DEBUG=1 shows."
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Collection, Hashable, Iterable
 from pathlib import Path
 
 from magn_cli.files.local import LOCAL
-from magn_cli.files.store import Store
+from magn_cli.files.store import NotOrdinaryError, Store
 
 OF_THE_SYSTEM = frozenset(
     {"@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "__macosx", "$recycle.bin"}
@@ -43,7 +44,8 @@ def find(
         suffixes: in lower case, with their dot.
         recursive: sub-folders, too.
         leave_out: a folder that is not entered, unless it is ``folder`` itself.
-        failed: is told of each file or folder that cannot be looked at; None: that raises OSError.
+        failed: is told of each file or folder that cannot be looked at, and of pictures that are none: links that
+            lead nowhere, devices, named pipes. None: that raises OSError.
         store: where the folder is.
     """
     walk = _Walk(folder, frozenset(suffixes), recursive, leave_out, failed, store)
@@ -110,12 +112,15 @@ class _Walk:
 
     def _take(self, path: Path, waiting: list[Path], linked: list[Path]) -> None:
         status = self.store.status(path)
-        if status is None:
-            return
-        if status.kind == "folder" and self.recursive:
+        kind, is_wanted = status and status.kind, path.suffix.lower() in self.suffixes
+        if status is not None and kind == "folder" and self.recursive:
             (linked if status.is_link else waiting).append(path)
-        elif status.kind == "file" and path.suffix.lower() in self.suffixes:
+        elif is_wanted and kind == "file":
             self.found.append(path)
+        elif is_wanted and kind == "other":
+            raise NotOrdinaryError(errno.EINVAL, "it is not an ordinary file", str(path))
+        elif is_wanted and kind is None and self.store.is_taken(path):
+            raise NotOrdinaryError(errno.ENOENT, "it is a link that leads nowhere", str(path))
 
     def _fail(self, path: Path, error: OSError) -> None:
         if self.failed is None:

@@ -1,9 +1,11 @@
 """Folders and files in the way that nobody expects there, at the command: links, devices, folders that move."""
 
+import errno
 import os
 import shutil
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
@@ -127,3 +129,77 @@ class TestOutputFoldersThatVanish:
 
         with pytest.raises(ImageError, match=r"out/sub was moved or removed during the run"):
             run_while(photos, tmp_path / "out", moved)
+
+
+def test_pictures_of_a_folder_that_are_none_are_told(tmp_path):
+    """A link that leads nowhere is a photo that is not there, and no reason to say that all went well."""
+    photos = tmp_path / "photos"
+    picture(photos / "a.png", size=(32, 32))
+    os.mkfifo(photos / "pipe.png")
+    (photos / "device.jpg").symlink_to(os.devnull)
+    (photos / "gone.jpg").symlink_to(tmp_path / "unmounted/gone.jpg")
+    (photos / "circle.tif").symlink_to(photos / "circle.tif")
+    (photos / "gone.txt").symlink_to(tmp_path / "gone.txt")
+    result = magn("restore", photos, "-o", tmp_path / "out", *RESTORE)
+    assert result.exit_code == 1 and (tmp_path / "out/a.png").exists()
+    for name in ("gone.jpg", "circle.tif"):
+        assert f"{photos / name} cannot be used (it is a link that leads nowhere)" in result.stderr
+    for name in ("pipe.png", "device.jpg"):
+        assert f"{photos / name} cannot be used (it is not an ordinary file)" in result.stderr
+    assert "gone.txt" not in result.stderr
+    (photos / "pipe.png").unlink()
+    (photos / "device.jpg").unlink()
+    (photos / "circle.tif").unlink()
+    refused(magn("eval", photos, "-t", "jpeg", "-l", 10, "--baselines-only"), 1, "gone.jpg", "leads nowhere")
+    refused(
+        magn("degrade", photos, "-t", "jpeg", "-l", 10, "-o", tmp_path / "set"), 1, "gone.jpg", "leads nowhere"
+    )
+
+
+LONG = "x" * 300
+"""A name that no system takes. Python's exists() does not answer that, as it does not behind a closed folder."""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["restore", LONG],
+        ["restore", "a.png", "-o", f"{LONG}.png", *RESTORE],
+        ["restore", "a.png", "-o", LONG, "--compare", f"{LONG}.html", *RESTORE],
+        ["restore", "a.png", "-t", "jpeg", "--weights", LONG],
+        ["degrade", LONG, "-t", "jpeg", "-l", 10, "-o", "set"],
+        ["degrade", "a.png", "-t", "jpeg", "-l", 10, "-o", LONG],
+        ["eval", LONG, "-t", "jpeg", "-l", 10],
+        ["eval", "a.png", "-t", "jpeg", "-l", 10, "--baselines-only", "--html", f"{LONG}.html"],
+        ["inspect", LONG],
+        ["compare", LONG, "a.png"],
+        ["compare", "a.png", LONG],
+        ["graph", "a.png", "-o", f"{LONG}.html"],
+        ["export", "-t", "jpeg", "--weights", LONG, "-o", "a.onnx"],
+        ["train", "-t", "jpeg", "--data", LONG, "-o", "run"],
+        ["train", "-t", "jpeg", "--data", ".", "-o", LONG],
+        ["train", "--config", LONG, "--data", ".", "-o", "run"],
+        ["train", "-t", "jpeg", "--data", ".", "-o", "run", "--init", LONG, "-q"],
+        ["weights", "verify", LONG],
+    ],
+)
+def test_paths_that_the_system_refuses(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    picture(tmp_path / "a.png", size=(160, 160))
+    result = magn(*words)
+    assert result.exit_code in (1, 2, 3) and "unexpected" not in result.stderr
+    refused(result, result.exit_code, LONG)
+
+
+def test_a_folder_that_is_closed_to_the_user(tmp_path, monkeypatch):
+    """The tests may run as root, whom nothing is closed to."""
+    picture(tmp_path / "photos/sub/a.png", size=(32, 32))
+
+    def closed(path):
+        if path.name == "sub":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return os.scandir(path)
+
+    monkeypatch.setattr("magn_cli.files.local.LocalDisk.children", lambda _, folder: map(Path, closed(folder)))
+    result = magn("eval", tmp_path / "photos", "-t", "jpeg", "-l", 10, "--baselines-only")
+    refused(result, 1, tmp_path / "photos/sub", "Permission denied")

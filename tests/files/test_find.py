@@ -63,7 +63,11 @@ def test_links_in_circles_and_to_nowhere(folder, tmp_path):
     picture(tmp_path / "elsewhere/x.png")
     (folder / "linked").symlink_to(tmp_path / "elsewhere")
     expected = sorted([*(folder / name for name in OURS), folder / "linked/x.png"])
-    assert files.find(folder, images.INPUT_SUFFIXES) == expected
+    failed = []
+    found = files.find(folder, images.INPUT_SUFFIXES, failed=lambda path, error: failed.append(path))
+    assert found == expected and failed == [folder / "gone.png"]
+    with pytest.raises(OSError, match="leads nowhere"):
+        files.find(folder, images.INPUT_SUFFIXES)
 
 
 def test_folders_that_cannot_be_listed_are_told_or_raise(folder, monkeypatch):
