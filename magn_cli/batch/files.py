@@ -188,8 +188,11 @@ class Folders:
         self._stack.close()
 
     def journal(self, job: Job) -> Journal | None:
-        """Return the journal for a result, or None if there is no usable one."""
-        return None if job.folder is None else self._journals[self.plan.store.identity(job.folder)]
+        """Return the journal for a result, or None if there is no usable one.
+
+        Raises :class:`ImageError` where the folder is another than that which was opened.
+        """
+        return None if job.folder is None else self._opened(job.folder)
 
     def check(self, job: Job) -> None:
         """Raise :class:`ImageError` where the folder of a result is gone: it must not appear again half full."""
@@ -221,10 +224,17 @@ class Folders:
         if not store.has_folders(folder):
             self._check_lock(folder)
             return
-        kept = self._journals.get(store.identity(folder))
+        kept = self._opened(folder)
         # A folder made anew under the same name has no journal.
         if store.status(folder) is None or (kept is not None and not store.is_taken(folder / journal.NAME)):
             raise ImageError(_vanished(folder))
+
+    def _opened(self, folder: Path) -> Journal | None:
+        try:
+            return self._journals[self.plan.store.identity(folder)]
+        except KeyError:
+            # Its name leads elsewhere now.
+            raise ImageError(_vanished(folder)) from None
 
     def _check_lock(self, folder: Path) -> None:
         try:

@@ -140,7 +140,8 @@ def test_a_file_that_the_disk_does_not_give(tmp_path, monkeypatch):
 def test_a_named_pipe_in_a_folder_blocks_nothing(tmp_path):
     picture(tmp_path / "photos/a.png")
     pipe(tmp_path / "photos/b.png")
-    assert len(restore(tmp_path / "photos", tmp_path / "out")) == 1
+    events = restore(tmp_path / "photos", tmp_path / "out")
+    assert [type(event).__name__ for event in events] == ["Failed", "Done"]
     (event,) = restore(tmp_path / "photos/b.png", tmp_path / "b.png")
     assert "not an ordinary file" in str(event.error)
     events = restore([tmp_path / "photos/a.png", tmp_path / "photos/b.png"], tmp_path / "several")

@@ -431,3 +431,17 @@ def test_a_folder_that_is_made_anew_meanwhile(photos, tmp_path):
 
     (event,) = restore(photos, out, Vanishing(anew, 1))
     assert isinstance(event, batch.Failed) and "moved or removed during" in str(event.error)
+
+
+@posix
+def test_a_folder_that_becomes_a_link_meanwhile(photos, tmp_path):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def swap():
+        out.rename(tmp_path / "gone")
+        out.symlink_to(elsewhere)
+
+    (event,) = restore(photos, out, Vanishing(swap, 1))
+    assert isinstance(event, batch.Failed) and "moved or removed during" in str(event.error)
+    assert not list(elsewhere.iterdir())
