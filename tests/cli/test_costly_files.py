@@ -89,6 +89,9 @@ READ = {
     "xmp.png": lambda: png(
         chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(100 << 20), 9)) * 60
     ),
+    "large-xmp.png": lambda: png(
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"<x:xmpmeta " + b"<a> " * (50 * MANY), 9))
+    ),
     "text.pgm": lambda: b"P2\n1 1 255\n" + b"7 " * (20 * MANY),
     "circle.png": lambda: png(chunk(b"eXIf", circling_exif(100_000))),
 }

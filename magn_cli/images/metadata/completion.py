@@ -20,7 +20,11 @@ def completed(photo: Photo) -> Photo:
     if untold and metadata.exif and exif.is_adobe_rgb(metadata.exif):
         profile = icc.adobe_rgb_profile()
         warn("EXIF says that the colours are Adobe RGB; a profile was added, so that every program shows them.")
-    packet = metadata.xmp and xmp.without_announcements(metadata.xmp)
+    packet = metadata.xmp
+    if packet and len(packet) > xmp.MAX_PACKET:
+        warn(f"The XMP packet of {len(packet) >> 20} MB is larger than any program needs and was left out.")
+        packet = None
+    packet = packet and xmp.without_announcements(packet)
     if profile == metadata.icc and packet == metadata.xmp:
         return photo
     return replace(photo, metadata=replace(metadata, icc=profile, xmp=packet))

@@ -28,8 +28,13 @@ _USUAL_PREFIXES = {
     b"tiff": _TIFF,
 }
 """For packets that do not declare them."""
+MAX_PACKET = 4 << 20
+"""Bytes. Photos have some kilobytes; a text chunk of a PNG can inflate to gigabytes."""
+
 # A hostile packet has millions.
-_MAX_PREFIXES, _MAX_ELEMENTS, _MAX_PACKET = 128, 256, 4 << 20
+_MAX_PREFIXES, _MAX_ELEMENTS = 128, 256
+_MAX_NAMES = 8
+"""Prefixes of one namespace. Each is looked for at every byte."""
 _DECLARATION = re.compile(rb"""\sxmlns:([\w.-]+)\s*=\s*["']([^"'<]*)["']""")
 _VALUE = rb"""\s{0,8}=\s{0,8}(?:"[^"]*"|'[^']*')"""
 
@@ -50,7 +55,7 @@ def without_announcements(packet: bytes) -> bytes:
 
     Their attributes, elements and, where nothing else uses them, declarations of namespaces are left out.
     """
-    for prefix, namespace in _prefixes(packet) if len(packet) <= _MAX_PACKET else ():
+    for prefix, namespace in _prefixes(packet):
         if namespace not in _ANNOUNCEMENTS or prefix + b":" not in packet:
             continue
         only = _ANNOUNCEMENTS[namespace]
@@ -62,7 +67,7 @@ def without_announcements(packet: bytes) -> bytes:
 
 def _orientation(packet: bytes) -> re.Pattern[bytes]:
     names = [re.escape(prefix) for prefix, namespace in _prefixes(packet) if namespace == _TIFF]
-    name = rb"(?:" + rb"|".join(names) + rb"):Orientation"
+    name = rb"(?:" + rb"|".join(names[:_MAX_NAMES]) + rb"):Orientation"
     return re.compile(rb"""(<""" + name + rb"""(?:\s[^<>]*)?>\s*|\s""" + name + rb"""\s*=\s*["']\s*)([1-8])\b""")
 
 
