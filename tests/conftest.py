@@ -91,8 +91,21 @@ def object_store():
 @pytest.fixture
 def bucket(object_store):
     """A bucket of this test."""
+    from magn_cli.files.remote import drives
     from tests.support.object_store import Bucket
 
+    # A host that has answered an earlier test would be given more time than one that never did.
+    drives.drive_of.cache_clear()
     object_store.fault = lambda method, path: None
     yield Bucket(object_store)
     object_store.fault = lambda method, path: None
+
+
+@pytest.fixture
+def hurry(monkeypatch):
+    """Give stores up after half a second, however they have answered before."""
+    from magn_cli.files.remote import retrying
+
+    monkeypatch.setattr(retrying, "PATIENCE", 0.5)
+    monkeypatch.setattr(retrying, "FIRST_PATIENCE", 0.5)
+    monkeypatch.setattr(retrying, "FIRST_DELAY", 0.05)

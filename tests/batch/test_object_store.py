@@ -44,13 +44,6 @@ def photos(bucket):
     return bucket
 
 
-@pytest.fixture
-def hurry(monkeypatch):
-    monkeypatch.setattr(retrying, "PATIENCE", 1.0)
-    monkeypatch.setattr(retrying, "FIRST_PATIENCE", 1.0)
-    monkeypatch.setattr(retrying, "FIRST_DELAY", 0.01)
-
-
 def test_a_tree_is_restored_kept_and_refused(photos):
     assert kinds(run(photos)) == ["Done"] * 3
     assert photos.keys("out") == ["a.png", "b.png", "sub/c.png"]

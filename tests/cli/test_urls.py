@@ -40,10 +40,7 @@ def test_a_picture_in_a_bucket(bucket, otter_jpeg, caplog):
     assert bucket.url("clean") not in kept, "a journal can be moved"
 
 
-def test_signed_addresses_that_fail(bucket, tmp_path, monkeypatch):
-    from magn_cli.files.remote import retrying
-
-    monkeypatch.setattr(retrying, "FIRST_PATIENCE", 0.5)
+def test_signed_addresses_that_fail(bucket, hurry, tmp_path, monkeypatch):
     bucket.put("a.jpg", png(1))
     signed = bucket.fs.sign(f"{bucket.name}/a.jpg", expiration=600)
     for fault, words in (("denied", "denies access"), ("slow-down", "fewer requests"), ("cut", "does not answer")):
