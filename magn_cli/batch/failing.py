@@ -1,12 +1,10 @@
-"""What a failure of one picture means: a sentence, and whether the run can go on."""
+"""The sentence for a picture that failed, and the end of a run that cannot go on."""
 
 from __future__ import annotations
 
-import errno
-
 from magn_cli.batch.targets import Job
 from magn_cli.errors import ImageError, MagnError, unexpected
-from magn_cli.files import StoreError, without_secrets
+from magn_cli.files import without_secrets
 
 
 class Stopped(Exception):  # noqa: N818 - no error, but the end of the run
@@ -26,14 +24,3 @@ def sentence(job: Job, error: Exception) -> MagnError:
     told = ImageError(says)
     told.__cause__ = error
     return told
-
-
-def is_hopeless(error: BaseException | None) -> bool:
-    """Return whether all other results would fail in the same way, as on a full disk or in a lost store."""
-    while error is not None:
-        if isinstance(error, StoreError):
-            return True
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            return True
-        error = error.__cause__
-    return False

@@ -15,15 +15,14 @@ from magn_cli.batch import inputs, journal, pace
 from magn_cli.batch.inputs import RESTORED, FoundPicture
 from magn_cli.batch.journal import Journal, Settings
 from magn_cli.batch.plan_table import FoundRow, PlanTable, State
-from magn_cli.batch.planning import BatchPlan, as_journal, plan_in_memory, tell_links, unusable, why_refused
+from magn_cli.batch.planning import BatchPlan, as_journal, plan_in_memory, tell_links, why_refused
 from magn_cli.batch.targets import Job, beside_or_below, check_folder_name, check_format
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import Store, UrlPath, collision_key, is_left_alone
-from magn_cli.files.remote import Anywhere, store_for
+from magn_cli.files import UrlPath, check_output, collision_key, is_left_alone, sentences
+from magn_cli.files.remote import Anywhere
 from magn_cli.files.remote.anywhere import is_magic, parse_pattern
 from magn_cli.files.remote.lines import is_part
 from magn_cli.files.store import Listed
-from magn_cli.files.urls import WEB
 
 MAX_PROBLEMS = 100
 """Names of a store that are told one by one; further ones are counted."""
@@ -38,10 +37,9 @@ def plan(
     mosaics: inputs.Mosaics,
     suffix: str | None,
     overwrite: bool,
-    here: Store,
+    store: Anywhere,
 ) -> BatchPlan:
     """Decide which pictures to restore and where to write them; see :func:`magn_cli.batch.planning.plan`."""
-    store = store_for([*sources, *([] if out is None else [out])], here)
     try:
         _check_places(sources, out, store)
         if len(sources) == 1 and _is_one_file(sources[0], store):
@@ -65,7 +63,7 @@ def plan(
         planned = BatchPlan(as_journal(settings), overwrite, failures=search.failures, store=store)
         _aim(table, out, suffix, planned, search.is_listed)
     except OSError as error:
-        raise unusable(error, sources[0] if sources else out) from error
+        raise sentences.unusable(error, sources[0] if sources else out) from error
     planned.jobs = table.jobs(State.TO_DO, store)
     planned.kept = table.jobs(State.KEPT, store)
     planned.refusals = table.refusals(store)
@@ -74,17 +72,12 @@ def plan(
 
 
 def _check_places(sources: Sequence[Path], out: Path | None, store: Anywhere) -> None:
-    for path in (*sources, out):
-        is_output = path is out or out is None
-        if isinstance(path, UrlPath) and path.scheme in WEB and is_output:
-            raise UsageError(f"{path.scheme}:// can only be read; give an --out that is none.")
-    if isinstance(out, UrlPath):
-        try:
-            # A bucket that is not there is told before any work.
-            store.status(UrlPath(*out.parts[:2]))
-        except PermissionError:
-            # To write needs no permission to list.
-            return
+    if out is not None:
+        check_output(out, store)
+        return
+    for source in sources:
+        # The results come beside them.
+        check_output(source, store)
 
 
 def _is_one_file(source: Path, store: Anywhere) -> bool:

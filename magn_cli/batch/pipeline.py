@@ -15,11 +15,12 @@ from typing import Protocol
 
 from magn_cli.batch import events, files
 from magn_cli.batch.events import Done, Event, Failed, Kept, Working
-from magn_cli.batch.failing import Stopped, is_hopeless, sentence
+from magn_cli.batch.failing import Stopped, sentence
 from magn_cli.batch.files import Folders, LoadedPhoto
 from magn_cli.batch.planning import BatchPlan
 from magn_cli.batch.targets import Job
 from magn_cli.errors import WeightsError
+from magn_cli.files import is_hopeless
 from magn_cli.images import WriteOptions
 from magn_cli.inference.options import Level
 from magn_cli.inference.restored_photo import PhotoNetwork

@@ -12,8 +12,7 @@ from magn_cli.batch import inputs, pace
 from magn_cli.batch.journal import Journal, Settings, is_still
 from magn_cli.batch.targets import Job, aim
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import LOCAL, Status, Store, StoreError, UrlPath, links_to_folders, named
-from magn_cli.runtime.extras import check_extra
+from magn_cli.files import LOCAL, Status, Store, links_to_folders, named, sentences, store_of
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +93,8 @@ def plan(
         UsageError: see :func:`targets.aim`. :meth:`BatchPlan.check` reports existing outputs.
     """
     paths = [named(source) for source in sources]
-    if any(isinstance(path, UrlPath) for path in (*paths, out)):
-        check_extra("a URL as input or output", "remote", "fsspec")
-        # The only place that imports a driver.
+    opened = store_of([*paths, *([] if out is None else [out])], store)
+    if opened is not store:
         from magn_cli.batch import listed_planning
 
         return listed_planning.plan(
@@ -107,7 +105,7 @@ def plan(
             mosaics=mosaics,
             suffix=suffix,
             overwrite=overwrite,
-            here=store,
+            store=opened,  # type: ignore[arg-type]
         )
     return plan_in_memory(
         paths,
@@ -142,7 +140,7 @@ def plan_in_memory(
         planned = BatchPlan(as_journal(settings), overwrite, failures=found.failures, store=store)
         _sort(jobs, planned)
     except OSError as error:
-        raise unusable(error, sources[0] if sources else out) from error
+        raise sentences.unusable(error, sources[0] if sources else out) from error
     planned.megapixels = pace.megapixels([job.source for job in planned.jobs], store)
     return planned
 
@@ -151,14 +149,6 @@ def as_journal(settings: Settings) -> Settings:
     """Return settings in the form in which a journal returns them."""
     plain: Settings = json.loads(json.dumps(settings))
     return plain
-
-
-def unusable(error: OSError, otherwise: Path | None) -> ImageError:
-    """Return the sentence for what went wrong in looking at inputs and outputs."""
-    where = error.filename or otherwise
-    if isinstance(error, StoreError):
-        return ImageError(f"{where} cannot be used: {error.strerror}.")
-    return ImageError(f"{where} cannot be used ({error.strerror}); check the path.")
 
 
 def tell_links(jobs: list[Job], store: Store) -> None:

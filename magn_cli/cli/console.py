@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from magn_cli.errors import ImageError, MagnError, UsageError, unexpected
-from magn_cli.files import Access, atomic, printable, without_secrets
+from magn_cli.files import Access, StoreError, UrlPath, atomic, check_output, printable, store_of, without_secrets
 from magn_cli.files.urls import SCHEMES
 from magn_cli.runtime import stderr
 
@@ -123,6 +123,9 @@ def check_report(path: Path, overwrite: bool) -> None:
     if path == STANDARD_OUTPUT:
         return
     try:
+        if isinstance(path, UrlPath):
+            _check_remote_report(path, overwrite)
+            return
         if path.is_dir():
             raise UsageError(f"{path} is a folder: give the name of a file.")
         if os.path.lexists(path) and not overwrite:
@@ -130,9 +133,21 @@ def check_report(path: Path, overwrite: bool) -> None:
         if not path.absolute().parent.is_dir():
             raise ImageError(f"folder not found: {path.parent}; create it before writing {path.name}.")
         atomic.check_writable(path)
+    except StoreError as error:
+        raise ImageError(f"{path} cannot be written: {error.strerror}.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ImageError(f"{path} cannot be written ({reason}); give another name.") from error
+
+
+def _check_remote_report(path: UrlPath, overwrite: bool) -> None:
+    store = store_of([path])
+    check_output(path, store)
+    found = store.status(path)
+    if found is not None and found.kind == "folder":
+        raise UsageError(f"{path} is a folder: give the name of a file.")
+    if found is not None and not overwrite:
+        raise UsageError(f"{path} already exists: give another name, or use --overwrite.")
 
 
 def write_report(text: str, path: Path, access: Access | None = None) -> None:
@@ -153,7 +168,9 @@ def write_report(text: str, path: Path, access: Access | None = None) -> None:
                 binary.flush()
         return
     try:
-        atomic.write_bytes(path, data, access=access)
+        store_of([path]).write(path, data, overwrite=True, access=access)
+    except StoreError as error:
+        raise ImageError(f"{path} cannot be written: {error.strerror}.") from error
     except OSError as error:
         raise ImageError(f"{path} cannot be written ({error.strerror}); give another name.") from error
 
@@ -211,8 +228,8 @@ def check_urls(given: dict[str, Any]) -> None:
                 shown = f"{path.parts[0]}//{'/'.join(path.parts[1:])}"
                 if path.parts[0].endswith(":") and not path.exists():
                     raise UsageError(
-                        f"{without_secrets(shown)} is a URL, which only the pictures and --out of magn restore "
-                        "may be: copy it to this machine first."
+                        f"{without_secrets(shown)} is a URL, which only pictures and outputs of magn restore, "
+                        "degrade and eval may be: copy it to this machine first."
                     )
 
 

@@ -10,7 +10,7 @@ import typer
 from magn_cli.cli import console, options
 from magn_cli.cli.task_options import of_task, with_task_options
 from magn_cli.errors import ImageError
-from magn_cli.files import printable
+from magn_cli.files import named, printable
 from magn_cli.limits import MAX_SEED, MAX_WORKERS, check_range
 
 if TYPE_CHECKING:
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 @console.sentences
 def degrade(
     clean: Annotated[
-        Path, typer.Argument(help="A clean picture, or a folder, searched recursively.", show_default=False)
+        Path,
+        typer.Argument(
+            help="A clean picture, or a folder, searched recursively; may be a URL.",
+            parser=named,
+            show_default=False,
+        ),
     ],
     task: options.Task,
     out: Annotated[
@@ -29,7 +34,8 @@ def degrade(
         typer.Option(
             "--out",
             "-o",
-            help="Folder of the set: gets <task>-<level>/ and manifest.json.",
+            help="Folder of the set: gets <task>-<level>/ and manifest.json. May be a URL.",
+            parser=named,
             rich_help_panel=options.FILES,
             show_default=False,
         ),
@@ -74,6 +80,8 @@ def degrade(
       magn degrade photos/ -t demosaic --pattern rggb -o mosaics/
 
       magn degrade photos/ -t jpeg -l 10,20 -o set/ --cluster local
+
+      magn degrade s3://bucket/photos -t jpeg -l 10 -o s3://bucket/set
     """
     console.show_log(verbose, quiet)
     if cluster is not None:
@@ -100,15 +108,17 @@ def degrade(
                 console.complain(str(done.error))
 
         if cluster is None:
-            library.run(plan, workers or 1, report)
+            untried = library.run(plan, workers or 1, report)
         else:
             from magn_cli.batch.cluster import ClusterSettings, degrading
 
-            degrading.run(plan, ClusterSettings(cluster, workers, device="cpu"), report)
+            untried = degrading.run(plan, ClusterSettings(cluster, workers, device="cpu"), report)
     if not quiet and made + kept:
         there = f", {kept} already there" if kept else ""
         console.say(f"{made} made{there}, in {out}")
     if failed and len(plan.sources) > 1:
         console.complain(f"{failed} of {len(plan.sources)} pictures could not be degraded.")
+    if untried:
+        console.complain(f"{untried} pictures were not tried; run the same command again to go on.")
     if failed:
         raise typer.Exit(ImageError.exit_code)

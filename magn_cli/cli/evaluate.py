@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -14,7 +14,7 @@ from magn_cli.cli import console, options
 from magn_cli.cli.task_options import of_task, with_task_options
 from magn_cli.cli.views.evaluation import EvaluationPage, command
 from magn_cli.errors import ImageError, MagnError, UsageError, unexpected
-from magn_cli.files import printable
+from magn_cli.files import UrlPath, named, printable
 from magn_cli.limits import check_range
 
 if TYPE_CHECKING:
@@ -29,14 +29,16 @@ def evaluate(
     clean: Annotated[
         Path | None,
         typer.Argument(
-            help="Folder of clean pictures, searched recursively.",
+            help="Folder of clean pictures, searched recursively; may be a URL.",
+            parser=named,
             show_default=False,
         ),
     ] = None,
     degraded: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of degraded pictures, matched to CLEAN by relative path.",
+            help="Folder of degraded pictures, matched to CLEAN by relative path; may be a URL.",
+            parser=named,
             rich_help_panel=options.FILES,
             show_default=False,
         ),
@@ -154,11 +156,22 @@ def evaluate(
     precision: options.Precision = "auto",
     threads: options.Threads = None,
     tile: options.Tile = "auto",
-    json: options.Json = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write results as JSON to a file, or to standard output with -.",
+            parser=named,
+            rich_help_panel=options.REPORTS,
+            show_default=False,
+        ),
+    ] = None,
     csv: Annotated[
         Path | None,
         typer.Option(
             help="Write one line per picture as CSV, or to standard output with -.",
+            parser=named,
             rich_help_panel=options.REPORTS,
             show_default=False,
         ),
@@ -167,6 +180,7 @@ def evaluate(
         Path | None,
         typer.Option(
             help="Write the table as Markdown, or to standard output with -.",
+            parser=named,
             rich_help_panel=options.REPORTS,
             show_default=False,
         ),
@@ -175,6 +189,7 @@ def evaluate(
         Path | None,
         typer.Option(
             help="Write an HTML page with figures, plots, and pictures to compare with a slider.",
+            parser=named,
             rich_help_panel=options.REPORTS,
             show_default=False,
         ),
@@ -210,12 +225,17 @@ def evaluate(
       magn eval --set Classic5 --data testsets/ --html report.html
 
       magn eval photos/ -t jpeg -l 10 --against other.onnx
+
+      magn eval photos/ -t jpeg -l 10,40 --cluster auto --json figures.json
     """
     console.show_log(verbose, quiet)
     outputs = {"json": json, "csv": csv, "markdown": markdown}
     _check_outputs({**outputs, "html": html}, overwrite)
     if link_images and html is None:
         raise UsageError("--link-images needs --html: give the page a name.")
+    if link_images and isinstance(html, UrlPath):
+        raise UsageError(f"--link-images needs a page on this machine, but {html} is a URL: omit --link-images.")
+    options.check_workers(cluster, workers, device)
     check_range("--html-limit", html_limit, 0.1, options.MAX_HTML_LIMIT)
     page = EvaluationPage(html, html_limit, link_images, overwrite) if html is not None else None
     from magn_cli import degrade, evaluation
@@ -223,7 +243,6 @@ def evaluate(
     from magn_cli.inference.onnx import Told
     from magn_cli.runtime.allocator import keep_freed_memory
 
-    keep_freed_memory()
     network = evaluation.NetworkSettings(
         preset=preset,
         weights=weights,
@@ -237,33 +256,41 @@ def evaluate(
     told = _told(against_range, against_layout, against_level, against_multiple, against_tile, against_overlap)
     if told is not None and not against:
         raise UsageError("the options --against-... need a network: give one with --against.")
-    measured = evaluation.evaluate(
-        evaluation.Request(
-            clean=clean,
-            degraded=degraded,
-            dataset=set_,
-            table=table,
-            data=data,
-            task=task,
-            levels=degrade.read_numbers(level),
-            protocol="paper" if protocol == "paper" else "modern",
-            baselines=tuple(baseline or ()),
-            network=None if baselines_only else network,
-            against=tuple(against or ()),
-            told=told or Told(),
-            threads=threads,
-            blind=blind,
-            options=of_task(task, "degrade", task_options) if task else task_options or {},
-            seed=seed,
-        )
+    request = evaluation.Request(
+        clean=clean,
+        degraded=degraded,
+        dataset=set_,
+        table=table,
+        data=data,
+        task=task,
+        levels=degrade.read_numbers(level),
+        protocol="paper" if protocol == "paper" else "modern",
+        baselines=tuple(baseline or ()),
+        network=None if baselines_only else network,
+        against=tuple(against or ()),
+        told=told or Told(),
+        threads=threads,
+        blind=blind,
+        options=of_task(task, "degrade", task_options) if task else task_options or {},
+        seed=seed,
     )
-    for name in measured.missing:
-        console.say(f"{name} is not in {data}: skipped.")
-    if measured.lacking is not None:
-        console.complain(str(measured.lacking))
-    if page is not None:
-        page.prepare(measured)
-    with page or nullcontext():
+    with ExitStack() as stack:
+        if cluster is None:
+            keep_freed_memory()
+            measured = evaluation.evaluate(request)
+        else:
+            from magn_cli.batch.cluster import ClusterSettings, measuring
+
+            where = ClusterSettings(cluster, workers, threads or 1, device)
+            place = stack.enter_context(measuring.OnCluster(where, needs_pixels=page is not None))
+            measured = evaluation.evaluate(request, place)
+        for name in measured.missing:
+            console.say(f"{name} is not in {data}: skipped.")
+        if measured.lacking is not None:
+            console.complain(str(measured.lacking))
+        if page is not None:
+            page.prepare(measured)
+            stack.enter_context(page)
         _measure(measured, quiet, page)
         lost = _write(measured.results, outputs)
         if page is not None:
@@ -273,6 +300,8 @@ def evaluate(
         _print(measured.results)
     if lost:
         raise typer.Exit(ImageError.exit_code)
+    if measured.untried:
+        console.complain(f"{measured.untried} pictures were not tried; run the same command again.")
     if measured.failures:
         console.fail(f"{measured.failures} measurements failed; the means leave them out.", ImageError.exit_code)
     if measured.lacking is not None and not baseline and not against:

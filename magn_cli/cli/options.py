@@ -183,6 +183,14 @@ def check_cluster(
         raise UsageError("--compare needs the pictures on this machine: omit it, and run magn compare afterwards.")
 
 
+def check_workers(address: str | None, workers: int | None, device: str, **more: bool) -> None:
+    """Raise as :func:`check_cluster`; :class:`UsageError` also for ``--workers`` without a cluster."""
+    if address is not None:
+        check_cluster(address, workers, device, **more)
+    elif workers is not None:
+        raise UsageError("--workers is for --cluster: omit it, or give both.")
+
+
 def max_pixels(given: int | None) -> int | None:
     """Return a number of pixels, or raise :class:`UsageError` where it is out of range."""
     if given is not None:

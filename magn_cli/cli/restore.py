@@ -159,10 +159,8 @@ def restore(
         raise UsageError(f"invalid --on-error {on_error!r}: choose continue or stop.")
     check_range("--html-limit", html_limit, 0.1, options.MAX_HTML_LIMIT)
     options.max_pixels(max_pixels)
-    if cluster is not None:
-        options.check_cluster(cluster, workers, device, pipes.PIPE in (*sources, out), compare is not None)
-    elif workers is not None:
-        raise UsageError("--workers is for --cluster: omit it, or give both.")
+    is_pipe = pipes.PIPE in (*sources, out)
+    options.check_workers(cluster, workers, device, is_pipe=is_pipe, compares=compare is not None)
     from magn_cli import batch, images
     from magn_cli.api.loading import AUTO, Loader
     from magn_cli.inference.options import check_level

@@ -5,7 +5,7 @@ only on the clean file, its relative path and the :class:`DegradeRecipe`, not on
 """
 
 from magn_cli.degrade.manifest import DegradedFile, Manifest
-from magn_cli.degrade.planning import DegradePlan, Source, plan
+from magn_cli.degrade.planning import DegradePlan, Source, find, plan
 from magn_cli.degrade.recipe import (
     GRAYS,
     DegradeLevel,
@@ -29,6 +29,7 @@ __all__ = [
     "Source",
     "check_levels",
     "degrade",
+    "find",
     "folder_name",
     "parse_levels",
     "plan",

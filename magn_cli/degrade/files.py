@@ -7,16 +7,16 @@ from pathlib import Path, PurePath
 from magn_cli import images
 from magn_cli.degrade.recipe import DegradeLevel, DegradeRecipe
 from magn_cli.errors import ImageError
-from magn_cli.files import LOCAL, Access, checksum, sentences
+from magn_cli.files import LOCAL, Access, Store, checksum, sentences
 
 
-def read(path: Path) -> tuple[bytes, str, Access | None]:
+def read(path: Path, store: Store = LOCAL) -> tuple[bytes, str, Access | None]:
     """Return the bytes of a clean picture's file, their sha256, and who may read it.
 
     Raises:
         ImageError: the file cannot be read.
     """
-    data, status = images.read_bytes(path)
+    data, status = images.read_bytes(path, store)
     return data, checksum.of_bytes(data), status.access
 
 
@@ -42,7 +42,9 @@ def made(recipe: DegradeRecipe, photo: images.Photo, name: str, level: DegradeLe
     return images.encode(content, images.output_format(result), name=str(result))
 
 
-def save(path: Path, data: bytes, *, overwrite: bool = True, access: Access | None = None) -> None:
+def save(
+    path: Path, data: bytes, store: Store = LOCAL, *, overwrite: bool = True, access: Access | None = None
+) -> None:
     """Write a file atomically, with the ``access`` of the clean picture that it shows.
 
     Raises:
@@ -50,4 +52,4 @@ def save(path: Path, data: bytes, *, overwrite: bool = True, access: Access | No
         UsageError: the file exists and ``overwrite`` is False.
     """
     with sentences.writing(path):
-        LOCAL.write(path, data, overwrite=overwrite, access=access)
+        store.write(path, data, overwrite=overwrite, access=access)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import structured
+from magn_cli.files import LOCAL, Store, StoreError, sentences, structured
 
 NAME = "manifest.json"
 SCHEMA = 1
@@ -75,7 +75,7 @@ class Manifest:
         return (json.dumps(document, indent=1) + "\n").encode("ascii")
 
 
-def read(folder: Path) -> Manifest | None:
+def read(folder: Path, store: Store = LOCAL) -> Manifest | None:
     """Return the manifest of a set, or None if the folder has none.
 
     Raises:
@@ -84,10 +84,12 @@ def read(folder: Path) -> Manifest | None:
     """
     path = folder / NAME
     try:
-        data = structured.read_bytes(path, MAX_BYTES)
+        data = structured.read_bytes(path, MAX_BYTES, store)
     except FileNotFoundError:
         return None
     except OSError as error:
+        if isinstance(error, StoreError):
+            raise sentences.unusable(error, path) from error
         raise ImageError(f"{path} cannot be read ({error.strerror}); give another folder.") from error
     except ValueError as error:
         raise _unknown(path) from error

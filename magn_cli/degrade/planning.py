@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from magn_cli.degrade.files import made, read
 from magn_cli.degrade.manifest import DegradedFile
 from magn_cli.degrade.recipe import DegradeLevel, DegradeRecipe, folder_name
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import checksum
+from magn_cli.files import LOCAL, Store, UrlPath, checksum, sentences
+from magn_cli.files.store import Lists
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,9 @@ class Source:
     path: Path
     name: str
     """Path relative to its folder, with ``/`` as separator."""
+
+    bytes: int | None = None
+    """Size of the file, where a listing tells it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,9 @@ class DegradePlan:
 
     intact: frozenset[str]
     """Requested results that exist unchanged. They are made again only if their source has changed."""
+
+    store: Store = LOCAL
+    """Storage of all files."""
 
 
 Wanted = dict[str, tuple[Source, DegradeLevel]]
@@ -64,59 +71,90 @@ def plan(
         UsageError: ``out`` is a file or is inside ``clean``; without ``overwrite``, it contains a set with other
             settings or a file that this plan would not make; or two pictures would become the same result.
     """
+    store = files.store_of([clean, out])
     try:
-        sources = find(clean)
-        _check_folders(clean, out, [out / folder_name(recipe.task, level) for level in levels])
+        sources = find(clean, store=store)
+        _check_folders(clean, out, [out / folder_name(recipe.task, level) for level in levels], store)
         wanted = _wanted(sources, out, recipe, levels)
-        _tell_links(clean, sources, out, wanted)
-        known = _known(out, recipe, overwrite)
-        found = {} if overwrite else _intact(wanted, known, out, recipe)
+        _tell_links(clean, sources, out, wanted, store)
+        is_there = _looked_up(out, store)
+        known = _known(out, recipe, overwrite, store, is_there)
+        found = {} if overwrite else _intact(wanted, known, out, recipe, store, is_there)
     except OSError as error:
-        where = error.filename or clean
-        raise ImageError(f"{where} cannot be used ({error.strerror}); check the path.") from error
-    return DegradePlan(out, recipe, levels, sources, overwrite, known | found, frozenset(found))
+        raise sentences.unusable(error, clean) from error
+    return DegradePlan(out, recipe, levels, sources, overwrite, known | found, frozenset(found), store)
 
 
-def find(clean: Path, recursive: bool = True) -> list[Source]:
+def find(clean: Path, recursive: bool = True, store: Store = LOCAL) -> list[Source]:
     """Return the pictures of a folder, or a single one, sorted by name.
 
     Args:
         clean: a picture, or a folder.
         recursive: include sub-folders.
+        store: where it is.
 
     Raises:
-        ImageError: ``clean`` does not exist or contains no picture.
+        ImageError: ``clean`` does not exist, contains no picture or cannot be listed.
     """
-    if not clean.exists():
-        raise ImageError(f"{clean} does not exist; check the path.")
-    if not clean.is_dir():
-        return [Source(clean, clean.name)]
-
-    paths = files.find(clean, images.INPUT_SUFFIXES, recursive=recursive)
-    if not paths:
+    with sentences.using(clean):
+        status = store.status(clean)
+        if status is None:
+            raise ImageError(f"{clean} does not exist; check the path.")
+        if status.kind != "folder":
+            return [Source(clean, clean.name, status.bytes)]
+        if isinstance(clean, UrlPath):
+            there = files.listed(clean, images.INPUT_SUFFIXES, recursive, store)
+            found = [Source(one.path, one.path.relative_to(clean).as_posix(), one.status.bytes) for one in there]
+        else:
+            paths = files.find(clean, images.INPUT_SUFFIXES, recursive=recursive, store=store)
+            found = [Source(path, path.relative_to(clean).as_posix()) for path in paths]
+    if not found:
         raise ImageError(f"the folder {clean} contains no picture; give a folder of photographs.")
-    found = [Source(path, path.relative_to(clean).as_posix()) for path in paths]
     return sorted(found, key=lambda source: source.name)
 
 
-def _check_folders(clean: Path, out: Path, folders: list[Path]) -> None:
+def _check_folders(clean: Path, out: Path, folders: list[Path], store: Store) -> None:
     """Refuse folders where a second run would degrade its own results or overwrite clean pictures."""
-    if out.exists() and not out.is_dir():
+    files.check_output(out, store)
+    there = store.status(out)
+    if there is not None and there.kind != "folder":
         raise UsageError(f"{out} is a file, but a degraded set needs a folder; give another --out.")
-    inner = clean.resolve()
+    inner = _resolved(clean, store)
     for folder in (out, *folders):
-        if folder.resolve().is_relative_to(inner):
+        outer = _resolved(folder, store)
+        if outer.is_relative_to(inner):
             raise UsageError(f"the output {folder} is inside {clean}; give an --out outside of it.")
-        if folder != out and inner.is_relative_to(folder.resolve()):
+        if folder != out and inner.is_relative_to(outer):
             raise UsageError(f"{clean} is inside the output folder {folder}; give another --out.")
 
 
-def _tell_links(clean: Path, sources: list[Source], out: Path, wanted: Wanted) -> None:
-    if clean.is_dir():
+def _resolved(path: Path, store: Store) -> Path:
+    return path if isinstance(path, UrlPath) else path.resolve()
+
+
+def _tell_links(clean: Path, sources: list[Source], out: Path, wanted: Wanted, store: Store) -> None:
+    if store.has_folders(clean) and clean.is_dir():
         for link in files.links_to_folders(clean, [source.path for source in sources]):
             log.warning("%s is a link to a folder: the pictures in it are taken, too.", link)
-    for link in files.links_to_folders(out, [out / name for name in wanted]):
-        log.warning("%s is a link: the results below it are written to %s.", link, link.resolve())
+    if store.has_folders(out):
+        for link in files.links_to_folders(out, [out / name for name in wanted]):
+            log.warning("%s is a link: the results below it are written to %s.", link, link.resolve())
+
+
+def _looked_up(out: Path, store: Store) -> Callable[[str], bool]:
+    """Return what says whether something has a name in the set; a store is listed once for that."""
+    if not isinstance(out, UrlPath):
+        return lambda name: store.is_taken(out / name)
+    assert isinstance(store, Lists)
+    names = set[str]()
+    try:
+        for one in store.listing(out, recursive=True):
+            if one.problem is None:
+                names.add(one.path.relative_to(out).as_posix())
+    except FileNotFoundError:
+        # A set that is not there yet.
+        pass
+    return names.__contains__
 
 
 def _wanted(sources: list[Source], out: Path, recipe: DegradeRecipe, levels: tuple[DegradeLevel, ...]) -> Wanted:
@@ -125,10 +163,12 @@ def _wanted(sources: list[Source], out: Path, recipe: DegradeRecipe, levels: tup
     return {name: (source, level) for source, level, name in wanted}
 
 
-def _known(out: Path, recipe: DegradeRecipe, overwrite: bool) -> dict[str, DegradedFile]:
+def _known(
+    out: Path, recipe: DegradeRecipe, overwrite: bool, store: Store, is_there: Callable[[str], bool]
+) -> dict[str, DegradedFile]:
     """Return the files in the set's manifest that still exist."""
     try:
-        before = manifest.read(out)
+        before = manifest.read(out, store)
     except UsageError:
         if not overwrite:
             raise
@@ -137,7 +177,7 @@ def _known(out: Path, recipe: DegradeRecipe, overwrite: bool) -> dict[str, Degra
         return {}
     difference = before.difference(recipe.manifest())
     if difference is None:
-        return {name: result for name, result in before.results.items() if (out / name).exists()}
+        return {name: result for name, result in before.results.items() if is_there(name)}
     if not overwrite:
         raise UsageError(
             f"{out} contains a set made with {difference}; give another --out, or --overwrite to replace it."
@@ -147,19 +187,25 @@ def _known(out: Path, recipe: DegradeRecipe, overwrite: bool) -> dict[str, Degra
 
 
 def _intact(
-    wanted: Wanted, known: dict[str, DegradedFile], out: Path, recipe: DegradeRecipe
+    wanted: Wanted,
+    known: dict[str, DegradedFile],
+    out: Path,
+    recipe: DegradeRecipe,
+    store: Store,
+    is_there: Callable[[str], bool],
 ) -> dict[str, DegradedFile]:
     """Find requested results that exist unchanged. Refuses other files in their place."""
     intact = {}
     for name, (source, level) in wanted.items():
-        target = out / name
-        if not os.path.lexists(target):
+        if not is_there(name):
             continue
-        digest = checksum.of_file(target) if target.is_file() else None
+        target = out / name
+        status = store.status(target)
+        digest = checksum.of_file(target, store) if status is not None and status.kind == "file" else None
         listed = known.get(name)
         if listed is None or listed.source != source.name or listed.result_sha256 != digest:
             # A killed run can leave results that it did not list.
-            listed = _made_again(recipe, source, level)
+            listed = _made_again(recipe, source, level, store)
             if listed is None or listed.result_sha256 != digest:
                 raise UsageError(
                     f"{target} exists and is not what magn would write; "
@@ -169,10 +215,10 @@ def _intact(
     return intact
 
 
-def _made_again(recipe: DegradeRecipe, source: Source, level: DegradeLevel) -> DegradedFile | None:
+def _made_again(recipe: DegradeRecipe, source: Source, level: DegradeLevel, store: Store) -> DegradedFile | None:
     """Return the entry that a result would get, or None if it cannot be made."""
     try:
-        data, digest, _ = read(source.path)
+        data, digest, _ = read(source.path, store)
         result = made(recipe, images.decode(data, name=str(source.path)), source.name, level)
     except ImageError:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +15,15 @@ from magn_cli.degrade.files import made, read, save
 from magn_cli.degrade.manifest import NAME, DegradedFile
 from magn_cli.degrade.planning import DegradePlan, Source
 from magn_cli.errors import ImageError, MagnError
-from magn_cli.files import checksum
+from magn_cli.files import Store, StoreError, UrlPath, checksum, is_hopeless, sentences
 
 log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 2.0
 """Interval in seconds at which the manifest is written, so that a killed run can be resumed."""
+
+SAVE_SECONDS_REMOTE = 30.0
+"""The same where each time is a request that sends all of it."""
 
 
 @dataclass
@@ -35,26 +39,49 @@ class DegradeOutcome:
     error: MagnError | None = None
     """Why the remaining results were not made."""
 
+    ends_run: bool = False
+    """Whether other pictures would fail in the same way."""
 
-def run(plan: DegradePlan, workers: int = 1, report: Callable[[DegradeOutcome], None] = lambda done: None) -> None:
-    """Make the set and its manifest. If a picture fails, the run reports it and continues with the next.
+
+def run(plan: DegradePlan, workers: int = 1, report: Callable[[DegradeOutcome], None] = lambda done: None) -> int:
+    """Make the set and its manifest.
+
+    If a picture fails, the run reports it and continues with the next, unless the disk is full or a store is lost.
 
     Args:
         plan: what to make.
         workers: number of threads.
         report: called in the caller's thread once for each picture, in order.
 
+    Returns:
+        The number of pictures that were not tried.
+
     Raises:
         ImageError: a folder or the manifest cannot be written.
     """
+    untried, is_over = 0, threading.Event()
+
+    def try_one(source: Source) -> DegradeOutcome | None:
+        if is_over.is_set():
+            return None
+        done = degrade(plan, source)
+        if done.ends_run:
+            is_over.set()
+        return done
+
     pool = ThreadPoolExecutor(workers)
     with ManifestKeeper(plan, report) as keeper:
-        waiting = [pool.submit(degrade, plan, source) for source in plan.sources]
+        waiting = [pool.submit(try_one, source) for source in plan.sources]
         try:
             for future in waiting:
-                keeper.take(future.result())
+                done = future.result()
+                if done is None:
+                    untried += 1
+                else:
+                    keeper.take(done)
         finally:
             pool.shutdown(cancel_futures=True)
+    return untried
 
 
 class ManifestKeeper:
@@ -66,10 +93,11 @@ class ManifestKeeper:
         self._results, self._saved, self._warned = dict(plan.known), time.monotonic(), False
         names = [plan.recipe.result_name(source.name, level) for source in plan.sources for level in plan.levels]
         self.folders = sorted({(plan.out / name).parent for name in names})
+        self._interval = SAVE_SECONDS_REMOTE if isinstance(plan.out, UrlPath) else SAVE_SECONDS
 
     def __enter__(self) -> ManifestKeeper:
         """Raises :class:`ImageError` if a folder cannot be made."""
-        _make_folders(self.folders)
+        _make_folders(self.folders, self.plan.store)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,7 +111,7 @@ class ManifestKeeper:
             log.warning("%s has an alpha channel, which is dropped in a degraded set.", done.source.path)
             self._warned = True
         self._report(done)
-        if time.monotonic() - self._saved > SAVE_SECONDS:
+        if time.monotonic() - self._saved > self._interval:
             _save_manifest(self.plan, self._results)
             self._saved = time.monotonic()
 
@@ -95,7 +123,7 @@ def degrade(plan: DegradePlan, source: Source, again: bool = False) -> DegradeOu
     """
     done = DegradeOutcome(source)
     try:
-        data, digest, access = read(source.path)
+        data, digest, access = read(source.path, plan.store)
         photo = None
         for level in plan.levels:
             name = plan.recipe.result_name(source.name, level)
@@ -107,27 +135,29 @@ def degrade(plan: DegradePlan, source: Source, again: bool = False) -> DegradeOu
                 done.had_alpha = photo.alpha is not None
             target, replaces = plan.out / name, plan.overwrite or name in plan.intact
             result = made(plan.recipe, photo, source.name, level)
-            if not (again and _is_there(target, result)):
-                save(target, result, overwrite=replaces, access=access)
+            if not (again and _is_there(target, result, plan.store)):
+                save(target, result, plan.store, overwrite=replaces, access=access)
             done.made.append(DegradedFile(source.name, digest, level, name, checksum.of_bytes(result)))
     except MemoryError:
         done.error = ImageError(f"{source.path} needs more memory than is available; use fewer --workers.")
     except MagnError as error:
-        done.error = error
+        done.error, done.ends_run = error, is_hopeless(error)
     return done
 
 
-def _is_there(target: Path, data: bytes) -> bool:
+def _is_there(target: Path, data: bytes, store: Store) -> bool:
     try:
-        return target.is_file() and target.read_bytes() == data
-    except OSError:
+        return store.read(target)[0] == data
+    except (OSError, MemoryError):
         return False
 
 
-def _make_folders(folders: list[Path]) -> None:
+def _make_folders(folders: list[Path], store: Store) -> None:
     for folder in folders:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            store.make_folder(folder)
+        except StoreError as error:
+            raise sentences.unusable(error, folder) from error
         except OSError as error:
             reason = f"the folder {folder} cannot be created ({error.strerror})"
             raise ImageError(f"{reason}; give another --out.") from error
@@ -136,4 +166,4 @@ def _make_folders(folders: list[Path]) -> None:
 def _save_manifest(plan: DegradePlan, results: dict[str, DegradedFile]) -> None:
     if not results:
         return
-    save(plan.out / NAME, replace(plan.recipe.manifest(), results=results).to_bytes())
+    save(plan.out / NAME, replace(plan.recipe.manifest(), results=results).to_bytes(), plan.store)

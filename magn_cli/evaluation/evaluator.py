@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from magn_cli.errors import ImageError, NoSuchWeightsError
+from magn_cli.errors import NoSuchWeightsError
 from magn_cli.evaluation import plan
-from magn_cli.evaluation.others import Others
-from magn_cli.evaluation.plan import EvaluationJob, Method
+from magn_cli.evaluation.measuring import MeasuredPair, measured
+from magn_cli.evaluation.methods import Method, MethodFacts, methods
+from magn_cli.evaluation.plan import EvaluationJob
 from magn_cli.evaluation.report import MethodResult
 from magn_cli.evaluation.request import Request
-from magn_cli.evaluation.run import Float, LoadedPair, Pair, Row, measure
+from magn_cli.evaluation.run import Float, Row
 from magn_cli.files import Access
 
 
@@ -42,6 +44,51 @@ class MeasuredPicture:
     """A sentence for each method that failed, or one where the pair cannot be loaded."""
 
 
+class Measuring(Protocol):
+    """What measures the pairs of an evaluation, here or elsewhere."""
+
+    @property
+    def methods(self) -> Mapping[str, Sequence[MethodFacts]]:
+        """By name of the task, in the order in which they are measured."""
+
+    @property
+    def lacking(self) -> NoSuchWeightsError | None:
+        """Why no network is measured although one is asked for: there are no weights for the task yet."""
+
+    def pairs(self) -> Iterator[MeasuredPair]:
+        """Measure the pairs of all jobs, in order."""
+
+
+class Here:
+    """Measures in this process."""
+
+    def __init__(self, request: Request, jobs: Sequence[EvaluationJob]) -> None:
+        """Load the networks; errors as of :func:`evaluate`."""
+        self.jobs = jobs
+        self.lacking: NoSuchWeightsError | None = None
+        try:
+            self._loaded = methods(jobs, request)
+        except NoSuchWeightsError as error:
+            # What can be measured without the network is worth having.
+            self.lacking = error
+            self._loaded = methods(jobs, replace(request, network=None))
+
+    @property
+    def methods(self) -> dict[str, list[MethodFacts]]:
+        """What is known of the methods, by name of the task."""
+        return {task: [method.facts for method in chosen] for task, chosen in self._loaded.items()}
+
+    def loaded(self, task: str) -> list[Method]:
+        """Return the methods for a task."""
+        return self._loaded[task]
+
+    def pairs(self) -> Iterator[MeasuredPair]:
+        """Measure one pair after the other."""
+        for job in self.jobs:
+            for pair in job.pairs:
+                yield measured(pair, job.task, job.protocol, self._loaded[job.task.name])
+
+
 class Evaluation(Iterator[MeasuredPicture]):
     """Iterate over it to measure; :attr:`results` fill up meanwhile. Made by :func:`evaluate`."""
 
@@ -49,30 +96,33 @@ class Evaluation(Iterator[MeasuredPicture]):
     missing: list[str]
     """Sets of the table that are not in the data folder."""
 
-    methods: dict[str, list[Method]]
+    methods: Mapping[str, Sequence[MethodFacts]]
     """By name of the task, in the order in which they are measured."""
 
-    lacking: NoSuchWeightsError | None = None
+    lacking: NoSuchWeightsError | None
     """Why no network is measured although one is asked for: there are no weights for the task yet."""
 
-    def __init__(self, request: Request) -> None:
-        """Plan and check; errors as of :func:`evaluate`."""
+    def __init__(
+        self, request: Request, measuring: Callable[[Request, Sequence[EvaluationJob]], Measuring] = Here
+    ) -> None:
+        """Plan and check; arguments and errors as of :func:`evaluate`."""
         self.request = request
         self.jobs, self.missing = plan.jobs(request)
-        others = Others(request) if request.against else None
-        try:
-            self.methods = plan.methods(self.jobs, request, request.network, others)
-        except NoSuchWeightsError as error:
-            # What can be measured without the network is worth having.
-            self.lacking = error
-            self.methods = plan.methods(self.jobs, request, None, others)
+        self._measuring = measuring(request, self.jobs)
+        self.methods, self.lacking = self._measuring.methods, self._measuring.lacking
         self._results: list[MethodResult] = []
+        self._count = 0
         self._pictures = self._measured()
 
     @property
     def total(self) -> int:
         """How many pictures there are to measure, each level counted."""
         return sum(len(job.pairs) for job in self.jobs)
+
+    @property
+    def untried(self) -> int:
+        """How many are left; after the end those that were not tried, because a store was lost."""
+        return self.total - self._count
 
     @property
     def results(self) -> list[MethodResult]:
@@ -89,20 +139,26 @@ class Evaluation(Iterator[MeasuredPicture]):
         return next(self._pictures)
 
     def _measured(self) -> Iterator[MeasuredPicture]:
+        pairs = self._measuring.pairs()
         for job in self.jobs:
-            chosen = self.methods[job.task.name]
             results = tuple(
                 MethodResult(
                     job.dataset, job.task, job.level, m.name, job.protocol, m.level_input, [], [], job.benchmark
                 )
-                for m in chosen
+                for m in self.methods[job.task.name]
             )
             self._results += results
             for pair in job.pairs:
-                yield _measured(job, pair, chosen, results)
+                found = next(pairs)
+                self._count += 1
+                yield _entered(job, pair.name, found, results)
+                if found.ends_run:
+                    return
 
 
-def evaluate(request: Request) -> Evaluation:
+def evaluate(
+    request: Request, measuring: Callable[[Request, Sequence[EvaluationJob]], Measuring] = Here
+) -> Evaluation:
     """Measure restored pictures against clean ones.
 
     Everything is planned and checked, and the networks are loaded, before this returns; pictures are measured
@@ -111,6 +167,7 @@ def evaluate(request: Request) -> Evaluation:
 
     Args:
         request: what to measure.
+        measuring: where; by default in this process.
 
     Returns:
         An iterator of :class:`MeasuredPicture`, with the means in ``results``.
@@ -132,35 +189,25 @@ def evaluate(request: Request) -> Evaluation:
         >>> [(result.method, len(result.rows)) for result in evaluation.results]
         [('input', 1), ('magn-s', 1)]
     """
-    return Evaluation(request)
+    return Evaluation(request, measuring)
 
 
-def _measured(
-    job: EvaluationJob, pair: Pair, methods: list[Method], results: tuple[MethodResult, ...]
+def _entered(
+    job: EvaluationJob, name: str, pair: MeasuredPair, results: tuple[MethodResult, ...]
 ) -> MeasuredPicture:
-    """Measure one pair; add to each method's result a row or a failure."""
+    """Add to each method's result a row or a failure."""
     rows: dict[str, Row] = {}
-    pixels: dict[str, Float] = {}
-    pairs: list[LoadedPair] = []
     failures = []
-    latest: list[Float] = []
-
-    def watch(restored: Float, loaded: LoadedPair) -> None:
-        latest[:] = [restored]
-        pairs[:] = [loaded]
-
-    try:
-        found = measure(pair, job.task, (m.measured for m in methods), job.protocol, watch)
-        for result, row in zip(results, found, strict=True):
-            if isinstance(row, Row):
-                result.rows.append(row)
-                rows[result.method], pixels[result.method] = row, latest[0]
-            else:
-                result.failures.append(str(row))
-                failures.append(f"{result.method}: {row}")
-    except ImageError as error:
+    if isinstance(pair.found, str):
+        failures.append(pair.found)
         for result in results:
-            result.failures.append(str(error))
-        failures.append(str(error))
-    reference, access = (pairs[0].reference, pairs[0].access) if pairs else (None, None)
-    return MeasuredPicture(job, pair.name, results, rows, pixels, reference, access, tuple(failures))
+            result.failures.append(pair.found)
+    else:
+        for result, found in zip(results, pair.found, strict=True):
+            if isinstance(found, Row):
+                result.rows.append(found)
+                rows[result.method] = found
+            else:
+                result.failures.append(found)
+                failures.append(f"{result.method}: {found}")
+    return MeasuredPicture(job, name, results, rows, pair.pixels, pair.reference, pair.access, tuple(failures))

@@ -15,6 +15,9 @@ from magn_cli.inference.options import check_tile
 from magn_cli.limits import MAX_SEED, check_range
 from magn_cli.runtime.threads import check_threads
 
+AUTO = "auto"
+"""In place of a task: each photo has its own."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -46,7 +47,10 @@ class Pair:
 
     name: str
     load: Callable[[], LoadedPair]
-    """Raises :class:`ImageError`."""
+    """Raises :class:`ImageError`. Can be pickled."""
+
+    files: tuple[Path, ...] = ()
+    """What it reads."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Hashable, Iterable
 from pathlib import Path
 
 from magn_cli.files.local import LOCAL
-from magn_cli.files.store import NotOrdinaryError, Store
+from magn_cli.files.store import Listed, Lists, NotOrdinaryError, Store, StoreError
+from magn_cli.files.urls import UrlPath
 
 OF_THE_SYSTEM = frozenset(
     {"@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "__macosx", "$recycle.bin"}
@@ -54,6 +55,22 @@ def find(
     while linked:
         linked += walk.visit(linked.pop(0))
     return sorted(walk.found)
+
+
+def listed(folder: UrlPath, suffixes: Collection[str], recursive: bool, store: Store) -> list[Listed]:
+    """Return what :func:`find` would return for a folder of a store, from its listing: sorted, with sizes.
+
+    Raises :class:`StoreError` for a name that cannot be a path: to leave it out would go unnoticed.
+    """
+    assert isinstance(store, Lists)
+    found, depth = [], len(folder.parts)
+    for one in store.listing(folder, recursive):
+        if one.problem is not None:
+            raise StoreError(errno.EINVAL, f"the name {one.problem}, so rename it", str(folder))
+        names = one.path.parts[depth:]
+        if one.path.suffix.lower() in suffixes and not any(is_left_alone(name) for name in names):
+            found.append(one)
+    return sorted(found, key=lambda one: one.path)
 
 
 def links_to_folders(root: Path, paths: Iterable[Path], store: Store = LOCAL) -> list[Path]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.files.store import NotOrdinaryError, StoreError
+from magn_cli.files.urls import UrlPath
 
 _UNWRITABLE = {
     errno.ENOENT: "its folder does not exist, so create that first",
     errno.ENOTDIR: "its folder does not exist, so create that first",
     errno.EACCES: "you may not write to its folder, so choose another one",
-    errno.EPERM: "you may not write to its folder, so choose another one",
     errno.EROFS: "its disk is read-only, so choose another one",
     errno.ENOSPC: "the disk is full, so free some space first",
     errno.EDQUOT: "your share of the disk is used up, so free some space first",
@@ -48,9 +48,33 @@ def writing(path: Path) -> Iterator[None]:
         raise ImageError(f"{path} is not an ordinary file: choose another name.") from None
     except StoreError as error:
         raise ImageError(f"{path} cannot be written: {error.strerror}.") from error
+    except PermissionError as error:
+        if isinstance(path, UrlPath):
+            raise ImageError(f"{path} cannot be written: {error.strerror}, so ask for the right to.") from error
+        raise ImageError(f"{path} cannot be written: {_UNWRITABLE[errno.EACCES]}.") from error
     except OSError as error:
         other = f"{error.strerror or error}, so check the disk or choose another folder"
         raise ImageError(f"{path} cannot be written: {_UNWRITABLE.get(error.errno or 0, other)}.") from error
+
+
+@contextmanager
+def using(path: Path) -> Iterator[None]:
+    """Turn what goes wrong in looking at a file or folder into an :class:`ImageError`."""
+    try:
+        yield
+    except OSError as error:
+        raise unusable(error, path) from error
+
+
+def unusable(error: OSError, otherwise: Path | None) -> ImageError:
+    """Return the sentence for what went wrong in looking at inputs and outputs.
+
+    ``otherwise``: where, if the error does not say.
+    """
+    where = error.filename or otherwise
+    if isinstance(error, StoreError):
+        return ImageError(f"{where} cannot be used: {error.strerror}.")
+    return ImageError(f"{where} cannot be used ({error.strerror}); check the path.")
 
 
 def _unreadable(error: OSError) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
 from magn_cli.files.access import Access
 
@@ -141,11 +142,30 @@ class Store(Protocol):
         """Hold a lock file, made if need be; TimeoutError while another process holds it."""
 
 
+@runtime_checkable
+class Lists(Protocol):
+    """A store with pages of names, which costs less than to look at each file."""
+
+    def listing(self, folder: Path, recursive: bool) -> Iterator[Listed]:
+        """Yield the files below a URL, in any order; nothing where there is no such folder."""
+
+
 class StoreError(OSError):
     """A store on another machine cannot be used: other files of it would fail in the same way.
 
     ``strerror`` says what is wrong and what to do, as a part of a sentence.
     """
+
+
+def is_hopeless(error: BaseException | None) -> bool:
+    """Return whether other files would fail in the same way, as on a full disk or in a lost store."""
+    while error is not None:
+        if isinstance(error, StoreError):
+            return True
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            return True
+        error = error.__cause__
+    return False
 
 
 class NotOrdinaryError(OSError):

@@ -21,10 +21,12 @@ def read_bytes(path: Path, store: files.Store = files.LOCAL) -> tuple[bytes, fil
         return store.read(path, partial(check_start, name=str(path)))
 
 
-def read(path: Path, max_pixels: int | None = None, *, mosaics: bool = False) -> Photo:
+def read(
+    path: Path, max_pixels: int | None = None, *, mosaics: bool = False, store: files.Store = files.LOCAL
+) -> Photo:
     """The picture in a file; see :func:`magn_cli.images.decode`. Raises ImageError for whatever cannot be read."""
-    path = Path(path)
-    data, status = read_bytes(path)
+    path = path if isinstance(path, files.UrlPath) else Path(path)
+    data, status = read_bytes(path, store)
     return decode(data, max_pixels, mosaics=mosaics, name=str(path), access=status.access)
 
 

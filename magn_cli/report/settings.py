@@ -7,7 +7,7 @@ import platform
 from collections.abc import Sequence
 
 from magn_cli.evaluation import Evaluation, Request
-from magn_cli.evaluation.plan import EvaluationJob, Method
+from magn_cli.evaluation.plan import EvaluationJob
 from magn_cli.version import __version__
 
 
@@ -27,10 +27,8 @@ def settings(command: str, evaluation: Evaluation) -> dict[str, str]:
         "degraded": _degraded(request, work),
         "protocol": request.protocol,
     }
-    for task, chosen in evaluation.methods.items():
+    for chosen in evaluation.methods.values():
         for method in chosen:
-            if method.network is not None:
-                found |= _network(task, method)
             found |= method.settings
     import torch
 
@@ -46,21 +44,3 @@ def _degraded(request: Request, work: Sequence[EvaluationJob]) -> str:
         words += [f"seed {request.seed}"] if task.random else []
         words += [f"{name} {value}" for name, value in task.settings("degrade", request.options).items()]
     return ", ".join(dict.fromkeys(words))
-
-
-def _network(task: str, method: Method) -> dict[str, str]:
-    import torch
-
-    from magn_cli.runtime.device import describe
-
-    assert method.network is not None and method.weights is not None
-    runner = method.network.tiled
-    threads = f", {torch.get_num_threads()} threads" if runner.device.type == "cpu" else ""
-    level_input = {"given": "given to the network", "unknown": "unknown"}.get(method.level_input)
-    return {
-        "network": f"{method.name} for {task}, {method.weights.path.name}",
-        "sha256": method.weights.sha256,
-        **({"level": level_input} if level_input else {}),
-        "device": f"{describe(runner.device)}{threads}",
-        "precision": str(runner.dtype).removeprefix("torch."),
-    }

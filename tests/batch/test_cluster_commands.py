@@ -1,5 +1,6 @@
-"""``magn restore --cluster`` as a user runs it: the bytes of a plain run, also when killed; 130 when stopped."""
+"""Commands with ``--cluster`` as a user runs them: bytes and figures of a plain run, also when killed."""
 
+import csv
 import json
 import os
 import random
@@ -107,6 +108,82 @@ def test_driver_and_workers_killed_and_resumed(address, photos, plain, tmp_path)
     assert events[-1]["kept"] >= 10
     assert "was lost (its process ended); another one takes its place" in err
     assert content(out) == plain
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    """A folder ``pictures`` with nine of them, one of which cannot be read."""
+    folder = tmp_path_factory.mktemp("eval")
+    (folder / "pictures").mkdir()
+    small_photos(folder / "pictures", 9)
+    (folder / "pictures/005.jpg").write_bytes(b"no picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(clean):
+    """What one machine tells: the figures, the lines of a CSV file, and messages."""
+    code, out, err = finish_eval(start_eval(clean, "--json", "-", "--csv", "plain.csv"))
+    assert code == 1, err
+    return figures(out), measured(clean / "plain.csv"), told(err)
+
+
+class TestEval:
+    """``magn eval --cluster``: the figures of one machine, to the last digit."""
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_figures_reports_and_failures(self, address, clean, evaluated, tmp_path, workers):
+        reports = ("--json", "-", "--csv", tmp_path / "all.csv", "--html", tmp_path / "page.html")
+        process = start_eval(clean, "--cluster", address, "--workers", workers, *reports)
+        code, out, err = finish_eval(process)
+        assert code == 1, err
+        assert (figures(out), measured(tmp_path / "all.csv"), told(err)) == evaluated
+        page = (tmp_path / "page.html").read_text()
+        assert f"{workers} worker{'s' if workers > 1 else ''} on a cluster" in page and "001" in page
+
+    def test_a_worker_is_killed(self, address, clean, evaluated):
+        process = start_eval(clean, "--cluster", address, "--json", "-", "--csv", "killed.csv")
+        until = time.monotonic() + 120
+        while not (pids := workers_that_measure()) and time.monotonic() < until:
+            time.sleep(0.1)
+        os.kill(pids[0], signal.SIGKILL)
+        code, out, err = finish_eval(process)
+        assert code == 1, err
+        assert (figures(out), measured(clean / "killed.csv")) == evaluated[:2]
+
+
+def start_eval(folder, *words):
+    return command("eval", "pictures", "-t", "jpeg", "-l", "10,40", *SAME_BYTES, *words, cwd=folder)
+
+
+def finish_eval(process):
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out.decode(), err.decode()
+
+
+def figures(out):
+    """The document without its times."""
+    document = json.loads(out)
+    for result in document["results"]:
+        for row in (result, *result["pictures"]):
+            del row["seconds"]
+    return document
+
+
+def measured(path):
+    """The lines of a CSV file without their times."""
+    lines = list(csv.DictReader(path.open()))
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def told(err):
+    return sorted(line for line in err.splitlines() if line.startswith("magn: "))
+
+
+def workers_that_measure():
+    """The processes of all such actors on this machine."""
+    lines = ((process.pid, process.info["cmdline"]) for process in psutil.process_iter(["cmdline"]))
+    return [pid for pid, line in lines if line and line[0].startswith("ray::MeasuringWorker")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -38,7 +38,7 @@ class FakePool:
         return PoolWorker(Actor(self.real), f"worker/{number}", is_ready=True)
 
     def expect(self, landmarks):
-        assert landmarks.difference(self.real.see(landmarks.paths)) is None
+        assert landmarks.difference("worker", self.real.see(landmarks.paths)) is None
 
     def call(self, worker, method, task, *args):
         self.calls.append((worker, method, task, args))

@@ -73,6 +73,31 @@ def test_degrade(tmp_path):
     assert tree(tmp_path) == ["photos/a.png"]
 
 
+def test_eval(tmp_path):
+    picture(tmp_path / "photos/a.png")
+    line = ("eval", tmp_path / "photos", "-t", "jpeg", "-l", 10)
+    refused(magn(*line, "--cluster", "head"), 2, "invalid --cluster")
+    refused(magn(*line, "--cluster", "local", "--device", "cuda:1"), 2, "auto, cpu or cuda")
+    refused(magn(*line, "--workers", 2), 2, "--workers is for --cluster")
+    refused(
+        magn("eval", tmp_path / "none", "-t", "jpeg", "-l", 10, "--cluster", "127.0.0.1:1"), 1, "does not exist"
+    )
+    pytest.importorskip("ray")
+    refused(magn(*line, "--cluster", "127.0.0.1:1", "--json", tmp_path / "x.json"), 3, "cannot be reached")
+    assert tree(tmp_path) == ["photos/a.png"]
+
+
+@pytest.mark.parametrize("words", [("restore", "-t", "jpeg"), ("degrade", "-t", "jpeg", "-l", 10)])
+def test_the_memory_of_this_process(tmp_path, words):
+    """No worker sees it."""
+    pytest.importorskip("ray")
+    pytest.importorskip("fsspec")
+    picture(tmp_path / "photos/a.png")
+    name, *more = words
+    line = (name, tmp_path / "photos", *more, "--out", f"memory://{tmp_path.name}/out", "--cluster", "local")
+    refused(magn(*line), 2, "is in the memory of this process", "omit --cluster")
+
+
 def test_ray_is_not_installed(line, monkeypatch, tmp_path):
     monkeypatch.setattr("magn_cli.runtime.extras.find_spec", lambda name: None)
     refused(magn(*line, "--cluster", "local"), 2, "ray", "pip install 'magn-cli[cluster]'")

@@ -122,9 +122,8 @@ def test_a_missing_driver_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "words",
     [
-        ("degrade", "s3://bucket/in", "--task", "jpeg", "--level", "10", "--out", "set"),
-        ("degrade", "photos", "--task", "jpeg", "--level", "10", "--out", "s3://bucket/set"),
-        ("eval", "s3://bucket/in", "--task", "jpeg", "--level", "10"),
+        ("compare", "photos", "s3://bucket/in"),
+        ("eval", "--set", "Set12", "--data", "s3://bucket/sets"),
         ("inspect", "https://host/a.jpg?X-Amz-Signature=SECRET"),
     ],
 )

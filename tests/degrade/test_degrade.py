@@ -243,10 +243,10 @@ class TestRunAgain:
         assert contents(out) == before
 
     def test_an_interrupted_run_lists_what_it_made(self, clean, tmp_path, monkeypatch):
-        def read(path):
+        def read(path, store):
             if path.name == "b.c.bmp":
                 raise KeyboardInterrupt
-            return files.read(path)
+            return files.read(path, store)
 
         with monkeypatch.context() as patch:
             patch.setattr(running, "read", read)

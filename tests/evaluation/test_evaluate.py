@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from magn_cli.errors import ImageError, UsageError, WeightsError
-from magn_cli.evaluation import NetworkSettings, Request, evaluate, evaluator, run
+from magn_cli.evaluation import NetworkSettings, Request, evaluate, run
 from magn_cli.evaluation.report import as_document
 from tests.support.commands import magn
 
@@ -30,9 +30,7 @@ def test_measuring_begins_with_the_first_picture(photos, monkeypatch):
     (photos / "broken.png").write_text("no picture")
     measured = []
     measure = run.measure
-    monkeypatch.setattr(
-        evaluator, "measure", lambda pair, *rest: measured.append(pair.name) or measure(pair, *rest)
-    )
+    monkeypatch.setattr(run, "measure", lambda pair, *rest: measured.append(pair.name) or measure(pair, *rest))
     evaluation = evaluate(Request(clean=photos, task="demosaic", baselines=("bilinear",), network=None))
     assert measured == [] and evaluation.total == 2 and evaluation.results == []
     broken, good = evaluation

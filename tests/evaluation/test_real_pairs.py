@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from magn_cli import images
+from magn_cli.api.loading import Loader
 from magn_cli.camera import camera_noise, draw_camera
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import Request, evaluate
@@ -42,12 +43,11 @@ def test_pairs_are_found_by_the_ends_of_their_names_and_measured_in_8_bit(real):
 
 
 def test_levels_are_found_in_each_file_as_restore_finds_them(real):
-    found = evaluate(Request(dataset="PolyU", data=real, task="denoise"))
+    found, network = evaluate(Request(dataset="PolyU", data=real, task="denoise")), Loader("denoise").load()
     for picture in found:
-        row, network = picture.rows["input"], found.methods["denoise"][-1]
+        row = picture.rows["input"]
         photo = images.read(real / "PolyU" / f"{picture.name}.JPG")
-        assert network.photos is not None
-        restored = network.photos.restore(photo)
+        restored = network.restore(photo)
         assert row.level == restored.found.level
         np.testing.assert_array_equal(picture.pixels["magn-s"], images.to_float(restored.pixels))
 

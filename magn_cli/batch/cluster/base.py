@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from magn_cli.batch import events
 from magn_cli.batch.cluster.messages import Refused, Started, Told, WorkerSetup
@@ -37,7 +38,8 @@ class BaseWorker:
             # Relative paths mean the same as on the driver, if its folder is on a shared file system.
             if self._common.folder.is_dir():
                 os.chdir(self._common.folder)
-            return Started(self.name, __version__, self.prepare(), told=self._log.take(None))
+            weights = self.prepare()
+            return Started(self.name, __version__, weights, self.facts(), told=self._log.take(None))
         except MagnError as error:
             return Refused(on_worker(self.name, error), ends_run=True)
 
@@ -45,14 +47,17 @@ class BaseWorker:
         """Load what the work needs, and return the sha256 of weights by task. Raises :class:`MagnError`."""
         return {}
 
-    def see(self, paths: list[Path]) -> list[Status | None]:
-        """Return what is at these paths, seen from here."""
-        found: list[Status | None] = []
+    def facts(self) -> Any:
+        """Return what the driver has to know of what was loaded."""
+
+    def see(self, paths: list[Path]) -> list[Status | str | None]:
+        """Return what is at these paths, seen from here; for those that cannot be looked at, why."""
+        found: list[Status | str | None] = []
         for path in paths:
             try:
                 found.append(self._common.store.status(path))
-            except OSError:
-                found.append(None)
+            except OSError as error:
+                found.append(error.strerror or type(error).__name__)
         return found
 
     @contextmanager

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from magn_cli.batch.cluster.base import BaseWorker
 from magn_cli.batch.cluster.dispatch import Dispatcher, Task, set_aside
-from magn_cli.batch.cluster.landmarks import Landmarks
+from magn_cli.batch.cluster.landmarks import Landmarks, check_shared
 from magn_cli.batch.cluster.messages import Answer, WorkerSetup
 from magn_cli.batch.cluster.pool import Lost, Pool, PoolWorker
 from magn_cli.batch.cluster.staff import ClusterSettings, staffed
-from magn_cli.batch.pace import megapixels
+from magn_cli.batch.pace import BYTES_A_PIXEL, megapixels
 from magn_cli.degrade import DegradeOutcome, DegradePlan, ManifestKeeper, Source, degrade
 from magn_cli.errors import ImageError
-from magn_cli.files import LOCAL
+from magn_cli.files import UrlPath
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class _Picture(Task):
     source: Source
 
 
-def run(plan: DegradePlan, cluster: ClusterSettings, report: Callable[[DegradeOutcome], None]) -> None:
+def run(plan: DegradePlan, cluster: ClusterSettings, report: Callable[[DegradeOutcome], None]) -> int:
     """Make the set and its manifest as :func:`magn_cli.degrade.run` does, on a cluster.
 
     Args:
@@ -58,24 +58,36 @@ def run(plan: DegradePlan, cluster: ClusterSettings, report: Callable[[DegradeOu
         cluster: where.
         report: called once for each picture, as they are done.
 
+    Returns:
+        The number of pictures that were not tried.
+
     Raises:
         UsageError, ClusterError: see :func:`staffed`.
         ImageError: a folder or the manifest cannot be written.
     """
-    sizes = megapixels([source.path for source in plan.sources])
-    pictures = [_Picture(source=s, megapixels=size) for s, size in zip(plan.sources, sizes, strict=True)]
-    staff = staffed(cluster, DegradingWorker, lambda found: DegradeSetup(plan=plan), {}, len(pictures))
+    check_shared([plan.out, plan.sources[0].path])
+    pictures = [_Picture(source=s, megapixels=size) for s, size in zip(plan.sources, _sizes(plan), strict=True)]
+    staff = staffed(
+        cluster, DegradingWorker, lambda found: DegradeSetup(plan=plan, store=plan.store), {}, len(pictures)
+    )
     with staff as pool, ManifestKeeper(plan, report) as keeper:
-        _work(pool, pictures, keeper)
+        return _work(pool, pictures, keeper)
 
 
-def _work(pool: Pool[_Picture], pictures: list[_Picture], keeper: ManifestKeeper) -> None:
-    pool.expect(Landmarks([pictures[0].source.path, *keeper.folders]))
+def _sizes(plan: DegradePlan) -> list[float]:
+    """Return megapixels; those of a store are estimated, since a look at each would cost requests."""
+    if isinstance(plan.sources[0].path, UrlPath):
+        return [(source.bytes or 0) / BYTES_A_PIXEL / 1e6 for source in plan.sources]
+    return megapixels([source.path for source in plan.sources])
+
+
+def _work(pool: Pool[_Picture], pictures: list[_Picture], keeper: ManifestKeeper) -> int:
+    pool.expect(Landmarks([pictures[0].source.path, *keeper.folders], store=keeper.plan.store))
 
     def begin(worker: PoolWorker[_Picture], picture: _Picture) -> None:
         pool.call(worker, "degrade", picture, picture.source, picture.deaths > 0)
 
-    dispatcher = Dispatcher(pool, pictures, begin)
+    dispatcher = Dispatcher(pool, pictures, begin, megapixels=sum(picture.megapixels for picture in pictures))
     settled = 0
     while settled < len(pictures):
         dispatcher.hand_out()
@@ -91,6 +103,9 @@ def _work(pool: Pool[_Picture], pictures: list[_Picture], keeper: ManifestKeeper
                 happened.worker.tasks.remove(happened.task)
                 keeper.take(happened.value.outcome)
                 settled += 1
+                if happened.value.outcome.ends_run:
+                    return len(pictures) - settled
+    return 0
 
 
 def _tidy_up(plan: DegradePlan, source: Source) -> None:
@@ -98,4 +113,4 @@ def _tidy_up(plan: DegradePlan, source: Source) -> None:
     for level in plan.levels:
         target = plan.out / plan.recipe.result_name(source.name, level)
         with suppress(OSError):
-            LOCAL.remove_leftovers(target.parent, {target.name})
+            plan.store.remove_leftovers(target.parent, {target.name})

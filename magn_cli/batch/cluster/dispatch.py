@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -17,6 +17,8 @@ IN_HAND = 2
 
 IN_FLIGHT = 256 << 20
 """Maximum number of bytes of the pictures that a worker has at once, before and after. Larger ones come alone."""
+
+_ROUNDING = 1e-6
 
 
 @dataclass(eq=False)
@@ -39,14 +41,33 @@ T = TypeVar("T", bound=Task)
 class Dispatcher(Generic[T]):
     """Hands out tasks in their order, to the workers that have the fewest."""
 
-    def __init__(self, pool: Pool[T], tasks: Iterable[T], call: Callable[[PoolWorker[T], T], None]) -> None:
-        """Take the tasks; ``call`` lets a worker begin with one."""
-        self.pool, self.waiting, self._call = pool, deque(tasks), call
-        self._suspects: deque[T] = deque()
+    def __init__(
+        self,
+        pool: Pool[T],
+        tasks: Iterable[T],
+        call: Callable[[PoolWorker[T], T], None],
+        *,
+        megapixels: float = 0.0,
+        in_hand: int = IN_HAND,
+        may_begin: Callable[[T], bool] = lambda task: True,
+    ) -> None:
+        """Take the tasks, which are asked for one by one.
+
+        Args:
+            pool: the workers.
+            tasks: in order.
+            call: lets a worker begin with a task.
+            megapixels: sum of all tasks.
+            in_hand: number of tasks that a worker has at once.
+            may_begin: whether the next task can be handed out already.
+        """
+        self.pool, self._call, self._in_hand, self._may_begin = pool, call, in_hand, may_begin
+        self._rest, self._suspects = iter(tasks), deque[T]()
+        self._next, self._waiting = next(self._rest, None), megapixels
 
     def hand_out(self) -> None:
         """Give tasks to workers, as far as these have room."""
-        for _ in range(IN_HAND):
+        for _ in range(self._in_hand):
             for worker in sorted(self.pool.workers, key=lambda worker: len(worker.tasks)):
                 task = self._next_for(worker)
                 if task is not None:
@@ -66,14 +87,27 @@ class Dispatcher(Generic[T]):
                 yield task
 
     def _next_for(self, worker: PoolWorker[T]) -> T | None:
-        held = worker.tasks
-        if not worker.is_ready or len(held) >= IN_HAND or any(task.deaths for task in held):
+        held, task = worker.tasks, self._next
+        if not worker.is_ready or len(held) >= self._in_hand or any(one.deaths for one in held):
             return None
         if self._suspects:
             return None if held else self._suspects.popleft()
-        if not self.waiting or (held and sum(t.bytes for t in held) + self.waiting[0].bytes > IN_FLIGHT):
+        if task is None or not self._may_begin(task) or (held and not self._fits_behind(task, held)):
             return None
-        return self.waiting.popleft()
+        self._next, self._waiting = next(self._rest, None), self._waiting - task.megapixels
+        return task
+
+    def _fits_behind(self, task: T, held: Sequence[T]) -> bool:
+        """Whether a task may wait behind others: they fit into memory, and nobody else would be free sooner.
+
+        A worker that would have more than its share of all that is left would be the last to finish.
+        """
+        if sum(one.bytes for one in held) + task.bytes > IN_FLIGHT:
+            return False
+        ready = [worker for worker in self.pool.workers if worker.is_ready]
+        left = self._waiting + sum(one.megapixels for worker in ready for one in worker.tasks)
+        ahead = sum(one.megapixels for one in held)
+        return ahead + task.megapixels <= left / len(ready) + _ROUNDING
 
 
 def set_aside(name: object, reason: str) -> str:

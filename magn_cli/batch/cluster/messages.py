@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from magn_cli.batch.journal import Origin
 from magn_cli.errors import MagnError
@@ -86,6 +86,9 @@ class Started(Answer):
 
     weights: dict[str, str]
     """Their sha256 by task."""
+
+    facts: Any = None
+    """What the driver has to know of what was loaded."""
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,21 @@ from functools import partial
 from magn_cli.batch import files, journal
 from magn_cli.batch.cluster.connection import check_installed
 from magn_cli.batch.cluster.dispatch import Dispatcher, Task, set_aside
-from magn_cli.batch.cluster.landmarks import Landmarks
+from magn_cli.batch.cluster.landmarks import Landmarks, check_shared
 from magn_cli.batch.cluster.messages import NetworkLoader, Refused, Restored, RestoreSetup, Written
 from magn_cli.batch.cluster.pool import Answered, Lost, Pool, PoolWorker
 from magn_cli.batch.cluster.room import Room
 from magn_cli.batch.cluster.staff import ClusterSettings, staffed
 from magn_cli.batch.cluster.worker import Worker
 from magn_cli.batch.events import Done, Event, Failed, Working
-from magn_cli.batch.failing import Stopped, is_hopeless, sentence
+from magn_cli.batch.failing import Stopped, sentence
 from magn_cli.batch.files import Folders
 from magn_cli.batch.journal import JournalEntry
 from magn_cli.batch.pipeline import RunPlan, carry_out
 from magn_cli.batch.planning import BatchPlan
 from magn_cli.batch.targets import Job
 from magn_cli.errors import ImageError, WeightsError
-from magn_cli.files import checksum, sentences
+from magn_cli.files import checksum, is_hopeless, sentences
 from magn_cli.images import WriteOptions
 from magn_cli.inference.options import Level
 
@@ -64,6 +64,8 @@ def started(
     if not plan.jobs:
         yield partial(_run, plan, None, options)
         return
+
+    check_shared([plan.jobs[0].source, plan.jobs[0].target])
 
     def setup(found: Room) -> RestoreSetup:
         return RestoreSetup(
@@ -117,9 +119,13 @@ class _Run:
         self.landmarks = Landmarks(
             [plan.jobs[0].source], [folder / journal.NAME for folder in folders_of_results], plan.store
         )
-        pictures = [_Picture(job=job, megapixels=mp) for job, mp in zip(plan.jobs, plan.megapixels, strict=True)]
+        # One by one: a long plan is on the disk.
+        sizes = zip(plan.jobs, plan.megapixels, strict=True)
         self.dispatcher = Dispatcher(
-            pool, pictures, lambda worker, picture: pool.call(worker, "restore", picture, picture.job)
+            pool,
+            (_Picture(job=job, megapixels=megapixels) for job, megapixels in sizes),
+            lambda worker, picture: pool.call(worker, "restore", picture, picture.job),
+            megapixels=sum(plan.megapixels),
         )
         self.first, self.settled, self.total = plan.jobs[0], 0, len(plan.jobs)
 

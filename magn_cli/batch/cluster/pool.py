@@ -42,6 +42,9 @@ class PoolWorker(Generic[T]):
     actor: Any
     name: str = ""
     is_ready: bool = False
+    facts: Any = None
+    """Of what it has loaded."""
+
     tasks: list[T] = field(default_factory=list)
     """What it is working on."""
 
@@ -178,12 +181,12 @@ class Pool(Generic[T]):
         self.workers.append(worker)
         self._calls[worker.actor.start.remote()] = _Call(worker, None)
 
-    def _welcome(self, worker: PoolWorker[T], value: Started | Refused | list[Status | None]) -> None:
+    def _welcome(self, worker: PoolWorker[T], value: Started | Refused | list[Status | str | None]) -> None:
         """Take an answer of a worker that is about to start."""
         if isinstance(value, Refused):
             raise value.error
         if isinstance(value, Started):
-            worker.name = value.name
+            worker.name, worker.facts = value.name, value.facts
             self.tell(value.told, value.name)
             self._check_same(value)
             if self._landmarks is not None:
@@ -213,13 +216,10 @@ class Pool(Generic[T]):
     def _look_around(self, worker: PoolWorker[T], landmarks: Landmarks) -> None:
         self._calls[worker.actor.see.remote(landmarks.paths)] = _Call(worker, None)
 
-    def _check_sight(self, worker: PoolWorker[T], seen: list[Status | None]) -> None:
-        path = None if self._landmarks is None else self._landmarks.difference(seen)
-        if path is not None:
-            raise ClusterError(
-                f"the worker {worker.name} does not see {path} as this machine does: use a file system that "
-                "all nodes share, under the same path."
-            )
+    def _check_sight(self, worker: PoolWorker[T], seen: list[Status | str | None]) -> None:
+        error = None if self._landmarks is None else self._landmarks.difference(worker.name, seen)
+        if error is not None:
+            raise error
 
     def _lose(self, worker: PoolWorker[T], error: Exception) -> Iterator[Lost[T]]:
         """Replace a worker that died or that cannot be reached any more."""

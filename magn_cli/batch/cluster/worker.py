@@ -13,10 +13,10 @@ import numpy as np
 from magn_cli.batch import events, files
 from magn_cli.batch.cluster.base import BaseWorker, on_worker
 from magn_cli.batch.cluster.messages import Refused, Restored, RestoreSetup, Told, Written
-from magn_cli.batch.failing import is_hopeless, sentence
+from magn_cli.batch.failing import sentence
 from magn_cli.batch.targets import Job
 from magn_cli.errors import WeightsError
-from magn_cli.files import Access, checksum, sentences
+from magn_cli.files import Access, checksum, is_hopeless, sentences
 from magn_cli.inference.restored_photo import RestoredPhoto
 
 

@@ -50,7 +50,7 @@ class EvaluationPage:
         from magn_cli.report.evaluation import Report
         from magn_cli.report.gallery import Gallery
 
-        networks = [m.name for chosen in evaluation.methods.values() for m in chosen if m.network is not None]
+        networks = [m.name for chosen in evaluation.methods.values() for m in chosen if m.is_network]
         self._gallery = Gallery(self._path if self._link else None)
         self._report = Report(self._gallery, networks[0] if networks else None)
 

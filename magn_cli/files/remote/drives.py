@@ -218,13 +218,21 @@ class S3(Drive):
 
     def status(self, path: UrlPath) -> Status | None:
         """Return what is there: an object, or a name that others begin with."""
+        unknown = None
         try:
             if path.key:
                 found = self.ask(path, lambda fs: fs.call_s3("head_object", Bucket=self.place, Key=path.key))
                 return _status({**found, "size": found["ContentLength"], "type": "file"})
         except FileNotFoundError:
             pass
+        except (PermissionError, StoreError):
+            raise
+        except OSError as error:
+            # An answer to HEAD has no body that says why, such as expired credentials. The next one has.
+            unknown = error
         page = self._page(path, {"Prefix": _below(path), "MaxKeys": 1})
+        if unknown is not None:
+            raise unknown
         return Status("folder", 0, 0) if page.get("KeyCount") or not path.key else None
 
     def read(self, path: UrlPath, check: Callable[[bytes], None], limit: int) -> tuple[bytes, Status]:
