@@ -6,11 +6,12 @@ import pytest
 
 from magn_cli import batch
 from magn_cli.batch.cluster import pipeline
+from magn_cli.batch.cluster.landmarks import Landmarks
 from magn_cli.batch.cluster.messages import Refused, RestoreSetup
 from magn_cli.batch.cluster.pool import Answered, Lost, PoolWorker
 from magn_cli.batch.cluster.worker import Worker
 from magn_cli.batch.files import Folders
-from magn_cli.files import LOCAL
+from magn_cli.files import LOCAL, named, store_of
 from magn_cli.images import WriteOptions
 from tests.support.cluster import FakeLoader, planned
 from tests.support.folders import content, picture, restore, tree
@@ -151,3 +152,40 @@ def test_a_full_disk_ends_the_run(photos, tmp_path, monkeypatch):
     assert len(failed) == 1 and "disk is full" in str(failed[0].error)
     assert untried > 0 and len(events) + untried == 12
     assert len(tree(tmp_path / "out")) == len(events) - 1
+
+
+def test_a_worker_that_cannot_reach_a_store_is_told_apart(tmp_path):
+    """Its node has no credentials, or those of somebody else; files of a disk are not shared."""
+    pytest.importorskip("fsspec")
+    store = store_of([named("memory://x/a.png")])
+    store.write(named(f"memory://{tmp_path.name}/a.png"), b"x")
+    marks = Landmarks([named(f"memory://{tmp_path.name}/a.png")], store=store)
+    assert marks.difference("worker", [store.status(path) for path in marks.paths]) is None
+    for found, says in (("memory://x denies access", "denies access"), (None, "another file there, or none")):
+        error = str(marks.difference("node/1", [found]))
+        assert f"the worker node/1 cannot use memory://{tmp_path.name}/a.png as this machine can" in error
+        assert says in error and "credentials" in error and error.endswith(".")
+    here = Landmarks([picture(tmp_path / "a.png")])
+    assert "all nodes share" in str(here.difference("node/1", ["Permission denied"]))
+
+
+@pytest.mark.parametrize(
+    "sizes, alone",
+    [
+        # Its worker would have the second large one when the other has nothing left.
+        ([8, 1, 8], ["02.png"]),
+        ([8, 1, 1, 1, 8], ["04.png"]),
+        ([1, 1, 1, 1], []),
+    ],
+)
+def test_no_picture_waits_where_another_worker_would_be_free_sooner(tmp_path, sizes, alone):
+    for number in range(len(sizes)):
+        picture(tmp_path / f"photos/{number:02}.png", 20 + number)
+    plan = planned(batch, tmp_path / "photos", tmp_path / "out")
+    plan.megapixels = [float(size) for size in sizes]
+    pool = FakePool(plan)
+    run(plan, pool)
+    behind = {tasks[1] for seen in pool.seen for tasks in seen if len(tasks) == 2 and tasks[0] == "00.png"}
+    assert not behind & set(alone)
+    if not alone:
+        assert behind

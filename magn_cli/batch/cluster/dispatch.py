@@ -68,7 +68,7 @@ class Dispatcher(Generic[T]):
     def hand_out(self) -> None:
         """Give tasks to workers, as far as these have room."""
         for _ in range(self._in_hand):
-            for worker in sorted(self.pool.workers, key=lambda worker: len(worker.tasks)):
+            for worker in sorted(self.pool.workers, key=_in_hand):
                 task = self._next_for(worker)
                 if task is not None:
                     worker.tasks.append(task)
@@ -108,6 +108,10 @@ class Dispatcher(Generic[T]):
         left = self._waiting + sum(one.megapixels for worker in ready for one in worker.tasks)
         ahead = sum(one.megapixels for one in held)
         return ahead + task.megapixels <= left / len(ready) + _ROUNDING
+
+
+def _in_hand(worker: PoolWorker[T]) -> tuple[int, float]:
+    return len(worker.tasks), sum(task.megapixels for task in worker.tasks)
 
 
 def set_aside(name: object, reason: str) -> str:
