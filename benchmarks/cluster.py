@@ -1,21 +1,26 @@
 """Compare two workers of a cluster with two plain processes, each of which restores half of the folder.
 
     python benchmarks/cluster.py --count 24 --megapixels 0.25
+    python benchmarks/cluster.py --count 8 --megapixels 0.5 --repeat 3 --core 1     # on a busy machine
 
 All of them use one thread. Both ways run in turns. The rate is that of the pictures between the moment at which
 the networks are loaded and the last result; the time until then, which a long run hardly notices, is printed
 beside it. On a machine with fewer than two free cores, the workers share what there is, and so do the plain
 processes: the comparison holds, the rate does not. If other programs use the processor, compare the processor
-time: that of the command and of all processes that it has started, including those of Ray.
+time: that of the command and of all processes that it has started, including those of Ray. ``--core`` keeps all of
+them on one core, where a worker that waits leaves it to the other, so that processor time is what the run costs.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,28 +46,53 @@ class Run:
     used: float = 0.0
 
 
+class Meter(threading.Thread):
+    """Looks again and again at the processor time of a process and of all that it has started.
+
+    Ray's processes are gone when the last event arrives, and nobody waits for them.
+    """
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._top, self._times, self._end = psutil.Process(pid), dict[int, float](), threading.Event()
+        self._mutex = threading.Lock()
+
+    def run(self) -> None:
+        while not self._end.wait(0.2):
+            self.look()
+
+    def look(self) -> float:
+        """Return the seconds so far, of processes that are gone, too."""
+        with self._mutex, suppress(psutil.Error):
+            for process in (self._top, *self._top.children(recursive=True)):
+                with suppress(psutil.Error):
+                    used = process.cpu_times()
+                    self._times[process.pid] = used.user + used.system
+        return sum(self._times.values())
+
+    def stop(self) -> None:
+        self._end.set()
+        self.join()
+
+
 def watch(process: subprocess.Popen[str], run: Run) -> None:
     """Read the events of a command until its end."""
     before = done = 0.0
+    meter = Meter(process.pid)
+    meter.start()
     assert process.stdout is not None
     for line in process.stdout:
         event = json.loads(line)
         match event["event"]:
             case "start":
-                run.ready, before = event["time"], processor_time(process.pid)
+                run.ready, before = event["time"], meter.look()
             case "done":
                 run.end, done = event["time"], done + 1
+                run.used = meter.look() - before
             case "summary":
-                run.used = processor_time(process.pid) - before
                 assert event["done"] == done
+    meter.stop()
     assert process.wait() == 0
-
-
-def processor_time(pid: int) -> float:
-    """Return the processor time so far of a process and of all those that it has started and that are alive."""
-    top = psutil.Process(pid)
-    times = [process.cpu_times() for process in (top, *top.children(recursive=True))]
-    return sum(time.user + time.system for time in times)
 
 
 def two_processes(halves: list[Path], out: Path) -> Run:
@@ -83,8 +113,12 @@ def main() -> None:
     parser = measuring.options(__doc__)
     parser.add_argument("--count", type=int, default=24, help="number of pictures in the folder")
     parser.add_argument("--megapixels", type=float, default=0.25, help="size of each picture")
+    parser.add_argument("--core", type=int, help="keep all processes on this core")
     parser.set_defaults(repeat=1, threads=1)
     given = parser.parse_args()
+    if given.core is not None:
+        # Processes inherit it.
+        os.sched_setaffinity(0, {given.core})
     device = measuring.prepare(given)
     runs: dict[str, list[Run]] = {"two processes": [], "two workers": []}
     with tempfile.TemporaryDirectory() as name:
