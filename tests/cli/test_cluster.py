@@ -153,6 +153,8 @@ class TestUnreachable:
     def test_no_cluster_on_this_machine(self, line, monkeypatch, tmp_path):
         monkeypatch.delenv("RAY_ADDRESS", raising=False)
         monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+        # Ray looks through all processes, and somebody else may run a cluster here.
+        monkeypatch.setattr("ray._private.services.find_gcs_addresses", set)
         refused(magn(*line, "--cluster", "auto"), 3, "no cluster runs on this machine", "ray start")
 
     def test_the_environment_names_a_cluster(self, line, monkeypatch):
