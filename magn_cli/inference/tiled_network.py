@@ -18,6 +18,7 @@ from magn_cli.inference.memory import Tile
 from magn_cli.inference.tiled_inference import NonFiniteResult, TiledInference
 from magn_cli.inference.tiling import Span
 from magn_cli.model import Magn
+from magn_cli.runtime.allocator import return_freed_memory
 from magn_cli.runtime.threads import one_if_small
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,10 @@ log = logging.getLogger(__name__)
 Float = NDArray[np.float32]
 
 WINDOWS_AT_ONCE = 16
+
+
+TRIMMED = 3_000_000
+"""Values of a strip from which memory that was freed is returned to the system after it."""
 
 
 class TiledNetwork:
@@ -120,7 +125,10 @@ class TiledNetwork:
                 inference = TiledInference(self.model, self.device, dtype, tile, self.windows_at_once)
                 height, width = network_input.shape[:2]
                 with nullcontext() if self.threads else one_if_small(height * width):
-                    yield from inference.run(network_input, level, keeps_bayer, progress)
+                    for rows, values in inference.run(network_input, level, keeps_bayer, progress):
+                        yield rows, values
+                        if values.size > TRIMMED:
+                            return_freed_memory()
                 return
             except NonFiniteResult:
                 if dtype == torch.float32:

@@ -26,3 +26,12 @@ def keep_freed_memory(most: int = 128 << 20) -> None:
     libc = ctypes.CDLL(None)
     libc.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
     libc.mallopt(M_TRIM_THRESHOLD, min(most, 2**31 - 1))
+
+
+def return_freed_memory() -> None:
+    """Make glibc return the memory that it kept to the system. Does nothing with other C libraries.
+
+    Restoring 100 megapixels frees blocks of many sizes, of which glibc kept 0.5 GB that no later block fitted in.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
