@@ -50,7 +50,8 @@ def draw_pattern(photo: Pixels, rng: np.random.Generator, noise: bool = True) ->
 
 def _repeated(photo: Pixels, rng: np.random.Generator) -> Pixels:
     """Repeat a small random cell: stripes, checkerboards, halftones, grids."""
-    rows, columns = (int(n) for n in rng.integers(1, LARGEST_CELL + 1, 2))
+    largest = int(rng.integers(2, LARGEST_CELL + 1))
+    rows, columns = (int(n) for n in rng.integers(1, largest + 1, 2))
     cell = _values((rows, columns), rng)
     height, width = photo.shape[:2]
     tiled = np.tile(cell, (-(-height // rows), -(-width // columns), 1))[:height, :width]
