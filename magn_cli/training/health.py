@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STEPS = 50
+STEPS = 100
 """Losses are medians over as many steps: a rare pattern that the network cannot restore yet is no divergence."""
 
 SETTLING = 200
