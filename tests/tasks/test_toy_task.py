@@ -99,7 +99,13 @@ def test_train_keeps_its_options(place, weights):
     assert tomllib.loads((place / "run" / "config.toml").read_text())["pairs"]["keep"] == 0.25
     about = load_checkpoint(weights)[1]
     assert (about.task, about.scale) == ("brighten", Brighten.scale)
-    assert about.training["recipe"]["pairs"] == {"gray": 0.25, "unknown": 0.0, "levels": [20, 80], "keep": 0.25}
+    assert about.training["recipe"]["pairs"] == {
+        "gray": 0.25,
+        "unknown": 0.0,
+        "patterns": 0.05,
+        "levels": [20, 80],
+        "keep": 0.25,
+    }
 
 
 def test_restore(place, weights, otter):
