@@ -45,13 +45,13 @@ COLOUR_SETS = ("Kodak24", "McMaster18")
 
 
 INTRODUCTION = """
-Written by `python benchmarks/results.py --data testsets/` with magn {version}; `magn eval` measured everything.
-PSNR in dB and SSIM are means over the set, by the paper's protocol for its tables (not rounded for denoising,
-8 bit for the others; SSIM with the uniform window in Table III, else Gaussian). Rows marked "(paper)" are figures
-from the paper; rows marked "(measured here)" are networks that their authors published, run on the same pictures
-by `magn eval --against` (ONNX Runtime, fp32). "level found": the network is told what magn estimates.
-Speed is that of the network alone, including windows and padding: {processor}, {threads} threads, native bf16
-{native_bf16}, torch {torch}, Python {python}.
+Written by `python benchmarks/results.py --data testsets/ --peers peers/` with magn {version}; `magn eval` measured
+everything. PSNR in dB and SSIM are means over the set, by the paper's protocol for its tables (not rounded for
+denoising, 8 bit for the others; SSIM with the uniform window in Table III, else Gaussian). Rows marked "(paper)"
+are figures from the paper; rows marked "(measured here)" are networks that their authors published, run on the same
+pictures by `magn eval --against` (ONNX Runtime, fp32). "level found": the network is told what magn estimates.
+Measured on {processor}, native bf16 {native_bf16}, torch {torch}, Python {python}. For speed, see
+[Speed and memory](performance.md).
 """
 
 
@@ -110,11 +110,6 @@ def cell(entry: dict[str, Any] | None) -> str:
     return f"{entry['psnr']:.2f} / {entry['ssim']:.4f}" if entry else ""
 
 
-def speed(entries: list[dict[str, Any]]) -> str:
-    seconds, megapixels = (sum(e[name] for e in entries) for name in ("seconds", "megapixels"))
-    return f"{seconds / megapixels:.2f}"
-
-
 def available(task: str) -> Iterator[Weights | tuple[str, str]]:
     """Return the checkpoints of a task by preset, with the reason for each missing one."""
     for preset in PRESETS:
@@ -130,7 +125,7 @@ def table_of(benchmark: benchmarks.Benchmark, measured: Measurements, data: Path
     task, levels = benchmark.task, benchmark.levels
     yield f"\n### {benchmark.dataset}\n"
     heads = [get_task(task).level_words(level) or "PSNR / SSIM" for level in levels]
-    yield f"| method | {' | '.join(heads)} | µs a pixel |\n|---|{'---|' * (len(levels) + 1)}"
+    yield f"| method | {' | '.join(heads)} |\n|---|{'---|' * len(levels)}"
     for method in [c.method for c in benchmark.cells(levels[0])]:
         cells = [benchmark.cell(method, level) for level in levels]
         yield row(f"{method} (paper)", [f"{c.psnr:.2f} / {c.ssim:.4f}" if c else "" for c in cells])
@@ -146,7 +141,7 @@ def colour_table(task: str, dataset: str, measured: Measurements, data: Path) ->
     levels = tuple(float(level) for level in COLOUR[task].split(","))
     yield f"\n### {dataset}, colour {task}{' (4:2:0)' if task == 'jpeg' else ''}\n"
     heads = " | ".join(get_task(task).level_words(level) for level in levels)
-    yield f"| method | {heads} | µs a pixel |\n|---|{'---|' * (len(levels) + 1)}"
+    yield f"| method | {heads} |\n|---|{'---|' * len(levels)}"
     words = (data / dataset, "--task", task, "--level", COLOUR[task], "--protocol", "modern")
     yield from rows_of(f"colour-{task}-{dataset}", task, levels, measured, words, 3)
 
@@ -175,11 +170,11 @@ def rows_of(
                     found = measured.of(name, weights, *words, peer=peer)
                     theirs = {e["level"]: e for e in found if e["method"] == peer.name}
                     cells = [cell(theirs.get(level)) for level in levels]
-                    yield row(f"{peer.stem} (measured here)", cells, speed(list(theirs.values())))
+                    yield row(f"{peer.stem} (measured here)", cells)
             ours = [by_level.get((False, level)) for level in levels]
             unknown = ", level unknown" if weights.about.takes_unknown else ", level found"
             label = f"**{weights.preset}**" + (unknown if blind else "")
-            yield row(label, [cell(e) for e in ours], speed([e for e in ours if e]))
+            yield row(label, [cell(e) for e in ours])
 
 
 def real_noise(measured: Measurements, data: Path) -> Iterator[str]:
@@ -199,9 +194,9 @@ def real_noise(measured: Measurements, data: Path) -> Iterator[str]:
     def line(name: str, entries: list[dict[str, Any]], method: str = "") -> str:
         entry = next(e for e in entries if e["method"] == method or (not method and e["method"] != "input"))
         worst = min(picture["psnr"] - before[picture["name"]] for picture in entry["pictures"])
-        return row(name, [cell(entry)], f"{worst:+.2f}")
+        return row(name, [cell(entry), f"{worst:+.2f}"])
 
-    yield row("input", [cell(inputs)])
+    yield row("input", [cell(inputs), ""])
     for peer in measured.peers("denoise", 3, inputs=(2,)):
         entries = measured.of("PolyU", weights, *words, "denoise", "--level", 10, peer=peer)
         yield line(f"{peer.stem}, told 10 (measured here)", entries, peer.name)
@@ -218,8 +213,8 @@ def combined_key() -> str:
     return hashlib.sha256("".join(keys).encode()).hexdigest()[:12]
 
 
-def row(name: str, cells: list[str], last: str = "") -> str:
-    return f"| {name} | {' | '.join(cells)} | {last} |"
+def row(name: str, cells: list[str]) -> str:
+    return f"| {name} | {' | '.join(cells)} |"
 
 
 def document(given: argparse.Namespace) -> Iterator[str]:
