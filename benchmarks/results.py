@@ -45,13 +45,13 @@ COLOUR_SETS = ("Kodak24", "McMaster18")
 
 
 INTRODUCTION = """
-Written by `python benchmarks/results.py --data testsets/ --peers peers/` with magn {version}; `magn eval` measured
-everything. PSNR in dB and SSIM are means over the set, by the paper's protocol for its tables (not rounded for
-denoising, 8 bit for the others; SSIM with the uniform window in Table III, else Gaussian). Rows marked "(paper)"
-are figures from the paper; rows marked "(measured here)" are networks that their authors published, run on the same
-pictures by `magn eval --against` (ONNX Runtime, fp32). "level found": the network is told what magn estimates.
-Measured on {processor}, native bf16 {native_bf16}, torch {torch}, Python {python}. For speed, see
-[Speed and memory](performance.md).
+Written by `python benchmarks/results.py --data testsets/ --peers peers/` with magn {version}; `magn eval`
+measured everything. PSNR in dB and SSIM are means over the set, by the paper's protocol for its tables (not
+rounded for denoising, 8 bit for the others; SSIM with the uniform window in Table III, else Gaussian). Rows
+marked "(paper)" are figures from the paper; rows marked "(measured here)" are networks that their authors
+published, run on the same pictures by `magn eval --against` (ONNX Runtime, fp32). "level found": the network is
+told what magn estimates. Measured on {processor}, native bf16 {native_bf16}, torch {torch}, Python {python}.
+For speed, see [Speed and memory](performance.md).
 """
 
 
