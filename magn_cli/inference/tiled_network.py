@@ -27,9 +27,9 @@ Float = NDArray[np.float32]
 
 WINDOWS_AT_ONCE = 16
 
-
-TRIMMED = 3_000_000
-"""Values of a strip from which memory that was freed is returned to the system after it."""
+TRIMMED = 30_000_000
+"""Pixels of a picture above which freed memory is returned to the system after each strip. For smaller pictures it
+is kept, as the next strip would have to get it anew."""
 
 
 class TiledNetwork:
@@ -127,7 +127,7 @@ class TiledNetwork:
                 with nullcontext() if self.threads else one_if_small(height * width):
                     for rows, values in inference.run(network_input, level, keeps_bayer, progress):
                         yield rows, values
-                        if values.size > TRIMMED:
+                        if height * width > TRIMMED:
                             return_freed_memory()
                 return
             except NonFiniteResult:

@@ -155,7 +155,7 @@ class Denoise(Task):
     def training_pair(self, clean: Pixels, rng: np.random.Generator, pairs: PairOptions) -> TrainingPair:
         """Draw white noise or the noise of a camera.
 
-        A crop with camera noise is told the noise that is in it, compression included, give or take a fifth: users
+        A crop with camera noise is told the noise that is in it, compression included, give or take 15 %: users
         know it of a picture about as well, and noise is stronger in some places than in others. Where a pair is
         told much less than that, its target keeps a part of the noise, which holds the level to what it promises.
         """

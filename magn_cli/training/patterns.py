@@ -31,6 +31,12 @@ def draw_pattern(photo: Pixels, rng: np.random.Generator, noise: bool = True) ->
 
     Returns:
         ``(H, W, 3)``, 0..1.
+
+    Example:
+        >>> import numpy as np
+        >>> photo = np.full((48, 64, 3), 0.5, np.float32)
+        >>> draw_pattern(photo, np.random.default_rng(0)).shape
+        (48, 64, 3)
     """
     kinds = [_repeated, _repeated, _dithered]
     if noise:
@@ -53,22 +59,19 @@ def _repeated(photo: Pixels, rng: np.random.Generator) -> Pixels:
     largest = int(rng.integers(2, LARGEST_CELL + 1))
     rows, columns = (int(n) for n in rng.integers(1, largest + 1, 2))
     cell = _values((rows, columns), rng)
-    height, width = photo.shape[:2]
-    tiled = np.tile(cell, (-(-height // rows), -(-width // columns), 1))[:height, :width]
-    return _coloured(tiled, rng)
+    return _coloured(_tiled(cell, photo), rng)
 
 
 def _dithered(photo: Pixels, rng: np.random.Generator) -> Pixels:
     """Reduce the photo to black and white, or to eight colours, by random or ordered thresholds."""
     if rng.random() < 0.3:
         photo = np.repeat(photo.mean(axis=-1, keepdims=True), 3, axis=-1)
-    height, width = photo.shape[:2]
     if rng.random() < 0.5:
-        thresholds = rng.random((height, width, 1), np.float32)
+        thresholds = rng.random((*photo.shape[:2], 1), np.float32)
     else:
         side = int(rng.integers(2, 9))
         order = ((rng.permutation(side * side) + 0.5) / side**2).reshape(side, side, 1).astype(np.float32)
-        thresholds = np.tile(order, (-(-height // side), -(-width // side), 1))[:height, :width]
+        thresholds = _tiled(order, photo)
     return (photo > thresholds).astype(np.float32)
 
 
@@ -86,6 +89,12 @@ def _random(photo: Pixels, rng: np.random.Generator) -> Pixels:
     height, width = photo.shape[:2]
     values = _values((-(-height // side), -(-width // side)), rng)
     return _coloured(values.repeat(side, axis=0).repeat(side, axis=1)[:height, :width], rng)
+
+
+def _tiled(cell: NDArray[np.float32], photo: Pixels) -> NDArray[np.float32]:
+    """Repeat a cell over the area of a photo."""
+    (height, width), (rows, columns) = photo.shape[:2], cell.shape[:2]
+    return np.tile(cell, (-(-height // rows), -(-width // columns), 1))[:height, :width]
 
 
 def _values(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
