@@ -192,6 +192,7 @@ class PhotoRestorer:
         above, beside = self.task.margin(**options)
         bayer = self.task.keeps_bayer_phase
         for rows, values in self.tiled.strips(network_input, level_input, keeps_bayer=bayer, progress=progress):
+            values = self.task.bounded(values, network_input, rows.start)
             own = Span(max(rows.start - above, 0), rows.stop - above)
             if len(own) > 0:
                 yield own, self.task.network_output(values[-len(own) :, beside:], gray=pixels.ndim == 2)

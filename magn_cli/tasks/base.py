@@ -389,6 +389,16 @@ class Task(ABC):
         """
         return options
 
+    def bounded(self, restored: Pixels, network_input: NDArray[Sample], start: int) -> Pixels:
+        """Return rows of the network's output, without values that the input around them rules out.
+
+        Args:
+            restored: ``(rows, W, C)``, not clipped.
+            network_input: the whole ``(H, W, C)`` that :meth:`network_input` returned.
+            start: the first of the rows.
+        """
+        return restored
+
     def network_output(self, restored: Pixels, gray: bool) -> Pixels:
         """Convert rows of the network's output to rows of the result.
 

@@ -217,7 +217,24 @@ def test_a_cfa_picture_becomes_colour_of_its_depth(otter):
     cfa = images.from_float(task.degrade(as_float(otter), None, RNG, channels=1), np.dtype(np.uint16))
     out = PhotoRestorer(task, None, Identity(), pattern="grbg").restore(photo_of(cfa)).pixels
     assert out.shape == (*cfa.shape, 3) and out.dtype == np.uint16
-    np.testing.assert_array_equal(out.sum(-1), cfa)
+    sampled = task.network_input(cfa)
+    np.testing.assert_array_equal(out[sampled > 0], sampled[sampled > 0])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("start", [0, 1, 6, 17])
+def test_missing_colours_stay_near_the_samples_around_them(otter, dtype, start):
+    task, clean = get_task("demosaic"), as_float(otter)[:20, :32].copy()
+    clean[4:12, 8:20] = 1
+    seen = images.from_float(task.degrade(clean, None, RNG), np.dtype(dtype))
+    rows = clean[start : start + 3]
+    for strange in (rows - 3, rows + 3):
+        bounded = task.bounded(strange.copy(), seen, start)
+        assert bounded.min() >= -0.5 and bounded.max() <= 1.5
+        # Every sample within two pixels is white, so are the colours between them.
+        assert (bounded[:, 10:18] == 1).all() == (start == 6)
+        whole = task.bounded(np.repeat(strange[:1], 20, axis=0), seen, 0)
+        np.testing.assert_array_equal(bounded[0], whole[start])
 
 
 @pytest.mark.parametrize("name", ["denoise", "jpeg"])
@@ -246,10 +263,12 @@ def test_the_network_sees_the_picture_as_it_was_stored(tmp_path, otter, name, tu
     task = get_task(name)
     out = PhotoRestorer(task, None, Watching()).restore(photo).pixels
     assert seen[0].shape == (21, 30, 3)
-    if name == "demosaic":
-        np.testing.assert_array_equal(images.from_float(seen[0].sum(-1), np.uint8), stored)
     assert out.shape[:2] == photo.pixels.shape
-    np.testing.assert_array_equal(out if name == "jpeg" else out.sum(-1), photo.pixels)
+    if name == "jpeg":
+        np.testing.assert_array_equal(out, photo.pixels)
+    else:
+        np.testing.assert_array_equal(images.from_float(seen[0].sum(-1), np.uint8), stored)
+        assert (out == photo.pixels[..., None]).any(axis=-1).all()
 
 
 def test_levels_out_of_range_are_refused():
