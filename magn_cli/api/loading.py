@@ -13,7 +13,7 @@ from magn_cli.inference.restored_photo import PhotoNetwork
 from magn_cli.model import PRESETS
 from magn_cli.runtime.device import check_device, choose_device
 from magn_cli.runtime.precision import check_precision, choose_type, compute_exactly
-from magn_cli.runtime.threads import check_threads, use_threads
+from magn_cli.runtime.threads import check_threads, lanes, use_threads
 from magn_cli.tasks import get_task
 from magn_cli.tasks.auto import candidates
 from magn_cli.weights.registry import entries
@@ -96,6 +96,10 @@ class Loader:
         choose_device(self.device)
         use_threads(self.threads)
         return AutoRestorer(self.load_task)
+
+    def lanes(self) -> int:
+        """Return how many pictures of at most :data:`SMALL` pixels to restore at once. Imports torch."""
+        return lanes() if self.threads is None and choose_device(self.device).type == "cpu" else 1
 
     def load_task(self, name: str) -> PhotoRestorer:
         """Load the network of one of the tasks in :attr:`weights`; errors as for :meth:`load`."""

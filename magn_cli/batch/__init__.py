@@ -4,7 +4,8 @@ from magn_cli.batch.events import Done, Event, Failed, Kept, Working
 from magn_cli.batch.inputs import find
 from magn_cli.batch.pace import Pace, in_words
 from magn_cli.batch.pipeline import RunPlan, run
-from magn_cli.batch.planning import BatchPlan, plan
+from magn_cli.batch.plan import BatchPlan
+from magn_cli.batch.planning import plan
 from magn_cli.batch.targets import FORMATS, Job, check_folder
 
 __all__ = [

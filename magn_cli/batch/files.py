@@ -18,7 +18,7 @@ from typing import Any
 from magn_cli import images
 from magn_cli.batch import events, journal
 from magn_cli.batch.journal import Journal, JournalEntry, Origin
-from magn_cli.batch.planning import BatchPlan
+from magn_cli.batch.plan import BatchPlan
 from magn_cli.batch.targets import Job, check_folder, check_writable
 from magn_cli.errors import ImageError
 from magn_cli.files import Access, Lock, NotOrdinaryError, Store, StoreError, checksum, sentences

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from magn_cli import images
-from magn_cli.batch import inputs, journal, pace
+from magn_cli.batch import inputs, journal, local_planning, pace
 from magn_cli.batch.inputs import RESTORED, FoundPicture
-from magn_cli.batch.journal import Journal, Settings
+from magn_cli.batch.journal import Journal
+from magn_cli.batch.outputs import why_refused
+from magn_cli.batch.plan import BatchPlan, PlanRequest
 from magn_cli.batch.plan_table import FoundRow, PlanTable, State
-from magn_cli.batch.planning import BatchPlan, as_journal, plan_in_memory, tell_links, why_refused
 from magn_cli.batch.targets import Job, beside_or_below, check_folder_name, check_format
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import UrlPath, check_output, collision_key, is_left_alone, sentences
+from magn_cli.files import UrlPath, check_output, collision_key, is_left_alone
 from magn_cli.files.remote import Anywhere
 from magn_cli.files.remote.anywhere import is_magic, parse_pattern
 from magn_cli.files.remote.lines import is_part
@@ -28,42 +29,24 @@ MAX_PROBLEMS = 100
 """Names of a store that are told one by one; further ones are counted."""
 
 
-def plan(
-    sources: Sequence[Path],
-    out: Path | None,
-    *,
-    settings: Settings,
-    recursive: bool,
-    mosaics: inputs.Mosaics,
-    suffix: str | None,
-    overwrite: bool,
-    store: Anywhere,
-) -> BatchPlan:
+def plan(request: PlanRequest, store: Anywhere) -> BatchPlan:
     """Decide which pictures to restore and where to write them; see :func:`magn_cli.batch.planning.plan`."""
+    sources, out = request.sources, request.out
     try:
         _check_places(sources, out, store)
         if len(sources) == 1 and _is_one_file(sources[0], store):
-            return plan_in_memory(
-                sources,
-                out,
-                settings=settings,
-                recursive=recursive,
-                mosaics=mosaics,
-                suffix=suffix,
-                overwrite=overwrite,
-                store=store,
-            )
-        check_format(suffix)
+            return local_planning.plan(request, store)
+        check_format(request.suffix)
         check_folder_name(out, store)
-        search = _Search(out, recursive, mosaics, store)
+        search = _Search(out, request.recursive, request.mosaics, store)
         search.all(sources)
         table = search.table
         if not table.has_found() and len(search.failures) == 1:
             raise search.failures[0][1]
-        planned = BatchPlan(as_journal(settings), overwrite, failures=search.failures, store=store)
-        _aim(table, out, suffix, planned, search.is_listed)
+        planned = request.begin(search.failures, store)
+        _aim(table, out, request.suffix, planned, search.is_listed)
     except OSError as error:
-        raise sentences.unusable(error, sources[0] if sources else out) from error
+        raise request.unusable(error) from error
     planned.jobs = table.jobs(State.TO_DO, store)
     planned.kept = table.jobs(State.KEPT, store)
     planned.refusals = table.refusals(store)
@@ -285,7 +268,7 @@ def _aim(
             state, reason = (State.KEPT, "") if refused is None else (State.REFUSED, refused)
         megapixels = row.status.bytes / pace.BYTES_A_PIXEL / 1e6
         table.add_job(job, key, state, megapixels, reason)
-    tell_links([Job(below, below / "x", root, store=store) for below, root in folders.items()], store)
+    local_planning.tell_links([Job(below, below / "x", top, store=store) for below, top in folders.items()], store)
 
 
 def _check_input(table: PlanTable, row: FoundRow, job: Job, overwrite: bool) -> None:

@@ -1,4 +1,7 @@
-"""Runs a plan: threads read ahead and write results, while the network runs in the caller's thread."""
+"""Runs a plan: threads read ahead and write results, while the network runs in the caller's thread.
+
+Small pictures in a row are computed beside each other instead, in threads of their own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -17,13 +20,14 @@ from magn_cli.batch import events, files
 from magn_cli.batch.events import Done, Event, Failed, Kept, Working
 from magn_cli.batch.failing import Stopped, sentence
 from magn_cli.batch.files import Folders, LoadedPhoto
-from magn_cli.batch.planning import BatchPlan
+from magn_cli.batch.plan import BatchPlan
 from magn_cli.batch.targets import Job
 from magn_cli.errors import WeightsError
 from magn_cli.files import is_hopeless
 from magn_cli.images import WriteOptions
 from magn_cli.inference.options import Level
 from magn_cli.inference.restored_photo import PhotoNetwork
+from magn_cli.runtime.threads import Lanes, is_small
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ def run(
     max_pixels: int | None = None,
     options: WriteOptions | None = None,
     stop_on_error: bool = False,
+    lanes: int = 1,
 ) -> int:
     """Restore the planned pictures.
 
@@ -67,6 +72,7 @@ def run(
         max_pixels: refuse larger pictures.
         options: options of the written files.
         stop_on_error: stop at the first failure.
+        lanes: pictures of at most ``SMALL`` pixels that the network may restore at once, each in a thread.
 
     Returns:
         The number of pictures that were not tried because a failure stopped the run.
@@ -80,7 +86,7 @@ def run(
         options,
         report,
         stop_on_error,
-        lambda folders: _Run(plan, network, level, report, folders, max_pixels, stop_on_error).go(),
+        lambda folders: _Run(plan, network, level, report, folders, max_pixels, stop_on_error, lanes).go(),
     )
 
 
@@ -126,6 +132,23 @@ class _Ahead:
         return int(2 * 3 * 1e6 * self.megapixels)
 
 
+@dataclass(frozen=True, eq=False)
+class _Result:
+    """A restored picture that is not written yet."""
+
+    loaded: LoadedPhoto
+    done: Done
+
+
+@dataclass
+class _Beside:
+    """A small picture that a lane restores."""
+
+    job: Job
+    bytes: int
+    result: Future[_Result]
+
+
 @dataclass
 class _Behind:
     """A result that is being written."""
@@ -162,12 +185,15 @@ class _Run:
         folders: Folders,
         max_pixels: int | None,
         stop_on_error: bool,
+        lanes: int,
     ) -> None:
         self.network, self.level, self.report = network, level, report
         self.folders, self.max_pixels, self.stop_on_error = folders, max_pixels, stop_on_error
         self.waiting = _Waiting(plan)
         self.ahead: deque[_Ahead] = deque()
+        self.beside: deque[_Beside] = deque()
         self.behind: list[_Behind] = []
+        self.lanes = Lanes(lanes)
         self.in_work = 0
         self.is_cut_short = False
 
@@ -177,14 +203,16 @@ class _Run:
         with ExitStack() as stack:
             self.reader = stack.enter_context(ThreadPoolExecutor(1, "magn-read"))
             self.writer = stack.enter_context(ThreadPoolExecutor(WRITERS, "magn-write"))
+            stack.enter_context(self.lanes)
             try:
                 while self.waiting or self.ahead:
                     self._read_ahead()
                     self._restore(self.ahead.popleft())
+                self._leave_lanes()
                 while self.behind:
                     self._settle(self.behind[0])
             except Stopped:
-                untried = len(self.waiting) + len(self.ahead) + self.is_cut_short
+                untried = len(self.waiting) + len(self.ahead) + len(self.beside) + self.is_cut_short
             finally:
                 # Finish the writes that have started, and start no others.
                 self.reader.shutdown(cancel_futures=True)
@@ -195,11 +223,15 @@ class _Run:
     def _read_ahead(self) -> None:
         while self.waiting and len(self.ahead) < AHEAD + (self.in_work == 0):
             job, megapixels = self.waiting.first
-            held = self.in_work + sum(a.bytes for a in self.ahead) + sum(b.bytes for b in self.behind)
+            queues: tuple[Iterable[_Ahead | _Beside | _Behind], ...] = (self.ahead, self.beside, self.behind)
+            held = self.in_work + sum(one.bytes for queue in queues for one in queue)
             if held and held + 6e6 * megapixels > IN_FLIGHT:
                 if self.ahead or self.in_work:
                     return
-                self._settle(self.behind[0])
+                if self.beside:
+                    self._leave_lane()
+                else:
+                    self._settle(self.behind[0])
                 continue
             self.waiting.advance()
             loading = self.reader.submit(files.load, job, self.max_pixels, self.network.mosaics)
@@ -207,20 +239,17 @@ class _Run:
 
     def _restore(self, one: _Ahead) -> None:
         job = one.job
-        token = events.picture.set(job.source)
         try:
             self._advance(job, one.megapixels, 0.0)
             loaded = one.loaded.result()
             self.in_work = one.bytes
             self._read_ahead()
-            photo, began = loaded.photo, time.perf_counter()
-            height, width = photo.pixels.shape[:2]
-            megapixels = height * width / 1e6
-            restored = self.network.restore(photo, self.level, partial(self._advance, job, one.megapixels))
-            seconds = loaded.seconds + time.perf_counter() - began
-            done = Done(job, photo, restored, megapixels, seconds)
-            writing = self.writer.submit(files.save, loaded.needed_for(restored), restored, self.folders)
-            self.behind.append(_Behind(job, done, self.in_work, writing))
+            if self.lanes.count > 1 and is_small(loaded.photo.pixels.shape):
+                work = partial(self._result, loaded, lambda share: None)
+                self.beside.append(_Beside(job, one.bytes, self.lanes.submit(work)))
+            else:
+                self._leave_lanes()
+                self._write(self._result(loaded, partial(self._advance, job, one.megapixels)), one.bytes)
         except Stopped:
             # An earlier result could not be written.
             self.is_cut_short = True
@@ -232,10 +261,44 @@ class _Run:
             self._fail(job, error)
         finally:
             self.in_work = 0
-            events.picture.reset(token)
+        while len(self.beside) > 2 * self.lanes.count:
+            self._leave_lane()
         # Wait if the disk is slower than the network.
         while len(self.behind) > WRITERS + 1:
             self._settle(self.behind[0])
+
+    def _result(self, loaded: LoadedPhoto, progress: Callable[[float], None]) -> _Result:
+        """Run the network, here or in a lane."""
+        token = events.picture.set(loaded.job.source)
+        try:
+            photo, began = loaded.photo, time.perf_counter()
+            restored = self.network.restore(photo, self.level, progress)
+            height, width = photo.pixels.shape[:2]
+            seconds = loaded.seconds + time.perf_counter() - began
+            done = Done(loaded.job, photo, restored, height * width / 1e6, seconds)
+            return _Result(loaded.needed_for(restored), done)
+        finally:
+            events.picture.reset(token)
+
+    def _write(self, result: _Result, size: int) -> None:
+        done = result.done
+        writing = self.writer.submit(files.save, result.loaded, done.restored, self.folders)
+        self.behind.append(_Behind(done.job, done, size, writing))
+
+    def _leave_lane(self) -> None:
+        """Wait until the oldest picture in a lane is restored."""
+        one = self.beside.popleft()
+        try:
+            self._write(one.result.result(), one.bytes)
+        except WeightsError:
+            raise
+        except Exception as error:
+            self._fail(one.job, error)
+
+    def _leave_lanes(self) -> None:
+        while self.beside:
+            self._leave_lane()
+        self.lanes.rest()
 
     def _advance(self, job: Job, megapixels: float, share: float) -> None:
         for one in [one for one in self.behind if one.written.done()]:

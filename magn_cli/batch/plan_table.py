@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from magn_cli import images
-from magn_cli.batch.planning import Refusal
+from magn_cli.batch.plan import Refusal
 from magn_cli.batch.targets import Job
 from magn_cli.files import Status, Store, UrlPath
 

@@ -78,7 +78,8 @@ def export(
       magn export --task denoise --level 10 --format darktable
     """
     console.show_log(verbose, quiet)
-    from magn_cli.export import ExportSettings, darktable, exporting
+    from magn_cli.export import darktable, exporting
+    from magn_cli.export.settings import ExportSettings, built_in
     from magn_cli.runtime.extras import check_extra
     from magn_cli.tasks import get_task
     from magn_cli.weights.resolve import resolve
@@ -88,12 +89,12 @@ def export(
     get_task(task)
     options.choice("--format", format_, FORMATS)
     packed = format_ == "darktable"
-    built_in = exporting.built_in(task, level or ("unknown" if packed else "input"))
+    wanted = built_in(task, level or ("unknown" if packed else "input"))
     if packed:
         darktable.slot(task)
-        if built_in == "input":
+        if wanted == "input":
             raise UsageError("darktable gives networks no level: give --level unknown or a number.")
-    settings = ExportSettings(opset=opset, level=built_in, check=not no_check, threads=threads)
+    settings = ExportSettings(opset=opset, level=wanted, check=not no_check, threads=threads)
     if packed and out is not None and out.suffix != darktable.SUFFIX:
         raise UsageError(f"darktable knows packages by their suffix: end {out.name} in {darktable.SUFFIX}.")
     check_extra("magn export", "export", "onnx", "onnxruntime")

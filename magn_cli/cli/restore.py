@@ -233,7 +233,9 @@ def restore(
             if cluster is None:
                 keep_freed_memory()
                 network = loader.load()
-                run = partial(batch.run, plan, network, wanted, max_pixels=max_pixels, options=writing)
+                run = partial(
+                    batch.run, plan, network, wanted, max_pixels=max_pixels, options=writing, lanes=loader.lanes()
+                )
             else:
                 from magn_cli.batch.cluster import ClusterSettings, started
 

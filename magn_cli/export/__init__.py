@@ -3,6 +3,7 @@
 Needs the extra ``export``.
 """
 
-from magn_cli.export.exporting import Exported, ExportSettings, export
+from magn_cli.export.exporting import Exported, export
+from magn_cli.export.settings import ExportSettings
 
 __all__ = ["ExportSettings", "Exported", "export"]

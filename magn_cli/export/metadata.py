@@ -6,7 +6,7 @@ import json
 
 import onnx
 
-from magn_cli.export.exporting import ExportSettings
+from magn_cli.export.settings import ExportSettings
 from magn_cli.inference.onnx.layout import METADATA
 from magn_cli.model import UNKNOWN_LEVEL
 from magn_cli.tasks import get_task

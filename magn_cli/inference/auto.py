@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ class AutoRestorer:
         """
         self._load = load
         self.restorers: dict[str, PhotoRestorer] = {}
+        self._loading = threading.Lock()
 
     def restore(
         self, photo: Photo, level: Level = "auto", progress: Callable[[float], None] = lambda done: None
@@ -50,8 +52,9 @@ class AutoRestorer:
         choice = task_for(photo)
         if choice.task is None:
             return RestoredPhoto(None, photo.pixels, None, choice.found)
-        if choice.task not in self.restorers:
-            self.restorers[choice.task] = self._load(choice.task)
+        with self._loading:
+            if choice.task not in self.restorers:
+                self.restorers[choice.task] = self._load(choice.task)
         return self.restorers[choice.task].restore(photo, level, progress, choice.found)
 
 

@@ -14,7 +14,7 @@ onnx = pytest.importorskip("onnx", reason="exporting needs onnx: pip install '.[
 onnxruntime = pytest.importorskip("onnxruntime", reason="exporting needs onnxruntime: pip install '.[export]'")
 
 from magn_cli.errors import UsageError, WeightsError  # noqa: E402
-from magn_cli.export import builder, check, darktable, exporting  # noqa: E402
+from magn_cli.export import builder, check, darktable, exporting, settings  # noqa: E402
 from magn_cli.export.network import onnx_network  # noqa: E402
 from magn_cli.inference.onnx import OnnxNetwork  # noqa: E402
 from magn_cli.inference.onnx.session import Session  # noqa: E402
@@ -97,7 +97,7 @@ def test_it_computes_what_torch_computes(name):
     assert found.sizes[0] < (model.config.window,) * 2 and any(side % 2 for size in found.sizes for side in size)
 
 
-@pytest.mark.parametrize("opset", range(exporting.MIN_OPSET, exporting.MAX_OPSET + 1))
+@pytest.mark.parametrize("opset", range(settings.MIN_OPSET, settings.MAX_OPSET + 1))
 def test_opsets(opset):
     model = folded(SMALL)
     exported = onnx_network(model, opset, keeps_bayer=False)
@@ -234,8 +234,8 @@ def test_a_network_without_a_level(tmp_path):
     config = dataclasses.replace(SMALL, level_channel=False)
     save_checkpoint(path, network(config), Checkpoint("denoise", "own", config, None, {}, ""))
     with pytest.raises(UsageError, match="takes no level: omit --level"):
-        exporting.export(resolve("denoise", "own", path), exporting.ExportSettings(level=25))
-    exported = exporting.export(resolve("denoise", "own", path), exporting.ExportSettings(threads=1))
+        exporting.export(resolve("denoise", "own", path), settings.ExportSettings(level=25))
+    exported = exporting.export(resolve("denoise", "own", path), settings.ExportSettings(threads=1))
     assert [one.name for one in Session(exported.data, threads=1).inputs] == ["input"]
     assert magn("export", "--task", "denoise", "--weights", path, "--format", "darktable", "--no-check", "--out",
                 tmp_path / "own.dtmodel").exit_code == 0  # fmt: skip
@@ -266,7 +266,7 @@ def test_a_package_for_darktable(checkpoint, tmp_path):
 
 def test_a_package_can_be_read_as_written(checkpoint):
     exported = exporting.export(
-        resolve("denoise", "magn-s", checkpoint), exporting.ExportSettings(check=False, level=40.0)
+        resolve("denoise", "magn-s", checkpoint), settings.ExportSettings(check=False, level=40.0)
     )
     with zipfile.ZipFile(io.BytesIO(darktable.package(exported, "a"))) as archive:
         assert archive.testzip() is None and archive.read("a/model.onnx") == exported.data

@@ -41,7 +41,7 @@ def picture(path: Path, shade=90, size=(6, 8)) -> Path:
 def restore(sources, out=None, network=None, overwrite=False, settings=SETTINGS, **options):
     """Plan and run; returns the events but for those of work in progress."""
     sources = sources if isinstance(sources, list) else [sources]
-    running = {name: options.pop(name) for name in ("stop_on_error", "max_pixels") if name in options}
+    running = {name: options.pop(name) for name in ("stop_on_error", "max_pixels", "lanes") if name in options}
     plan = batch.plan(sources, out, settings=settings, overwrite=overwrite, **options)
     plan.check()
     events = []

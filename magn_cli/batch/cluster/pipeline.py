@@ -22,7 +22,7 @@ from magn_cli.batch.failing import Stopped, sentence
 from magn_cli.batch.files import Folders
 from magn_cli.batch.journal import JournalEntry
 from magn_cli.batch.pipeline import RunPlan, carry_out
-from magn_cli.batch.planning import BatchPlan
+from magn_cli.batch.plan import BatchPlan
 from magn_cli.batch.targets import Job
 from magn_cli.errors import ImageError, WeightsError
 from magn_cli.files import checksum, is_hopeless, sentences
