@@ -22,6 +22,7 @@ RUNS = (
     ("int8", "int8.py --repeat 3"),
     ("Attention", "attention.py --repeat 15"),
     ("Pictures", "pictures.py --megapixels 1 4 12 --repeat 1"),
+    ("Small pictures", "small.py"),
     ("Folders", "folder.py --count 20 --megapixels 1"),
 )
 CLOCKED = ("network.py", "int8.py")

@@ -90,7 +90,7 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_it_computes_what_torch_computes(name):
     model = folded(CONFIGS[name])
-    data = onnx_network(model, exporting.OPSET, keeps_bayer=False).SerializeToString()
+    data = onnx_network(model, settings.OPSET, keeps_bayer=False).SerializeToString()
     found = check.compare(model, data, keeps_bayer=False, levels=LEVELS, threads=1)
     assert found.difference < check.TOLERANCE and len(found.sizes) == 3
     # Smaller than a window, longer on one axis, and longer on both, all odd somewhere.
@@ -124,7 +124,7 @@ def test_pictures_of_any_size(keeps_bayer):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_in_full_size(preset):
     model = folded(PRESETS[preset])
-    data = onnx_network(model, exporting.OPSET, keeps_bayer=False).SerializeToString()
+    data = onnx_network(model, settings.OPSET, keeps_bayer=False).SerializeToString()
     assert check.compare(model, data, keeps_bayer=False, levels=LEVELS, threads=None).difference < check.TOLERANCE
 
 
