@@ -50,7 +50,7 @@ def compare(
     """Compare two versions of a picture, or of a folder, on one page with a slider.
 
     The page is a single file and works offline. With --reference, magn measures
-    both, rounded to 8 bit, SSIM with a Gaussian window.
+    PSNR and SSIM of both, rounded to 8 bit, with a Gaussian window.
 
     Examples:
 

@@ -208,9 +208,9 @@ def evaluate(
 ) -> None:
     """Measure PSNR, SSIM and PSNR-B against clean pictures.
 
-    The degraded input is always measured too, and the paper's figures are shown
-    beside yours. If a task has no weights yet, only the input and the baselines
-    are measured; without --baseline and --against the exit code is then 3.
+    magn also measures the degraded input, and shows the paper's figures beside
+    yours. If a task has no weights yet, it measures only the input and what
+    --baseline and --against name; without these, it exits with code 3.
 
     Examples:
 

@@ -44,8 +44,8 @@ def export(
         typer.Option(
             "--level",
             "-l",
-            help="Level to build in: unknown or a number; or input, to give it with each picture. "
-            "Default: input, for darktable unknown.",
+            help="Level to build in: a number, or unknown if the network was trained for that; or input, to give "
+            "it with each picture. Default: input, for darktable unknown.",
             rich_help_panel=options.WORK,
             show_default=False,
         ),
@@ -66,8 +66,8 @@ def export(
     """Export a network for other programs, as ONNX or for darktable.
 
     The network takes pictures of any size and computes what magn restore
-    computes. It is compared with torch before it is written. Needs
-    the extra export: pip install 'magn-cli\\[export]'.
+    computes. magn compares it with torch before it writes the file. Needs the
+    extra export: pip install 'magn-cli\\[export]'.
 
     Examples:
 

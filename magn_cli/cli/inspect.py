@@ -46,9 +46,9 @@ def inspect(
 ) -> None:
     """Show what is in photos, and what magn restore would do with them and why.
 
-    One photo gets a panel, several a table. Nothing is restored or written. A
-    broken file is no obstacle: magn says what is wrong with it, continues, and
-    exits with code 1 at the end.
+    One photo gets a panel, several get a table. Nothing is restored. If a file is
+    broken, magn says what is wrong with it, continues, and exits with code 1 at
+    the end.
 
     Examples:
 

@@ -46,14 +46,14 @@ AnyTask = Annotated[
     typer.Option("--task", "-t", help=f"{NAMES}.", rich_help_panel=WORK, show_default=False),
 ]
 Preset = Annotated[
-    str, typer.Option(help="Network in the registry of weights, see magn weights list.", rich_help_panel=WORK)
+    str, typer.Option(help="Name of the network in the registry, see magn weights list.", rich_help_panel=WORK)
 ]
 Level = Annotated[
     str,
     typer.Option(
         "--level",
         "-l",
-        help="Level of the degradation: auto (found in each photo), or with --task unknown or a number "
+        help="Level of the degradation: auto (found in each photo); with --task, also unknown or a number "
         f"({SCALES}).",
         rich_help_panel=WORK,
     ),
@@ -99,7 +99,7 @@ Precision = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(
-        help="CPU threads. Default: all cores, one for pictures up to 128 x 128.",
+        help="CPU threads. Default: all cores; one for pictures up to 128 x 128 and for workers of a cluster.",
         rich_help_panel=SPEED,
         show_default=False,
     ),
@@ -107,7 +107,8 @@ Threads = Annotated[
 Tile = Annotated[
     str,
     typer.Option(
-        help="Tile size in pixels: auto or a number. Affects memory and speed, the output hardly ever.",
+        help="Tile size in pixels: auto or a number. Affects memory and speed, and at most the last bits of the "
+        "output.",
         rich_help_panel=SPEED,
     ),
 ]
@@ -127,8 +128,8 @@ MaxPixels = Annotated[
 Cluster = Annotated[
     str | None,
     typer.Option(
-        help="Work on a Ray cluster: auto (the one of this machine), local (a new one on it), or host:port. "
-        "One worker for each GPU or core.",
+        help="Run on a Ray cluster: auto (the one this machine belongs to), local (a new one on this machine), or "
+        "host:port. One worker for each GPU or core.",
         rich_help_panel=SPEED,
         show_default=False,
     ),
@@ -136,7 +137,7 @@ Cluster = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        help="Workers on the cluster. Default: as many as it has room for.",
+        help="Workers on the cluster. Default: as many as there is room for.",
         rich_help_panel=SPEED,
         show_default=False,
     ),

@@ -137,7 +137,7 @@ def _chosen(task: str | None, preset: str, everything: bool) -> list[RegistryEnt
 def verify(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Checkpoints. Default: all downloaded ones.", show_default=False),
+        typer.Argument(help="Checkpoints. Default: all that are on this machine.", show_default=False),
     ] = None,
 ) -> None:
     """Read checkpoints again and compare them with the registry.
@@ -190,7 +190,7 @@ def path(
     task: options.Task,
     preset: options.Preset = "magn-s",
 ) -> None:
-    """Print the path of a downloaded checkpoint; downloads nothing.
+    """Print the path of a checkpoint that is on this machine; downloads nothing.
 
     Example:
 
