@@ -1,4 +1,4 @@
-"""Picture files: the only place that knows formats, bit depths, alpha, orientation and metadata."""
+"""Picture files: the only package that handles formats, bit depths, alpha, orientation and metadata."""
 
 from magn_cli.images.arrays import photo_of
 from magn_cli.images.decoding import INPUT_SUFFIXES, check_start, decode, format_of

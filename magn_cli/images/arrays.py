@@ -1,4 +1,4 @@
-"""Arrays that no file stands behind."""
+"""Make photos of arrays that come from no file."""
 
 from __future__ import annotations
 

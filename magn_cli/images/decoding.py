@@ -1,4 +1,4 @@
-"""From the bytes of a file to a picture: recognized by content, the right way up, with its metadata."""
+"""Decode the bytes of a file: detect the format by content, read pixels and metadata, apply the orientation."""
 
 import logging
 import struct
@@ -38,15 +38,15 @@ def decode(
     name: str = "",
     access: Access | None = None,
 ) -> Photo:
-    """Return the picture in the bytes of a file, the right way up; of several pages or frames the first.
+    """Return the picture in the bytes of a file, the right way up; of several pages or frames, the first.
 
-    Whatever is left out is warned of.
+    Logs a warning about whatever is left out.
 
     Args:
         data: the whole file.
         max_pixels: larger pictures are refused. None: larger than ``MAX_PIXELS``.
-        mosaics: also read raw files of cameras and TIFF files that hold a mosaic. ``Photo.mosaic`` tells what they
-            hold.
+        mosaics: also read raw files of cameras and TIFF files that hold a mosaic. ``Photo.mosaic`` describes
+            it.
         name: what messages call the file.
         access: who may read it.
 

@@ -1,4 +1,4 @@
-"""Changing between the sample types of files and floats."""
+"""Convert between sample types of files (uint8, uint16, float32) and floats."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From a picture to the bytes of a file, with what travels along from the picture it was made of."""
+"""Encode a picture as the bytes of a file, with the alpha and metadata of the photo it was made from."""
 
 import io
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ _MAX_DPI = 1e6
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """What a user may decide about an output.
+    """What a user can choose for an output.
 
     ``jpeg_quality`` is 1..100 with chroma at full resolution, or None: as the input file where that was a JPEG
     (the same quantization tables and subsampling), else 95. ``strip_metadata`` leaves out EXIF, XMP, IPTC,

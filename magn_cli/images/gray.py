@@ -1,4 +1,4 @@
-"""Gray from colour, as the paper's test sets were made (Matlab's two conversions)."""
+"""Convert colour to gray as the paper's test sets do (Matlab's two conversions)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a photo's metadata a result would keep, by its format."""
+"""Find out what of a photo's metadata each output format keeps."""
 
 from __future__ import annotations
 

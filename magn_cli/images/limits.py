@@ -1,4 +1,4 @@
-"""How large a picture may be."""
+"""The largest picture that is read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

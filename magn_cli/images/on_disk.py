@@ -1,4 +1,4 @@
-"""Pictures by the paths of their files: bytes from the disk, decoded; encoded bytes, on the disk."""
+"""Read and write pictures by the paths of their files."""
 
 import os
 from functools import partial
@@ -13,7 +13,7 @@ from magn_cli.images.photo import Array, Photo
 
 
 def read_bytes(path: Path, store: files.Store = files.LOCAL) -> tuple[bytes, files.Status]:
-    """The bytes of a picture file, and its status as of that reading; what starts like no picture is not loaded.
+    """Return the bytes of a picture file, and its status at that time; a file that is no picture is not loaded.
 
     Raises ImageError, one sentence with the name of the file, if it cannot be read.
     """

@@ -1,4 +1,4 @@
-"""What is known of a picture once its file has been read."""
+"""A picture as it was read from a file: pixels, alpha, metadata, and how it was compressed."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""Copies of pictures for people to look at in a browser: 8 bit, with the colours that were meant."""
+"""Make copies of pictures to view in a browser: 8 bit, in the right colours."""
 
 import io
 

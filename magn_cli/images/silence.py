@@ -1,4 +1,4 @@
-"""Keeping the complaints of decoders about broken files away from the user."""
+"""Keep decoders' messages about broken files from the terminal."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ _MAX_SAID = 1 << 16
 
 @contextmanager
 def silence(*, native: bool) -> Iterator[Callable[[], str]]:
-    """Without what Pillow warns and logs and, if ``native``, without what C libraries print.
+    """Run a block without the warnings and logs of Pillow and, if ``native``, without the output of C libraries.
 
     The function that is given returns the first of what they have printed so far, 64 KB or less. This changes
     state of the whole process, hence only one thread at a time gets in.
@@ -46,7 +46,7 @@ def _silence_pillow() -> Iterator[None]:
 
 @contextmanager
 def without_stderr() -> Iterator[Callable[[], str]]:
-    """Without what C libraries print, libtiff and LibRaw, which have no other way to be silenced from Python.
+    """Run a block without the output of C libraries (libtiff, LibRaw), which Python cannot silence otherwise.
 
     It is taken away from the whole process, one caller at a time. As for the function, see :func:`silence`.
     """

@@ -1,4 +1,4 @@
-"""The size of a picture, from the start of its file."""
+"""Read the size of a picture from the start of its file."""
 
 import io
 import struct

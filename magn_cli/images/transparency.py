@@ -1,6 +1,6 @@
-"""Transparent pixels: nobody sees what stands under them, so it must not reach the picture beside it.
+"""Transparent pixels: keep the hidden colours under them from bleeding into the visible picture.
 
-Also undoes the product of colour and opacity that some formats store (premultiplied alpha).
+Also undoes premultiplied alpha, the product of colour and opacity that some formats store.
 """
 
 from dataclasses import replace
@@ -51,7 +51,7 @@ def filled(pixels: Array, mask: Mask) -> Array:
 
 
 def visible(photo: Photo) -> Photo:
-    """What of a picture shows what its pixels have been through: all of it where nothing is hidden.
+    """Return the part of a picture to analyse: all of it where nothing is hidden.
 
     Else it is cut to what can be seen, at multiples of ``_BLOCK``, and black where it is hidden: estimates of
     noise leave black out, as it may have been clipped.

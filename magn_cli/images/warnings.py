@@ -1,4 +1,4 @@
-"""What a user should know of a file that was read or written all the same, logged with the file's name."""
+"""Warnings about a file that was read or written nevertheless, logged with its name."""
 
 import logging
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def collected_warnings() -> Iterator[list[str]]:
 
 
 def warn(sentence: str) -> None:
-    """Warn with one sentence about the file that is at work."""
+    """Log a warning of one sentence about the current file."""
     sentences = _collected.get()
     if sentences is not None:
         sentences.append(sentence)

@@ -1,4 +1,4 @@
-"""BMP files: what Pillow does not decode is named before it is tried."""
+"""Check BMP files for what Pillow does not decode, before it tries."""
 
 import struct
 

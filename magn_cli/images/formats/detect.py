@@ -1,4 +1,4 @@
-"""Which format a file has, by its first bytes."""
+"""Detect the format of a file by its first bytes."""
 
 from magn_cli.images.limits import RefusedError
 from magn_cli.images.raw import libraw

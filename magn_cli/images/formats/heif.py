@@ -1,4 +1,4 @@
-"""HEIF and AVIF files: pictures as phones save them, 8 to 12 bits deep."""
+"""Read HEIF and AVIF files of 8 to 12 bits, as phones save them."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""JPEG files: reading them, the facts of their compression, and writing them."""
+"""Read and write JPEG files, and read how they were compressed."""
 
 import io
 from contextlib import nullcontext

@@ -1,6 +1,6 @@
-"""The DCT coefficients that a JPEG file stores: its entropy-coded data read without losing anything.
+"""Read the DCT coefficients that a JPEG file stores, without loss.
 
-Pixels do not tell them: they are rounded and clipped. Follows ITU-T T.81, sequential and progressive Huffman
+Pixels do not give them, as they are rounded and clipped. Follows ITU-T T.81, sequential and progressive Huffman
 coding (sections F.2 and G.2).
 """
 

@@ -1,7 +1,7 @@
-"""Damage inside a JPEG file, which its decoder patches over with gray or wrong colours.
+"""Find damage inside a JPEG file, which its decoder fills with gray or wrong colours.
 
-libjpeg goes on behind missing or wrong bytes and only warns. Pillow keeps these warnings to itself, so the file is
-decoded a second time, at an eighth of its size, by a library that passes them on.
+libjpeg continues after missing or wrong bytes and only warns. Pillow does not pass these warnings on, so the
+file is decoded a second time, at an eighth of its size, by a library that does.
 """
 
 import re
@@ -102,7 +102,7 @@ def check(data: bytes, structure: Structure) -> None:
 
 
 def check_traces(data: bytes, structure: Structure, pixels: Array) -> None:
-    """Refuse a picture that looks as bytes were missing or wrong, although its data can be decoded.
+    """Refuse a picture that looks as if bytes were missing or wrong, although its data can be decoded.
 
     Args:
         data, structure: as of :func:`check`.

@@ -1,4 +1,4 @@
-"""What JPEG files hold beside the pixels: found in their segments, and named where it is left out."""
+"""Read the metadata in the segments of a JPEG file, and name what is left out."""
 
 import struct
 

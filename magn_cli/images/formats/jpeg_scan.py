@@ -1,7 +1,7 @@
-"""Huffman-coded scans of a JPEG file.
+"""Decode the Huffman-coded scans of a JPEG file.
 
-Where a symbol begins is known only once all before it are read. So a plain loop goes over lengths alone, which
-numpy has looked up for every bit of a chunk at once, and numpy then reads all values.
+Where a symbol begins is known only once all symbols before it are read. So a plain loop goes over the lengths
+alone, which numpy has looked up for every bit of a chunk at once, and numpy then reads all values.
 """
 
 from __future__ import annotations

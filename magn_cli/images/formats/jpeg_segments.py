@@ -1,6 +1,6 @@
-"""The segments of a JPEG file, found the way decoders find them.
+"""Find the segments of a JPEG file as decoders find them.
 
-Never stricter than the decoder: stray bytes between segments are skipped, and what cannot be made out is left out.
+Never stricter than the decoder: stray bytes between segments are skipped, and what cannot be parsed is left out.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""JPEG files decoded at an eighth of their size, by libraries that pass on the warnings of libjpeg.
+"""Decode JPEG files at an eighth of their size, with libraries that pass on the warnings of libjpeg.
 
-simplejpeg knows most kinds of files, OpenCV the rest, of which the factors of subsampling are unusual.
+simplejpeg reads most kinds of files, OpenCV those with unusual subsampling.
 """
 
 import simplejpeg

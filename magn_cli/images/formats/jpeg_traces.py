@@ -1,9 +1,9 @@
-"""Traces of lost bytes in a JPEG file of which its decoder does not warn.
+"""Find traces of lost bytes in a JPEG file about which its decoder does not warn.
 
-Behind a loss of some bytes, a decoder soon falls into step again. But the mean of a block is stored as the
+After a loss of some bytes, a decoder soon finds its place again. But the mean of a block is stored as the
 difference from the block before, so all blocks up to the end, or up to the next restart marker, are too bright,
-too dark or of a wrong colour, by the same amount. Both checks find that: means that no picture has, and a jump
-along the line where it begins.
+too dark or of a wrong colour, by the same amount. Two checks find that: means that no picture has, and a jump
+along the line where the shift begins.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parts of the picture data of a JPEG file that were replaced by zeros, as by sectors that were lost."""
+"""Find parts of the data of a JPEG file that were replaced by zeros, as lost sectors are."""
 
 import numpy as np
 

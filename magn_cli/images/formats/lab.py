@@ -1,4 +1,4 @@
-"""L*a*b* colours, as scanners and prepress programs write them into TIFF files."""
+"""Convert L*a*b* colours, which scanners and prepress programs write into TIFF files, to sRGB."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What OpenCV decodes better than Pillow: deep PNG and AVIF files whole, and JPEG files with a word on damage."""
+"""Read what OpenCV decodes better than Pillow: deep PNG and AVIF files, and warnings about damaged JPEG files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of 8 bits and less, which Pillow opens without loss."""
+"""Read pictures of up to 8 bits with Pillow, without loss."""
 
 import io
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""PNG files: their chunks, reading at every depth, and writing 8 and 16 bits with metadata."""
+"""Read PNG files of every depth, and write them with 8 or 16 bits and metadata."""
 
 import struct
 import zlib
@@ -33,7 +33,7 @@ _MAX_CHUNKS = 1 << 20
 def read(data: bytes) -> tuple[Photo, bool]:
     """Return the picture in a PNG file, not yet turned by its orientation, and whether it is animated.
 
-    Wrong checksums of palettes and metadata are no obstacle. Raises ValueError if the file is damaged otherwise.
+    Wrong checksums of palettes and metadata are ignored. Raises ValueError if the file is damaged otherwise.
     """
     chunks = list(_chunks(data))
     header = first(chunks, b"IHDR")

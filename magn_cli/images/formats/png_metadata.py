@@ -1,4 +1,4 @@
-"""What PNG files hold beside the pixels: in chunks of their own, and in the text chunks of older programs."""
+"""Read the metadata of PNG files, from their own chunks and from the text chunks of older programs."""
 
 import re
 import struct

@@ -1,4 +1,4 @@
-"""PBM, PGM and PPM files: gray and RGB with any white level up to 65535, binary and plain."""
+"""Read PBM, PGM and PPM files, binary and plain, with any white level up to 65535."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The chunks of WebP files."""
+"""Read the chunks of WebP files."""
 
 import struct
 from collections.abc import Iterator

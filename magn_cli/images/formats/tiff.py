@@ -1,4 +1,4 @@
-"""TIFF files: reading the first page and writing one page with metadata."""
+"""Read one page of TIFF files, and write one page with metadata."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""What the samples of a TIFF page mean: gray, RGB or L*a*b*, alpha, and channels that are none of these."""
+"""Find out what the samples of a TIFF page are: gray, RGB, L*a*b*, alpha, or other channels."""
 
 from dataclasses import dataclass
 

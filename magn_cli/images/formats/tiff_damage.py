@@ -1,4 +1,4 @@
-"""Damage inside compressed TIFF pages, which the decoders patch over and tell nobody but standard error."""
+"""Find damage inside compressed TIFF pages, which decoders report only on standard error."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The pages of a TIFF file: which one is the picture, and what it has beside the pixels that is not kept."""
+"""Choose the page of a TIFF file that holds the picture, and name what else the file has that is not kept."""
 
 from magn_cli.images.limits import RefusedError
 from magn_cli.images.metadata import tags

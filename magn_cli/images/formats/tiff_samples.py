@@ -1,7 +1,7 @@
-"""The samples of gray and RGB TIFF pictures, at every depth and in every layout.
+"""Read the samples of gray and RGB TIFF pictures, at every depth and in every layout.
 
-Pillow reduces or refuses deep pictures, but it has the decoders of all compressions. So it gets a part of a page
-at a time as what it is to them, rows of bytes, and what the bytes mean is worked out here.
+Pillow reduces or refuses deep pictures, but it has the decoders of all compressions. So it decodes one part of
+a page at a time as plain rows of bytes, and this module interprets them.
 """
 
 import struct

@@ -1,1 +1,1 @@
-"""What files say beside their pixels."""
+"""Metadata of picture files: EXIF, XMP, IPTC, colour profiles and colour chunks."""

@@ -1,6 +1,6 @@
-"""What the numbers of the pixels mean as colours, where no ICC profile says it.
+"""What the pixel values mean as colours if there is no ICC profile.
 
-It is held as PNG holds it, in chunks: gAMA and cHRM (gamma and primaries), sRGB, cICP (the code points of
+It is kept as PNG stores it, in chunks: gAMA and cHRM (gamma and primaries), sRGB, cICP (the code points of
 ITU-T H.273, which AVIF and HEIF have too), mDCV and cLLI (brightness of HDR). Pixels are never converted.
 """
 

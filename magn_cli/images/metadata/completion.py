@@ -1,4 +1,4 @@
-"""What every photo's metadata goes through once it is read, whatever the format."""
+"""Complete the metadata of a photo that was read, the same way for all formats."""
 
 from dataclasses import replace
 

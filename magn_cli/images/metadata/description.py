@@ -1,4 +1,4 @@
-"""Metadata in words: what a person wants to know of it."""
+"""Describe metadata in words for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EXIF blocks: which way up the picture is, and changing that without moving anything else in the block."""
+"""EXIF blocks: read the orientation, and change tags without moving anything else in the block."""
 
 import struct
 from collections.abc import Iterator

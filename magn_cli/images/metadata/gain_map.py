@@ -1,6 +1,7 @@
 """Gain maps (Ultra HDR, Apple, ISO 21496-1): a second picture that tells HDR screens where to be brighter.
 
-It belongs to the pixels as they were and is not restored, so it is left out and the ordinary picture stays.
+A gain map fits the pixels before restoration and is not restored itself. So it is left out, and the ordinary
+picture stays.
 """
 
 from magn_cli.images.warnings import warn

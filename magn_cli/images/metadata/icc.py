@@ -1,4 +1,4 @@
-"""Colour profiles: put together from chunks, checked, and made here."""
+"""ICC colour profiles: join them from chunks, check them, make them."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""IPTC blocks, in which agencies note caption, author and rights: as JPEG files hold them."""
+"""IPTC blocks, which hold caption, author and rights, as JPEG files store them."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Turning a picture the way its EXIF orientation says, once, and saying so in its metadata."""
+"""Rotate a picture as its metadata say, and set the orientation in them to 1."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """Tag directories: the structure that TIFF files and EXIF blocks share.
 
-Values stay raw, in the byte order of their file, and a changed directory is appended at the end rather
-than rebuilt, so that nothing else moves: maker notes hold absolute offsets that nobody else can correct.
+Values stay raw, in the byte order of their file. A changed directory is appended at the end, not rebuilt in
+place, so that nothing else moves: maker notes hold absolute offsets that only the camera maker can correct.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""XMP packets: the orientation they state, and what they announce that magn never keeps."""
+"""XMP packets: read the orientation, and remove references to what magn leaves out."""
 
 import re
 

@@ -1,1 +1,1 @@
-"""Raw files of cameras: reading, the mosaic, developing."""
+"""Camera raw files: read them, and develop their mosaics."""

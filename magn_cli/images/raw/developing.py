@@ -1,7 +1,7 @@
-"""Making a picture of what a sensor measured: white balance and curve before demosaicing, colours and tone after.
+"""Develop what a sensor measured: white balance and curve before demosaicing, colours and tone after.
 
-A network that was trained on photographs expects what photographs are: white is white and dark tones have
-their share of the scale. So it sees the mosaic balanced and on the curve of sRGB (docs/raw.md has the figures).
+The network was trained on photographs: white is white, and dark tones have their share of the scale. So it sees
+the mosaic white-balanced and on the curve of sRGB (docs/raw.md has the figures).
 """
 
 from functools import lru_cache

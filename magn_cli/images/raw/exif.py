@@ -1,4 +1,4 @@
-"""The EXIF block of raw files."""
+"""Read the EXIF block of raw files."""
 
 import struct
 

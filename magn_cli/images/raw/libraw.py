@@ -1,4 +1,4 @@
-"""Raw files of cameras, which LibRaw (rawpy) unpacks: samples, levels, colours and what is to be shown."""
+"""Read camera raw files with LibRaw (rawpy): samples, levels, colours and the visible area."""
 
 import io
 from typing import TYPE_CHECKING

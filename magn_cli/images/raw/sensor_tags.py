@@ -1,4 +1,4 @@
-"""What the tags of TIFF/EP and DNG say about the samples of a sensor."""
+"""Read the TIFF/EP and DNG tags that describe the samples of a sensor."""
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def pattern(page: Directory) -> str:
 
 
 def is_linear(page: Directory) -> bool:
-    """Whether there is a word on levels or colours, without which samples are those of a photograph."""
+    """Whether the tags state levels or colours; without these, samples are those of a photograph."""
     return any(tag in page.positions for tag in (_BLACK, _WHITE, _NEUTRAL, _MATRICES[0][0]))
 
 
@@ -60,7 +60,7 @@ def blacks(page: Directory) -> Array | None:
 
 
 def white(page: Directory) -> float | None:
-    """The sample at which the sensor saturates; None without a word on it."""
+    """The sample at which the sensor saturates; None if the tags do not state it."""
     levels = page.numbers(_WHITE)
     return float(min(levels)) if levels else None
 
@@ -89,6 +89,6 @@ def active_area(page: Directory) -> tuple[int, int, int, int] | None:
 
 
 def crop(page: Directory) -> tuple[int, int, int, int] | None:
-    """Left, top, width and height, in the active area, of what is to be shown; None without a word on it."""
+    """Left, top, width and height, in the active area, of the visible part; None if the tags do not state it."""
     origin, size = page.integers(_CROP_ORIGIN), page.integers(_CROP_SIZE)
     return (origin[0], origin[1], size[0], size[1]) if len(origin) == len(size) == 2 else None

@@ -1,4 +1,4 @@
-"""TIFF files of one sample a pixel behind a colour filter array (TIFF/EP), as industrial cameras write them."""
+"""TIFF files of one sample per pixel behind a colour filter array (TIFF/EP), as industrial cameras write them."""
 
 import numpy as np
 
@@ -10,11 +10,11 @@ from magn_cli.images.raw.developing import encoded, exposure, saturation
 
 
 def prepared(page: Directory, samples: Array) -> tuple[Array, Mosaic]:
-    """The mosaic of a photograph and what it is, of the samples (H, W) of a page.
+    """Return the samples (H, W) of a page as the mosaic of a photograph, and its description.
 
-    Samples without a word on levels or colours are taken for a photograph's already and stay as they are; of
-    others, uint8 or uint16, uint16 is made. ValueError for tags that make no sense, RefusedError for what is no
-    Bayer pattern.
+    If the tags state neither levels nor colours, the samples are a photograph's already and stay as they are.
+    Others, uint8 or uint16, are developed into uint16. Raises ValueError for tags that make no sense,
+    RefusedError for anything but a Bayer pattern.
     """
     pattern = sensor_tags.pattern(page)
     if samples.ndim != 2:
