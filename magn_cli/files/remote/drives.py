@@ -17,6 +17,7 @@ from fsspec.asyn import sync
 
 from magn_cli.errors import UsageError
 from magn_cli.files.remote import retrying
+from magn_cli.files.remote.errors import no_bucket
 from magn_cli.files.store import START, Listed, Status, StoreError
 from magn_cli.files.urls import UrlPath, check_segments, secret_of
 
@@ -278,7 +279,26 @@ class S3(Drive):
         fs.pipe_file(self.name(path), data, **how)
 
 
-class Gcs(Drive):
+class Bucket(Drive):
+    """A store whose driver answers alike for a missing file and a missing bucket: Azure, and Google's."""
+
+    _is_there_itself = False
+
+    def status(self, path: UrlPath) -> Status | None:
+        """Return what is there. Raises StoreError if there is not even the bucket, which is asked for once."""
+        found = super().status(path)
+        if found is None and not self._is_there_itself:
+            try:
+                # Who may read objects may not be allowed to see the bucket.
+                with suppress(PermissionError):
+                    self.ask(path, lambda fs: fs.info(self.place))
+            except FileNotFoundError:
+                raise no_bucket(path) from None
+        self._is_there_itself = True
+        return found
+
+
+class Gcs(Bucket):
     """Google Cloud Storage."""
 
     keeps_notes = True
@@ -445,6 +465,7 @@ def _known_hosts_only() -> Any:
 _CLASSES: dict[str, type[Drive]] = {
     "s3": S3,
     "gs": Gcs,
+    "az": Bucket,
     "sftp": Sftp,
     "https": Web,
     "http": Web,

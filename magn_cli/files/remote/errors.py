@@ -84,6 +84,12 @@ class ExpiredError(StoreError):
     """The credentials have expired; a new session may find new ones."""
 
 
+def no_bucket(path: UrlPath) -> StoreError:
+    """Return the error for a path whose bucket or container does not exist."""
+    says = f"there is no bucket {path.scheme}://{path.place}, so check its name"
+    return StoreError(errno.ENOENT, says, str(path))
+
+
 def told(error: BaseException, path: UrlPath) -> OSError | MemoryError:
     """Return the error in our words, about ``path``."""
     if isinstance(error, StoreError | MemoryError):
@@ -100,7 +106,7 @@ def _told(error: BaseException, path: UrlPath) -> OSError:
         says = f"the credentials for {place} have expired, so renew them and run the same command again"
         return ExpiredError(errno.EACCES, says, name)
     if codes & set(NO_BUCKET):
-        return StoreError(errno.ENOENT, f"there is no bucket {place}, so check its name", name)
+        return no_bucket(path)
     if names & set(NO_CREDENTIALS):
         says = f"no credentials for {place} are found where its driver looks for them, so set them up first"
         return StoreError(errno.EACCES, says, name)
