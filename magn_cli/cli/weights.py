@@ -125,8 +125,10 @@ def pull(
 def _chosen(task: str | None, preset: str, everything: bool) -> list[RegistryEntry]:
     from magn_cli.weights.registry import entries, find
 
-    if everything == (task is not None):
-        raise UsageError("nothing to download: give either --task or --all.")
+    if everything and task is not None:
+        raise UsageError(f"--all includes {task}: give either --task or --all.")
+    if not everything and task is None:
+        raise UsageError("nothing to download: give --task or --all.")
     if task is not None:
         return [find(task, preset)]
     return [entry for entry in entries() if not entry.missing]
