@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
 from magn_cli.errors import TrainingError, WeightsError
 from magn_cli.model import Magn
@@ -51,6 +51,9 @@ SHARE_OF_STEPS = 0.95
 OUTLIER = 10_000
 """Multiple of the usual gradient from which a step is left out, as its direction cannot be trusted. Patterns that
 a network amplifies have up to some thousand times the usual one, and are learnt from."""
+
+UNREACHED = 10**9
+"""A step that no run reaches."""
 
 MAX_OVERFLOWS = 20
 """Steps in a row that half precision may skip while it looks for its scale."""
@@ -229,6 +232,8 @@ class Trainer:
         pairs = Pairs(train, self.task, self.config.window, self.recipe.pairs, self.options.seed)
         self._batches = iter(self._loader(pairs))
         self.model.train()
+        if self.options.fixed_statistics:
+            self._fix_statistics(pairs)
         try:
             stopped = self._steps(validation, record, report, should_stop)
         finally:
@@ -331,21 +336,35 @@ class Trainer:
     def _averaged(self) -> Magn:
         return self._final or cast(Magn, self.averaged.module)
 
+    def _fix_statistics(self, pairs: Pairs) -> None:
+        """Measure the batch statistics at the start of a run, and train with them from then on."""
+        if self.state.step == 0:
+            # Of pairs that no run reaches, as a resumed one must see the same pairs.
+            order = iter(Order(UNREACHED, self.options.batch))
+            indices = itertools.islice(order, statistics.MAX_BATCHES)
+            self._measure(self.model, (default_collate([pairs[i] for i in batch]) for batch in indices))
+            self._averaged().load_state_dict(self.model.state_dict())
+        statistics.fix(self.model)
+
     def _measure_statistics(self) -> None:
         """Measure the batch statistics of the finished weights on the next batches.
 
         This is done in a copy: a longer run goes on from the statistics before.
         """
+        if self.options.fixed_statistics:
+            return
         assert self._batches is not None
         batches = itertools.islice(self._batches, min(statistics.MAX_BATCHES, self.state.step))
+        self._final = copy.deepcopy(self._averaged())
+        self._measure(self._final, batches)
 
+    def _measure(self, model: nn.Module, batches: Iterable[Sequence[Tensor]]) -> None:
         def forward(model: nn.Module, batch: Sequence[Tensor]) -> None:
             degraded, _, level = (self.engine.to_device(t) for t in batch)
             with torch.autocast(self.engine.device.type, self.dtype, enabled=self.dtype != torch.float32):
                 model(degraded, level)
 
-        self._final = copy.deepcopy(self._averaged())
-        statistics.measure(self._final, batches, forward)
+        statistics.measure(model, batches, forward)
 
     def _keep_best(self, quality: Quality | None) -> None:
         if quality is not None and quality.overall > self.state.best_psnr:

@@ -91,6 +91,10 @@ class TrainingOptions:
     """Decay of the running mean of weights and batch statistics, which is what gets saved; 0: the weights
     themselves."""
 
+    fixed_statistics: bool = False
+    """Measure the batch statistics at the start and then train with these, as inference does. Only for a run that
+    starts from a checkpoint: for the end of a training, in which batches of a few crops are a disturbance."""
+
     loss: str = "balanced"
     """``mse`` is the paper's (eq. 14). ``balanced`` (ours) divides each crop's MSE by the root of its
     input's, so that light degradations are not drowned by heavy ones where one network learns all levels, and

@@ -58,10 +58,15 @@ def look_through(trainer: Trainer, cache: Path, progress: PhotoProgress) -> tupl
 def begin(trainer: Trainer, resume: bool) -> None:
     """Make the run's folder, take over a state or a checkpoint, and write ``config.toml``.
 
-    Raises :class:`TrainingError` or :class:`ImageError` where the folder cannot be used, and as
+    Raises :class:`UsageError` where the run needs a checkpoint to start from and has none, :class:`TrainingError`
+    or :class:`ImageError` where the folder cannot be used, and as
     :meth:`Trainer.resume` and :meth:`Trainer.start_from` do.
     """
     first = trainer.engine.first
+    if trainer.options.fixed_statistics and not (resume or trainer.recipe.init):
+        raise UsageError(
+            "fixed_statistics keeps those of a trained network: give --init a checkpoint, or omit it."
+        )
     if first:
         _make_folder(trainer.out)
     if resume:

@@ -25,10 +25,12 @@ def put_back(buffers: list[tuple[Tensor, Tensor]]) -> None:
 
 @torch.no_grad()
 def measure(model: nn.Module, batches: Iterable[Any], forward: Callable[[nn.Module, Any], Any]) -> None:
-    """Replace the running statistics of a model by their means over some batches.
+    """Replace the running statistics of a model by their medians over some batches.
 
-    A running mean of statistics belongs to no weights in particular, and one bad batch stays in it for long. This
-    is the last step of stochastic weight averaging (Izmailov et al. 2018).
+    A running mean of statistics belongs to no weights in particular, and one bad batch stays in it for long. To
+    measure them anew is the last step of stochastic weight averaging (Izmailov et al. 2018), which takes the mean.
+    But a single pattern that the network amplifies can make the mean variance thousands of times the usual one,
+    and the layer would then hardly see a photograph.
 
     Args:
         model: the network; remains in its mode of training or evaluation.
@@ -38,15 +40,29 @@ def measure(model: nn.Module, batches: Iterable[Any], forward: Callable[[nn.Modu
     norms, was_training = _norms(model), model.training
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.reset_running_stats()
-        # None makes torch compute the plain mean.
-        norm.momentum = None
+        # The running statistics are then those of the last batch.
+        norm.momentum = 1.0
     model.train()
+    found: list[list[Tensor]] = []
     for batch in batches:
         forward(model, batch)
+        found.append([buffer.clone() for norm in norms for buffer in _measured(norm)])
+    for buffer, seen in zip([b for norm in norms for b in _measured(norm)], zip(*found, strict=True), strict=True):
+        buffer.copy_(torch.stack(seen).median(dim=0).values)
     model.train(was_training)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+
+
+def fix(model: nn.Module) -> None:
+    """Let the batch norms of a model in training use their running statistics, and leave these as they are."""
+    for norm in _norms(model):
+        norm.eval()
+
+
+def _measured(norm: nn.modules.batchnorm._BatchNorm) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None and norm.running_var is not None
+    return norm.running_mean, norm.running_var
 
 
 def _norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:

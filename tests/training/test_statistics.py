@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from magn_cli.errors import UsageError
 from magn_cli.model import Magn, MagnConfig
 from magn_cli.tasks import get_task
-from magn_cli.training import loop, statistics
+from magn_cli.training import loop, preparation, statistics
 from magn_cli.training.engine import Engine
 from magn_cli.training.options import TrainingOptions
 from magn_cli.training.recipe import TrainingRecipe
@@ -28,8 +29,8 @@ SMALL = {
 }
 
 
-def trainer(out, steps):
-    options = TrainingOptions(max_steps=steps, batch=2, precision="fp32", warmup=0, save_every=1000)
+def trainer(out, steps, **settings):
+    options = TrainingOptions(max_steps=steps, batch=2, precision="fp32", warmup=0, save_every=1000, **settings)
     pairs = get_task("denoise").pairs(camera=0.0)
     recipe = TrainingRecipe(task="denoise", preset="magn-s", network=SMALL, pairs=pairs, training=options)
     out.mkdir(exist_ok=True)
@@ -41,19 +42,29 @@ def photos():
     return [rng.integers(0, 256, (64, 64, 3), np.uint8) for _ in range(2)]
 
 
+def copied(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
 def norms(model):
     return [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
 
 
-def test_they_are_the_means_over_the_batches():
+def test_they_are_the_medians_over_the_batches():
     torch.manual_seed(0)
     model = Magn(MagnConfig(**SMALL)).eval()
     batches = [torch.rand(2, 3, 16, 16) for _ in range(5)]
+    # A pattern that is amplified by thousands must not hide the photographs.
+    batches[2] *= 1000
     inputs = []
-    hook = norms(model)[0].register_forward_pre_hook(lambda _, given: inputs.append(given[0].mean((0, 2, 3))))
+    hook = norms(model)[0].register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     statistics.measure(model, batches, lambda network, batch: network(batch, torch.zeros(2)))
     hook.remove()
-    torch.testing.assert_close(norms(model)[0].running_mean, torch.stack(inputs).mean(0))
+    means = torch.stack([given.mean((0, 2, 3)) for given in inputs])
+    variances = torch.stack([given.var((0, 2, 3)) for given in inputs])
+    torch.testing.assert_close(norms(model)[0].running_mean, means.median(0).values)
+    torch.testing.assert_close(norms(model)[0].running_var, variances.median(0).values)
+    assert (norms(model)[0].running_var < variances.mean(0) / 100).all()
     assert not model.training and norms(model)[0].momentum == 0.1
 
 
@@ -64,6 +75,38 @@ def test_the_end_of_a_run_measures_them_and_keeps_those_of_the_state(tmp_path):
     state = torch.load(run.state_path, weights_only=True)
     mean = norms(saved)[0].running_mean
     assert not torch.equal(mean, state["averaged"]["module.graph.blocks.0.first.norm.running_mean"])
+
+
+def test_they_can_be_fixed_from_the_start(tmp_path):
+    first = trainer(tmp_path / "first", 3)
+    first.run(photos(), photos(), lambda progress: None)
+
+    def fixed(out, steps):
+        return trainer(tmp_path / out, steps, fixed_statistics=True, schedule="constant")
+
+    whole = fixed("whole", 4)
+    whole.start_from(first.checkpoint_path)
+    seen = []
+    whole.run(photos(), photos(), lambda progress: seen.append(copied(whole.model)))
+    saved, _ = load_checkpoint(whole.checkpoint_path)
+    assert not torch.equal(seen[-1]["head.weight"], first.model.state_dict()["head.weight"])
+    statistic = "graph.blocks.0.first.norm.running_var"
+    torch.testing.assert_close(seen[-1][statistic], saved.state_dict()[statistic])
+    # Stopped and resumed, it is the same run.
+    half = fixed("half", 4)
+    half.start_from(first.checkpoint_path)
+    half.run(photos(), photos(), lambda progress: None, lambda: half.state.step >= 1)
+    rest = fixed("half", 4)
+    rest.resume()
+    rest.run(photos(), photos(), lambda progress: None)
+    for name, tensor in copied(whole.model).items():
+        assert torch.equal(tensor, rest.model.state_dict()[name]), name
+
+
+def test_fixed_statistics_need_a_checkpoint(tmp_path):
+    run = trainer(tmp_path / "run", 2, fixed_statistics=True)
+    with pytest.raises(UsageError, match="give --init a checkpoint"):
+        preparation.begin(run, resume=False)
 
 
 def test_a_step_with_a_gradient_beyond_all_measure_is_left_out(tmp_path, monkeypatch):
