@@ -98,12 +98,14 @@ def trained(training: dict[str, Any]) -> str:
         runs.append((run.get("steps", 0), run.get("minutes", 0.0), run.get("task")))
         run = run.get("init")
     runs.reverse()
+    share = training.get("share_of_init")
+    averaged = f", averaged with the weights before it ({share:.0%} of these)" if share else ""
     parts = []
     for number, (steps, minutes, task) in enumerate(runs):
         words = ("{:,} steps in {:.0f} minutes", "{:,} in {:.0f}")[number > 0].format(steps, minutes)
         own = training.get("recipe", {}).get("task")
         parts.append(words + (f" of {task}" if task not in (None, own) else ""))
-    return ", then ".join(parts)
+    return ", then ".join(parts) + averaged
 
 
 def _result(where: str, value: float) -> EvalResult:

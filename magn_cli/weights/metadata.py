@@ -115,6 +115,7 @@ def _check_training(training: Any) -> None:
         kinds: dict[str, type | tuple[type, ...]] = {
             "steps": int,
             "minutes": (int, float),
+            "share_of_init": (int, float),
             "recipe": dict,
             "options": dict,
             "data": list,
