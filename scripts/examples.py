@@ -2,9 +2,8 @@
 
     python scripts/examples.py
 
-Pillow saves each clean original as JPEG with 4:2:0 at each quality. The file then goes through the same steps as
-on
-the command line: reading, level from the quantization tables, restoring, rounding to 8 bit.
+Pillow saves each clean original as JPEG with 4:2:0 at each quality. The file then goes through the steps of the
+command line: reading, level from the quantization tables, restoring, rounding to 8 bit.
 """
 
 import argparse
