@@ -51,5 +51,4 @@ def test_patterns_do_not_run_away(task):
             told = -1.0 if level is None else task.scale.to_network(level)
             restored = network.restore(task.network_input(pixels), told, task.keeps_bayer_phase)
             found = name, level, restored.min(), restored.max()
-            assert restored.min() > -4 and restored.max() < 5, found
-            assert np.mean((restored < -1) | (restored > 2)) < 0.01, found
+            assert restored.min() > -1 and restored.max() < 2, found
