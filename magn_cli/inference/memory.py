@@ -29,7 +29,11 @@ networks, twice the memory of the smallest tiles if that is more."""
 
 ACTIVATIONS = 6
 """Feature maps that a residual block holds at once, including the memory of its convolution. Measured with magn-s
-on squares of 1024 and 2048 pixels: 5.6 in float32, 6.0 and 6.5 in bf16."""
+on squares of 1024 and 2048 pixels: 5.6 in float32."""
+
+HALF_ACTIVATIONS = 24
+"""The same in a half type. oneDNN's fused convolutions on a CPU take more memory than their values: restoring 12
+megapixels in bf16 took 1.2 GB with tiles of 576 x 576 and 2.0 GB with 1024 x 896, which were a tenth slower."""
 
 
 SLOW = 1.25
@@ -102,7 +106,8 @@ def needed(config: MagnConfig, size: tuple[int, int], tile: Tile, dtype: SampleT
     nodes = config.graph_features * (dtype.itemsize + 4) / config.multiple**2
     rounding = 4 * 4 * config.channels
     has_own_grid = config.graph_stride > 1
-    return int(ACTIVATIONS * features * rows * columns + waiting * (nodes + has_own_grid * features + rounding))
+    activations = ACTIVATIONS if dtype.itemsize > 2 else HALF_ACTIVATIONS
+    return int(activations * features * rows * columns + waiting * (nodes + has_own_grid * features + rounding))
 
 
 def _work(config: MagnConfig, size: tuple[int, int], tile: Tile, device: Device, dtype: SampleType) -> float:
