@@ -10,7 +10,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,18 @@ def median_seconds(
             _wait(device)
             seconds[name].append(now() - began)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+@contextmanager
+def busy(number: int) -> Iterator[None]:
+    """Let so many processes compute meanwhile, each a loop in Python that wants one core."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def _wait(device: torch.device) -> None:

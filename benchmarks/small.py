@@ -10,8 +10,6 @@ the number of further pictures. A busy process is a loop in Python, which wants 
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,6 @@ import measuring
 import numpy as np
 from folder import whole_command
 from PIL import Image
-
-BUSY = "while True: pass"
 
 
 def pictures(folder: Path, side: int, count: int) -> Path:
@@ -36,7 +32,7 @@ def pictures(folder: Path, side: int, count: int) -> Path:
 
 
 def median(folder: Path, words: list[str], repeat: int) -> tuple[float, float]:
-    """Return wall and processor time of the command in seconds."""
+    """Return the median wall time and processor time of the command in seconds."""
     times = []
     for _ in range(repeat):
         with tempfile.TemporaryDirectory() as out:
@@ -59,13 +55,8 @@ def main() -> None:
             first = pictures(Path(name) / f"{side}-first", side, 1)
             all_ = pictures(Path(name) / f"{side}", side, count)
             for number in given.busy:
-                busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(number)]
-                try:
+                with measuring.busy(number):
                     start, whole = median(first, words, given.repeat), median(all_, words, given.repeat)
-                finally:
-                    for other in busy:
-                        other.kill()
-                        other.wait()
                 each, used = ((b - a) / (count - 1) * 1000 for a, b in zip(start, whole, strict=True))
                 rows.append(
                     {

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 
+import measuring
+
 WORKER = """
 import sys, time, numpy, magn_cli
 restorer = magn_cli.load("jpeg", threads=int(sys.argv[1]), precision="fp32")
@@ -25,7 +27,6 @@ for _ in sys.stdin:
     restorer.restore(picture, level=20)
     print(time.perf_counter() - began, flush=True)
 """
-BUSY = "while True: pass"
 
 
 def worker(count: str, threads: int, side: int) -> subprocess.Popen[str]:
@@ -60,17 +61,12 @@ def main() -> None:
     print("|---" * (len(workers) + 1) + "|")
     try:
         for number in given.busy:
-            busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(number)]
-            time.sleep(0.5)
             found: dict[str, list[float]] = {count: [] for count in workers}
-            try:
+            with measuring.busy(number):
+                time.sleep(0.5)
                 for _ in range(given.repeat):
                     for count, process in workers.items():
                         found[count].append(asked(process))
-            finally:
-                for other in busy:
-                    other.kill()
-                    other.wait()
             cells = (f"{statistics.median(seconds):.2f}" for seconds in found.values())
             print(f"| {number} |", " | ".join(cells), "|", flush=True)
     finally:

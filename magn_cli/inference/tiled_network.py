@@ -124,7 +124,7 @@ class TiledNetwork:
             try:
                 inference = TiledInference(self.model, self.device, dtype, tile, self.windows_at_once)
                 height, width = network_input.shape[:2]
-                with nullcontext() if self.threads else one_if_small(height * width):
+                with nullcontext() if self.threads else one_if_small(network_input.shape):
                     for rows, values in inference.run(network_input, level, keeps_bayer, progress):
                         yield rows, values
                         if height * width > TRIMMED:

@@ -40,8 +40,8 @@ _thread = threading.local()
 
 
 @contextmanager
-def one_if_small(pixels: int) -> Iterator[None]:
-    """Compute a picture of at most :data:`SMALL` pixels in one thread, and larger ones as torch is set.
+def one_if_small(shape: tuple[int, ...]) -> Iterator[None]:
+    """Compute a small picture ``(H, W, ...)`` in one thread, and larger ones as torch is set.
 
     This depends only on the size, so that the same picture gives the same bytes.
     """
@@ -53,7 +53,7 @@ def one_if_small(pixels: int) -> Iterator[None]:
         yield
         return
     before = torch.get_num_threads()
-    if pixels > SMALL or before == 1:
+    if not is_small(shape) or before == 1:
         yield
         return
     torch.set_num_threads(1)
