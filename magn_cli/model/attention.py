@@ -8,6 +8,8 @@ stores them.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -39,7 +41,8 @@ def mean_masked_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     if flex.takes(query, value):
         return flex.flex_attention(query, centred, value, cutoff)
     with torch.no_grad():
-        most = _bound(lengths, longest, centred)
+        # To read the bound, the program would wait for the GPU at each graph: longer than a maximum takes there.
+        most = math.inf if query.is_cuda else _bound(lengths, longest, centred)
     return blocked_attention(query, centred, value.to(wide), cutoff, most).to(value.dtype)
 
 

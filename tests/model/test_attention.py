@@ -1,5 +1,6 @@
 """Mean-masked attention: all implementations against eq. 5-8 as printed."""
 
+import math
 import warnings
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.attention.flex_attention import flex_attention
 
+from magn_cli.model import attention
 from magn_cli.model.attention import (
     cut_off,
     mean_masked_attention,
@@ -82,6 +84,22 @@ def test_the_size_of_a_block_changes_nothing(nodes, at_once, monkeypatch):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("nodes", [1, 63, 200])
+def test_small_graphs_on_gpus_are_the_reference(nodes, monkeypatch):
+    torch.manual_seed(nodes)
+    inputs = [torch.randn(5, nodes, 8, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+
+    def both(form):
+        out = form(*inputs)
+        return out, *torch.autograd.grad(out.square().sum(), inputs)
+
+    expected = both(mean_masked_attention_reference)
+    monkeypatch.setattr(attention, "_bound", lambda *_: math.inf)
+    monkeypatch.setattr(blocked, "_is_small", lambda *_: True)
+    for ours, theirs in zip(both(mean_masked_attention), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+
+
 def clear(q, k, by):
     """Rows whose scores are all so far from their mean that rounding cannot change an edge."""
     scores = (q @ k.transpose(1, 2)).double()
@@ -140,11 +158,12 @@ def test_which_form_is_chosen():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("nodes", [256, 1024])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_on_a_gpu_forward_and_backward_are_the_references(dtype):
+def test_on_a_gpu_forward_and_backward_are_the_references(dtype, nodes):
     torch.manual_seed(0)
     torch.backends.cuda.matmul.allow_tf32 = False
-    inputs = [torch.randn(4, 1024, 16, device="cuda", requires_grad=True) for _ in range(3)]
+    inputs = [torch.randn(4, nodes, 16, device="cuda", requires_grad=True) for _ in range(3)]
 
     def both(form, to):
         out = form(inputs[0], inputs[1], inputs[2].to(to)).float()

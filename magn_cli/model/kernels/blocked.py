@@ -33,6 +33,9 @@ graphs of 400 nodes make one block."""
 SCORES_WITHOUT_BLOCKS = 1 << 20
 """Up to this number of scores (4 MiB), the overhead of blocks exceeds what the caches save."""
 
+SCORES_ON_GPU = 1 << 26
+"""The same on GPUs, and the scores of one block there: 256 MiB. A GPU gains nothing from small blocks."""
+
 MIN_ROWS = 16
 """Minimum number of rows in a block. Fewer would make the matrix products inefficient."""
 
@@ -71,8 +74,8 @@ def _attended(
     query: Tensor, centred: Tensor, value: Tensor, cutoff: Tensor, bounded: bool
 ) -> tuple[Tensor, Tensor]:
     """Return the result and the sum of the weights of each row."""
-    if bounded and _is_small(query):
-        weights = _all_weights(query, centred, cutoff)
+    if _is_small(query, bounded):
+        weights = _all_weights(query, centred, cutoff, bounded)
         total = weights.sum(dim=-1, keepdim=True)
         return torch.bmm(weights, value).div_(total), total
     edges = _Edges.of(query, centred, cutoff, bounded)
@@ -103,8 +106,8 @@ class _Blocked(torch.autograd.Function):
         grad = grad / total
         taken = -(grad * out).sum(dim=-1, keepdim=True)
         grad_and_taken = torch.cat([grad, taken], dim=-1)
-        if ctx.bounded and _is_small(query):
-            weights = _all_weights(query, centred, cutoff)
+        if _is_small(query, ctx.bounded):
+            weights = _all_weights(query, centred, cutoff, ctx.bounded)
             scores = torch.bmm(grad_and_taken, _with_ones(value).transpose(1, 2)).mul_(weights)
             to_value = torch.bmm(weights.transpose(1, 2), grad)
             return torch.bmm(scores, centred), torch.bmm(scores.transpose(1, 2), query), to_value, None, None
@@ -129,14 +132,15 @@ class _Blocked(torch.autograd.Function):
         return to_query, to_centred, to_value, None, None
 
 
-def _is_small(query: Tensor) -> bool:
-    return query.shape[0] * query.shape[1] ** 2 <= SCORES_WITHOUT_BLOCKS
+def _is_small(query: Tensor, bounded: bool) -> bool:
+    scores = query.shape[0] * query.shape[1] ** 2
+    return scores <= SCORES_ON_GPU if query.is_cuda else bounded and scores <= SCORES_WITHOUT_BLOCKS
 
 
-def _all_weights(query: Tensor, centred: Tensor, cutoff: Tensor) -> Tensor:
-    """Return the weights for bounded scores, ``(G, N, N)``."""
+def _all_weights(query: Tensor, centred: Tensor, cutoff: Tensor, bounded: bool) -> Tensor:
+    """Return the weights, ``(G, N, N)``."""
     scores = torch.bmm(torch.cat([query, cutoff], dim=-1), _with_ones(centred).transpose(1, 2))
-    return _masked(scores, bounded=True)
+    return _masked(scores, bounded)
 
 
 @dataclass(frozen=True)
@@ -219,10 +223,11 @@ def _with_one_below(x: Tensor) -> Tensor:
 
 def _blocks(query: Tensor, bounded: bool) -> Iterator[_Block]:
     groups, nodes, _ = query.shape
+    at_once = SCORES_ON_GPU if query.is_cuda else SCORES_AT_ONCE
     columns = min(nodes, COLUMNS_AT_ONCE) if bounded else nodes
-    rows = min(nodes, max(MIN_ROWS, SCORES_AT_ONCE // (columns * min(groups, 4))))
+    rows = min(nodes, max(MIN_ROWS, at_once // (columns * min(groups, 4))))
     rows = -(-nodes // -(-nodes // rows))
-    together = max(1, min(groups, SCORES_AT_ONCE // (columns * rows)))
+    together = max(1, min(groups, at_once // (columns * rows)))
     space = query.new_empty(together * rows * columns)
     for group in range(0, groups, together):
         which = slice(group, group + together)
