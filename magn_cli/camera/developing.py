@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magn_cli.camera.sensor import Float, sites
+from magn_cli.camera.tables import Table
 
 
 def _kernel(divisor: float, *rows: tuple[float, ...]) -> Float:
@@ -79,20 +80,28 @@ def _malvar(mosaic: Float, phase: tuple[int, int]) -> Float:
     return out
 
 
+CURVE_POINTS = 513
+"""Points of a tone curve's table, evenly spaced in the root of linear light: denser at the dark end, where the
+curve is steep."""
+
+INVERSE_POINTS = 2049
+"""Points of the table of its inverse, evenly spaced in the values of a file."""
+
+
 @dataclass(frozen=True)
 class ToneCurve:
-    """A curve between linear light and the values in a file, interpolated from a table."""
+    """A curve between linear light and the values in a file, interpolated from tables."""
 
-    linear: NDArray[np.float32]
-    display: NDArray[np.float32]
+    root_to_display: Table
+    display_to_linear: Table
 
     def to_display(self, linear: Float) -> Float:
         """Convert linear light to display values, both 0..1, of any shape. Other values are clipped."""
-        return np.interp(linear, self.linear, self.display).astype(np.float32)
+        return self.root_to_display(np.sqrt(np.clip(linear, 0, 1)))
 
     def to_linear(self, display: Float) -> Float:
         """Invert :meth:`to_display`."""
-        return np.interp(display, self.display, self.linear).astype(np.float32)
+        return self.display_to_linear(display)
 
 
 def draw_tone_curve(rng: np.random.Generator) -> ToneCurve:
@@ -101,10 +110,10 @@ def draw_tone_curve(rng: np.random.Generator) -> ToneCurve:
     Contrast blends in a share of ``3 x^2 - 2 x^3`` (Brooks et al. 2019). Brightness is a gain before the curve, as
     in pushed development.
     """
-    # Denser at the dark end, where the curve is steep.
-    linear = np.linspace(0, 1, 513) ** 2
+    linear = np.linspace(0, 1, CURVE_POINTS) ** 2
     lifted = 1 - (1 - linear) ** rng.uniform(1.0, 2.5) if rng.random() < 0.5 else linear
     display = np.where(lifted <= 0.0031308, 12.92 * lifted, 1.055 * np.maximum(lifted, 1e-9) ** (1 / 2.4) - 0.055)
     share = rng.uniform(0, 0.6) if rng.random() < 0.5 else 0.0
     display = (1 - share) * display + share * (3 * display**2 - 2 * display**3)
-    return ToneCurve(linear.astype(np.float32), display.astype(np.float32))
+    inverse = np.interp(np.linspace(0, 1, INVERSE_POINTS), display, linear)
+    return ToneCurve(Table(display.astype(np.float32)), Table(inverse.astype(np.float32)))

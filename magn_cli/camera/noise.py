@@ -11,6 +11,7 @@ from magn_cli.camera.compression import Compression, compress_again, draw_compre
 from magn_cli.camera.developing import METHODS, ToneCurve, demosaic, draw_tone_curve
 from magn_cli.camera.processing import Processing, blurred, draw_processing, processed, resized
 from magn_cli.camera.sensor import Float, Sensor, draw_sensor, expose
+from magn_cli.camera.tables import Table
 
 MAX_SIGMA = 75.0
 """Largest sigma of the noise, in units of 255."""
@@ -119,11 +120,10 @@ def brightness_shift(noise: Float, clean: Float) -> Float:
     if noise.ndim == 3:
         channels = [brightness_shift(noise[..., i], clean[..., i]) for i in range(noise.shape[-1])]
         return np.stack(channels, axis=-1)
-    positions = clean.clip(0, 1) * (_BRIGHTNESSES - 1)
-    nearest = (positions + 0.5).astype(np.intp).ravel()
+    nearest = (clean.clip(0, 1) * (_BRIGHTNESSES - 1) + 0.5).astype(np.intp).ravel()
     counts = np.bincount(nearest, minlength=_BRIGHTNESSES)
     sums = np.bincount(nearest, weights=noise.ravel(), minlength=_BRIGHTNESSES)
-    return np.interp(positions, np.arange(_BRIGHTNESSES), sums / (counts + _FEW)).astype(np.float32)
+    return Table((sums / (counts + _FEW)).astype(np.float32))(clean)
 
 
 def _developed_noise(clean: Float, camera: Camera, rng: np.random.Generator) -> Float:

@@ -22,6 +22,7 @@ from magn_cli.camera import (
 from magn_cli.camera.developing import METHODS, ToneCurve, demosaic, draw_tone_curve
 from magn_cli.camera.processing import Processing
 from magn_cli.camera.sensor import draw_sensor, expose, mosaic
+from magn_cli.camera.tables import Table
 
 PHASES = [(0, 0), (0, 1), (1, 0), (1, 1)]
 PLAIN = Processing(0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0)
@@ -53,11 +54,18 @@ def test_every_method_is_near_a_smooth_picture(method: str) -> None:
         assert rms(difference) < 0.03
 
 
+def test_a_table_is_linear_between_its_values() -> None:
+    values = np.random.default_rng(0).random(17, dtype=np.float32)
+    x = np.linspace(-0.5, 1.5, 999, dtype=np.float32).reshape(27, 37)
+    expected = np.interp(x, np.linspace(0, 1, 17), values)
+    np.testing.assert_allclose(Table(values)(x), expected, atol=1e-6)
+
+
 def test_tone_curves_rise_and_have_an_inverse() -> None:
     values = np.linspace(0, 1, 256, dtype=np.float32)
     for seed in range(50):
         curve: ToneCurve = draw_tone_curve(np.random.default_rng(seed))
-        assert (np.diff(curve.display) > 0).all()
+        assert (np.diff(curve.to_display(values)) > 0).all()
         np.testing.assert_allclose(curve.to_display(curve.to_linear(values)), values, atol=2e-3)
 
 
