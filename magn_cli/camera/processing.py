@@ -105,12 +105,29 @@ def resized(pixels: Float, size: tuple[int, int]) -> Float:
 
 
 def draw_sharpness(clean: Float, rng: np.random.Generator) -> Float:
-    """Return ``(H, W)`` or ``(H, W, 3)`` unchanged, or blurred or sharpened as in pictures of cameras."""
+    """Return ``(H, W)`` or ``(H, W, 3)`` as sharp as pictures of cameras are.
+
+    Training photographs were usually reduced in size. A photo as it comes from the camera is softer: its lens, its
+    sensor's filter and demosaicing blur it, and its details are larger. So most pictures are blurred or enlarged,
+    some are sharpened, and the others stay.
+    """
     kind = rng.random()
     if kind < 0.35:
-        return blurred(clean, rng.uniform(0.4, 1.6))
-    if kind < 0.5:
+        return blurred(clean, rng.uniform(0.4, 2.0))
+    if kind < 0.6:
+        return _enlarged(clean, rng.uniform(1.25, 2.5))
+    if kind < 0.72:
         amount, radius = rng.uniform(0.2, 1.0), rng.uniform(0.6, 1.5)
         sharp: Float = (clean + np.float32(amount) * (clean - blurred(clean, radius))).clip(0, 1)
         return sharp
     return clean
+
+
+def _enlarged(pixels: Float, factor: float) -> Float:
+    """Enlarge the middle of ``(H, W)`` or ``(H, W, C)`` to the whole picture's size."""
+    sides = pixels.shape[:2]
+    kept = [max(1, round(side / factor)) for side in sides]
+    top, left = ((side - keep) // 2 for side, keep in zip(sides, kept, strict=True))
+    middle = np.ascontiguousarray(pixels[top : top + kept[0], left : left + kept[1]])
+    larger: Float = cv2.resize(middle, sides[::-1], interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    return larger.clip(0, 1)
