@@ -14,6 +14,7 @@ from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -341,7 +342,7 @@ class Trainer:
         if self.state.step == 0:
             # Of pairs that no run reaches, as a resumed one must see the same pairs.
             order = iter(Order(UNREACHED, self.options.batch))
-            indices = itertools.islice(order, statistics.MAX_BATCHES)
+            indices = itertools.islice(order, statistics.batches(self.options.batch))
             self._measure(self.model, (default_collate([pairs[i] for i in batch]) for batch in indices))
             self._averaged().load_state_dict(self.model.state_dict())
         statistics.fix(self.model)
@@ -354,7 +355,7 @@ class Trainer:
         if self.options.fixed_statistics:
             return
         assert self._batches is not None
-        batches = itertools.islice(self._batches, min(statistics.MAX_BATCHES, self.state.step))
+        batches = itertools.islice(self._batches, min(statistics.batches(self.options.batch), self.state.step))
         self._final = copy.deepcopy(self._averaged())
         self._measure(self._final, batches)
 
@@ -407,7 +408,7 @@ class Trainer:
             pin_memory=engine.device.type == "cuda",
             # Else it would take a number from the generator that the state holds, at each start anew.
             generator=torch.Generator(),
-            worker_init_fn=_leave_signals_to_the_loop,
+            worker_init_fn=_start_worker,
         )
 
     def _step(self, interval: Interval, stop: bool) -> tuple[float, float, bool]:
@@ -460,15 +461,20 @@ class Trainer:
         return what + "start again with a smaller --learning-rate."
 
     def _measure_length(self, speed: Speed) -> None:
-        """Turn ``max_minutes`` into steps, in all processes into the same number."""
-        if self.state.length is not None:
+        """Turn ``max_minutes`` into steps, in all processes into the same number.
+
+        Again and again, as the machine may be used by others for a part of the time.
+        """
+        known = self.state.length is not None
+        if not self.options.max_minutes or (known and self.state.step % LOG_EVERY):
             return
         elapsed, minutes = self.engine.mean(speed.elapsed(self.state.step), self.state.minutes)
         seconds = speed.seconds_a_step(self.state.step, elapsed, self.options.max_minutes * 60)
         if seconds is not None:
             left = max(0.0, self.options.max_minutes - minutes) * 60 * SHARE_OF_STEPS
             self.state.length = self.state.step + max(1, int(left / seconds))
-            log.info("%g minutes come to %d steps", self.options.max_minutes, self.state.length)
+            if not known:
+                log.info("%g minutes come to %d steps", self.options.max_minutes, self.state.length)
 
 
 def loss_of(kind: str, restored: Tensor, degraded: Tensor, clean: Tensor) -> Tensor:
@@ -509,8 +515,10 @@ def _generators(device: torch.device) -> list[tuple[str, torch.Generator]]:
     return generators
 
 
-def _leave_signals_to_the_loop(worker: int) -> None:
-    """Ctrl-C reaches every process of the terminal: the loop must find its worker alive to stop in order."""
+def _start_worker(worker: int) -> None:
+    # Each worker has one core, as torch sees to for its own threads.
+    cv2.setNumThreads(1)
+    # Ctrl-C reaches every process of the terminal: the loop must find its worker alive to stop in order.
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
 

@@ -8,8 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-MAX_BATCHES = 200
-"""Batches on which the statistics of the averaged weights are measured at the end."""
+MAX_CROPS = 800
+"""Crops on which the statistics are measured, in batches of the size trained with."""
+
+MIN_BATCHES = 9
+"""Their medians need some batches."""
+
+
+def batches(size: int) -> int:
+    """Return how many batches of ``size`` crops to measure on."""
+    return max(MIN_BATCHES, MAX_CROPS // size)
 
 
 def kept(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
@@ -24,7 +32,7 @@ def put_back(buffers: list[tuple[Tensor, Tensor]]) -> None:
 
 
 @torch.no_grad()
-def measure(model: nn.Module, batches: Iterable[Any], forward: Callable[[nn.Module, Any], Any]) -> None:
+def measure(model: nn.Module, over: Iterable[Any], forward: Callable[[nn.Module, Any], Any]) -> None:
     """Replace the running statistics of a model by their medians over some batches.
 
     A running mean of statistics belongs to no weights in particular, and one bad batch stays in it for long. To
@@ -34,7 +42,7 @@ def measure(model: nn.Module, batches: Iterable[Any], forward: Callable[[nn.Modu
 
     Args:
         model: the network; remains in its mode of training or evaluation.
-        batches: what ``forward`` takes.
+        over: batches, what ``forward`` takes.
         forward: runs the model on a batch.
     """
     norms, was_training = _norms(model), model.training
@@ -44,7 +52,7 @@ def measure(model: nn.Module, batches: Iterable[Any], forward: Callable[[nn.Modu
         norm.momentum = 1.0
     model.train()
     found: list[list[Tensor]] = []
-    for batch in batches:
+    for batch in over:
         forward(model, batch)
         found.append([buffer.clone() for norm in norms for buffer in _measured(norm)])
     for buffer, seen in zip([b for norm in norms for b in _measured(norm)], zip(*found, strict=True), strict=True):

@@ -134,15 +134,23 @@ def test_some_settings_may_change_on_resume_and_others_may_not(tmp_path, otter):
         made(tmp_path / "run", {"network": {**NETWORK, "features": 32, "graph_features": 32}}).resume()
 
 
-def test_minutes_become_steps_once_and_stay_that_number(tmp_path, otter, monkeypatch):
+def test_minutes_become_steps(tmp_path, otter):
     trainer = made(tmp_path / "run", max_minutes=6 / 60)
     run(trainer, otter, stop_at=200)
     length, seconds = trainer.state.length, trainer.state.minutes * 60
     assert length > 5 and seconds < 30
-    monkeypatch.setattr(pace.Speed, "seconds_a_step", lambda *_: pytest.fail("measured again"))
     again = made(tmp_path / "run", max_minutes=6 / 60)
     again.resume()
     assert again.state.length == length
+
+
+def test_a_run_ends_in_time_on_a_machine_that_becomes_slow(tmp_path, otter, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 4)
+    found = iter([0.001, 0.001, 1.0])
+    monkeypatch.setattr(pace.Speed, "seconds_a_step", lambda *_: next(found, 1.0))
+    trainer = made(tmp_path / "run", max_minutes=6 / 60)
+    run(trainer, otter)
+    assert 8 < trainer.state.step < 20
 
 
 def test_slow_steps_are_measured_by_few_of_them(monkeypatch):
