@@ -1,6 +1,6 @@
 """Simulates a camera: the noise of a photograph after it went from the sensor to a JPEG file."""
 
-from magn_cli.camera.compression import Compression, compress_again
+from magn_cli.camera.compression import Compression, compress_again, subsampled
 from magn_cli.camera.noise import MAX_SIGMA, Camera, brightness_shift, camera_noise, draw_camera, film_grain
 from magn_cli.camera.processing import draw_sharpness
 
@@ -14,4 +14,5 @@ __all__ = [
     "draw_camera",
     "draw_sharpness",
     "film_grain",
+    "subsampled",
 ]

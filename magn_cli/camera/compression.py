@@ -15,6 +15,8 @@ _SAMPLING = {
     "4:2:2": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
     "4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
 }
+_CELLS = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2)}
+"""Rows and columns of pixels that share a chroma sample."""
 
 
 @dataclass(frozen=True)
@@ -61,4 +63,26 @@ def compress_again(pixels: Float, files: tuple[Compression, ...]) -> Float:
         if pixels.ndim == 3:
             read = read[..., ::-1]
         pixels = read[rows:, columns:].astype(np.float32) / np.float32(255)
+    return pixels
+
+
+def subsampled(pixels: Float, files: tuple[Compression, ...]) -> Float:
+    """Reduce the chroma of ``(H, W, 3)``, 0..1, as :func:`compress_again` does, but round nothing.
+
+    This is what a picture has of its colours once a camera has stored it. Gray pictures, ``(H, W)``, stay.
+    """
+    for file in files:
+        high, wide = _CELLS[file.subsampling]
+        if pixels.ndim == 2 or high * wide == 1:
+            continue
+        (rows, columns), (height, width) = file.corner, pixels.shape[:2]
+        below, beside = -(height + rows) % high, -(width + columns) % wide
+        padded = np.pad(pixels, [(rows, below), (columns, beside), (0, 0)], mode="edge")
+        split = cv2.cvtColor(padded, cv2.COLOR_RGB2YCrCb)
+        size = padded.shape[1], padded.shape[0]
+        chroma = cv2.resize(split[..., 1:], (size[0] // wide, size[1] // high), interpolation=cv2.INTER_AREA)
+        # What libjpeg calls fancy upsampling.
+        split[..., 1:] = cv2.resize(chroma, size, interpolation=cv2.INTER_LINEAR)
+        whole = cv2.cvtColor(split, cv2.COLOR_YCrCb2RGB)
+        pixels = np.ascontiguousarray(whole[rows : rows + height, columns : columns + width]).clip(0, 1)
     return pixels

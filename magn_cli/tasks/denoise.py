@@ -170,8 +170,10 @@ class Denoise(Task):
     def _camera_pair(self, clean: Pixels, rng: np.random.Generator) -> TrainingPair:
         lowest, highest = CAMERA_SIGMA
         sigma = math.exp(rng.uniform(math.log(lowest), math.log(highest)))
-        clean = camera.draw_sharpness(clean, rng)
-        degraded = camera.camera_noise(clean, sigma, camera.draw_camera(rng, sigma), rng, exact=False)
+        clean, drawn = camera.draw_sharpness(clean, rng), camera.draw_camera(rng, sigma)
+        degraded = camera.camera_noise(clean, sigma, drawn, rng, exact=False)
+        # A denoiser that sharpens the colours of every photo would change those that have little noise.
+        clean = camera.subsampled(clean, drawn.files)
         clean = clean + camera.brightness_shift(degraded - clean, clean)
         found = 255 * float(np.sqrt(np.square(degraded - clean, dtype=np.float64).mean()))
         told = min(found * math.exp(UNEVEN * rng.standard_normal()), 75.0)

@@ -18,9 +18,10 @@ from magn_cli.camera import (
     compress_again,
     draw_camera,
     film_grain,
+    subsampled,
 )
 from magn_cli.camera.developing import METHODS, ToneCurve, demosaic, draw_tone_curve
-from magn_cli.camera.processing import Processing
+from magn_cli.camera.processing import Processing, blurred
 from magn_cli.camera.sensor import draw_sensor, expose, mosaic
 from magn_cli.camera.tables import Table
 
@@ -67,6 +68,18 @@ def test_tone_curves_rise_and_have_an_inverse() -> None:
         curve: ToneCurve = draw_tone_curve(np.random.default_rng(seed))
         assert (np.diff(curve.to_display(values)) > 0).all()
         np.testing.assert_allclose(curve.to_display(curve.to_linear(values)), values, atol=2e-3)
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("corner", [(0, 0), (3, 5)])
+def test_subsampled_chroma_is_that_of_a_file(subsampling: str, corner: tuple[int, int]) -> None:
+    colours = np.random.default_rng(0).standard_normal((79, 91, 3), np.float32)
+    clean = (photo()[:79, :91] + 0.2 * blurred(colours, 0.8)).clip(0, 1)
+    files = (Compression(100, subsampling, corner),)
+    stored, ours = compress_again(clean, files), subsampled(clean, files)
+    assert rms(stored - ours) < 1 / 255
+    assert (rms(stored - clean) > 5 / 255) == (subsampling != "4:4:4")
+    np.testing.assert_array_equal(subsampled(clean[..., 1], files), clean[..., 1])
 
 
 def test_noise_leaves_the_mean_at_each_brightness() -> None:
