@@ -15,6 +15,10 @@ from magn_cli.model import Magn
 from magn_cli.weights.checkpoint import load_checkpoint
 
 
+KEPT = ("steps", "minutes", "device", "share_of_init", "init")
+"""What the record of a new checkpoint says of how the one was made that it starts from."""
+
+
 @dataclass(frozen=True)
 class Taken:
     """What a network took over."""
@@ -62,9 +66,7 @@ def start_from(path: Path, model: Magn, task: str) -> Taken:
                 parameter.zero_()
         elif about.task != task and model.config.level_channel:
             model.head.weight[:, -1] = 0
-    made: dict[str, Any] = {
-        key: about.training[key] for key in ("steps", "minutes", "init") if key in about.training
-    }
+    made: dict[str, Any] = {key: about.training[key] for key in KEPT if key in about.training}
     return Taken(
         taken=sum(own[name].numel() for name in fits.keys() & names),
         total=sum(own[name].numel() for name in names),

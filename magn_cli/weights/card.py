@@ -92,20 +92,24 @@ Mean PSNR in dB, measured by `magn eval` with protocol `paper`, level given:
 
 def trained(training: dict[str, Any]) -> str:
     """Return the training history in words: ``16,000 steps in 125 minutes, then 7,000 in 60``."""
-    runs = []
+    runs: list[dict[str, Any]] = []
     run: dict[str, Any] | None = training
     while run:
-        runs.append((run.get("steps", 0), run.get("minutes", 0.0), run.get("task")))
+        runs.insert(0, run)
         run = run.get("init")
-    runs.reverse()
-    share = training.get("share_of_init")
-    averaged = f", averaged with the weights before it ({share:.0%} of these)" if share else ""
+    own = training.get("recipe", {}).get("task")
     parts = []
-    for number, (steps, minutes, task) in enumerate(runs):
-        words = ("{:,} steps in {:.0f} minutes", "{:,} in {:.0f}")[number > 0].format(steps, minutes)
-        own = training.get("recipe", {}).get("task")
-        parts.append(words + (f" of {task}" if task not in (None, own) else ""))
-    return ", then ".join(parts) + averaged
+    for run in runs:
+        form = "{:,} in {:.0f}" if parts else "{:,} steps in {:.0f} minutes"
+        words = form.format(run.get("steps", 0), run.get("minutes", 0.0))
+        if run.get("device") == "cuda":
+            words += " on a GPU"
+        if run.get("task") not in (None, own):
+            words += f" of {run['task']}"
+        if share := run.get("share_of_init"):
+            words += f", averaged with the weights before it ({share:.0%} of these)"
+        parts.append(words)
+    return ", then ".join(parts)
 
 
 def _result(where: str, value: float) -> EvalResult:
