@@ -28,6 +28,6 @@ def test_how_far_it_was_trained_names_every_run():
     third = {"steps": 900, "minutes": 2.0, "task": "jpeg", "init": second, "device": "cuda"}
     last = {"steps": 7000, "minutes": 61.0, "recipe": {"task": "jpeg"}, "init": third, "device": "cpu"}
     assert trained(last) == (
-        "16,000 steps in 125 minutes of denoise, then 500 in 4, averaged with the weights before it (30% of these), "
-        "then 900 in 2 on a GPU, then 7,000 in 61"
+        "16,000 steps in 125 minutes of denoise, then 500 in 4, averaged with the weights before it "
+        "(30% of these), then 900 in 2 on a GPU, then 7,000 in 61"
     )
