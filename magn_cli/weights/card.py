@@ -107,7 +107,9 @@ def trained(training: dict[str, Any]) -> str:
         if run.get("task") not in (None, own):
             words += f" of {run['task']}"
         if share := run.get("share_of_init"):
-            words += f", averaged with the weights before it ({share:.0%} of these)"
+            back = run.get("runs_back", 1)
+            where = "before it" if back == 1 else f"{back} runs before"
+            words += f", averaged with the weights {where} ({share:.0%} of these)"
         parts.append(words)
     return ", then ".join(parts)
 
