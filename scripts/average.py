@@ -2,8 +2,8 @@
 
     python scripts/average.py run7/magn-s-jpeg.safetensors run8/magn-s-jpeg.safetensors 0.4 --out mean.safetensors
 
-The number is the share of the second. The result has the record of the second, with the share of the first and how many
-runs lie between them.
+The number is the share of the second. The result has the record of the second, with the share of the first and how
+many runs lie between them.
 """
 
 import argparse
