@@ -98,7 +98,7 @@ def trained(training: dict[str, Any]) -> str:
         runs.insert(0, run)
         run = run.get("init")
     own = training.get("recipe", {}).get("task")
-    parts = []
+    parts: list[str] = []
     for run in runs:
         form = "{:,} in {:.0f}" if parts else "{:,} steps in {:.0f} minutes"
         words = form.format(run.get("steps", 0), run.get("minutes", 0.0))
