@@ -129,5 +129,4 @@ def _enlarged(pixels: Float, factor: float) -> Float:
     kept = [max(1, round(side / factor)) for side in sides]
     top, left = ((side - keep) // 2 for side, keep in zip(sides, kept, strict=True))
     middle = np.ascontiguousarray(pixels[top : top + kept[0], left : left + kept[1]])
-    larger: Float = cv2.resize(middle, sides[::-1], interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    return larger.clip(0, 1)
+    return resized(middle, (sides[0], sides[1])).clip(0, 1)

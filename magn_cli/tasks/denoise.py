@@ -172,7 +172,7 @@ class Denoise(Task):
         sigma = math.exp(rng.uniform(math.log(lowest), math.log(highest)))
         clean, drawn = camera.draw_sharpness(clean, rng), camera.draw_camera(rng, sigma)
         degraded = camera.camera_noise(clean, sigma, drawn, rng, exact=False)
-        # A denoiser that sharpens the colours of every photo would change those that have little noise.
+        # Otherwise the network would learn to sharpen the colours of every photo, noisy or not.
         clean = camera.subsampled(clean, drawn.files)
         clean = clean + camera.brightness_shift(degraded - clean, clean)
         found = 255 * float(np.sqrt(np.square(degraded - clean, dtype=np.float64).mean()))

@@ -66,9 +66,8 @@ def test_equal_keys_give_the_mean_of_all_values(dtype, nodes):
         torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("at_once", [1, 3_000, 20_000])
-@pytest.mark.parametrize("nodes", [1, 63, 200])
-def test_the_size_of_a_block_changes_nothing(nodes, at_once, monkeypatch):
+def check_against_the_reference(nodes):
+    """Compare results and gradients in float64."""
     torch.manual_seed(nodes)
     inputs = [torch.randn(5, nodes, 8, dtype=torch.float64, requires_grad=True) for _ in range(3)]
 
@@ -77,27 +76,24 @@ def test_the_size_of_a_block_changes_nothing(nodes, at_once, monkeypatch):
         return out, *torch.autograd.grad(out.square().sum(), inputs)
 
     expected = both(mean_masked_attention_reference)
+    for ours, theirs in zip(both(mean_masked_attention), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("at_once", [1, 3_000, 20_000])
+@pytest.mark.parametrize("nodes", [1, 63, 200])
+def test_the_size_of_a_block_changes_nothing(nodes, at_once, monkeypatch):
     monkeypatch.setattr(blocked, "SCORES_AT_ONCE", at_once)
     monkeypatch.setattr(blocked, "MIN_ROWS", 7)
     monkeypatch.setattr(blocked, "COLUMNS_AT_ONCE", 50)
-    for ours, theirs in zip(both(mean_masked_attention), expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+    check_against_the_reference(nodes)
 
 
 @pytest.mark.parametrize("nodes", [1, 63, 200])
 def test_small_graphs_on_gpus_are_the_reference(nodes, monkeypatch):
-    torch.manual_seed(nodes)
-    inputs = [torch.randn(5, nodes, 8, dtype=torch.float64, requires_grad=True) for _ in range(3)]
-
-    def both(form):
-        out = form(*inputs)
-        return out, *torch.autograd.grad(out.square().sum(), inputs)
-
-    expected = both(mean_masked_attention_reference)
     monkeypatch.setattr(attention, "_bound", lambda *_: math.inf)
     monkeypatch.setattr(blocked, "_is_small", lambda *_: True)
-    for ours, theirs in zip(both(mean_masked_attention), expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+    check_against_the_reference(nodes)
 
 
 def clear(q, k, by):

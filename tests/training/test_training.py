@@ -134,11 +134,12 @@ def test_some_settings_may_change_on_resume_and_others_may_not(tmp_path, otter):
         made(tmp_path / "run", {"network": {**NETWORK, "features": 32, "graph_features": 32}}).resume()
 
 
-def test_minutes_become_steps(tmp_path, otter):
+def test_minutes_become_steps_and_a_resume_keeps_their_number(tmp_path, otter, monkeypatch):
     trainer = made(tmp_path / "run", max_minutes=6 / 60)
     run(trainer, otter, stop_at=200)
     length, seconds = trainer.state.length, trainer.state.minutes * 60
     assert length > 5 and seconds < 30
+    monkeypatch.setattr(pace.Speed, "seconds_a_step", lambda *_: pytest.fail("measured again"))
     again = made(tmp_path / "run", max_minutes=6 / 60)
     again.resume()
     assert again.state.length == length
