@@ -9,7 +9,7 @@ import math
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -231,7 +231,8 @@ class Trainer:
             record = Record(self.out, self.state.step, self.tensorboard, validation.columns)
             self._compare_cases(validation.cases)
         pairs = Pairs(train, self.task, self.config.window, self.recipe.pairs, self.options.seed)
-        self._batches = iter(self._loader(pairs))
+        with _one_opencv_thread():
+            self._batches = iter(self._loader(pairs))
         self.model.train()
         if self.options.fixed_statistics:
             self._fix_statistics(pairs)
@@ -515,9 +516,22 @@ def _generators(device: torch.device) -> list[tuple[str, torch.Generator]]:
     return generators
 
 
-def _start_worker(worker: int) -> None:
-    # Each worker has one core, as torch sees to for its own threads.
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Let the workers that are forked meanwhile use one core each, as torch sees to for its own threads.
+
+    It has to be set before the fork: a worker that inherits OpenCV's pool of threads without the threads
+    waits for them without end.
+    """
+    threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _start_worker(worker: int) -> None:
     # Ctrl-C reaches every process of the terminal: the loop must find its worker alive to stop in order.
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)

@@ -91,6 +91,22 @@ def test_what_is_wrong_is_said_before_anything_is_written(photos, tmp_path):
     assert not out.exists()
 
 
+def test_workers_do_not_wait_for_threads_that_were_not_forked(photos, tmp_path):
+    # A process of its own, as a run that waits without end is to fail.
+    program = """
+import sys, cv2, numpy
+cv2.setNumThreads(4)
+cv2.GaussianBlur(numpy.zeros((3000, 3000, 3), "float32"), (0, 0), 5)
+from magn_cli.training import train
+settings, out = eval(sys.argv[1]), sys.argv[2]
+assert train(settings, out=out).step == 2 and cv2.getNumThreads() == 4
+"""
+    wanted = settings(str(photos), max_steps=2, workers=2)
+    command = [sys.executable, "-c", program, repr(wanted), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_package_does_not_import_torch_by_itself():
     code = "import sys, magn_cli.training; from magn_cli.training import options; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0

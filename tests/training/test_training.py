@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -146,12 +147,18 @@ def test_minutes_become_steps_and_a_resume_keeps_their_number(tmp_path, otter, m
 
 
 def test_a_run_ends_in_time_on_a_machine_that_becomes_slow(tmp_path, otter, monkeypatch):
-    monkeypatch.setattr(loop, "LOG_EVERY", 4)
-    found = iter([0.001, 0.001, 1.0])
-    monkeypatch.setattr(pace.Speed, "seconds_a_step", lambda *_: next(found, 1.0))
-    trainer = made(tmp_path / "run", max_minutes=6 / 60)
+    now = [0.0]
+
+    def wait_for(self, batches):
+        now[0] += 0.5 if now[0] < 4 else 2.0
+        return next(batches)
+
+    monkeypatch.setattr(loop, "LOG_EVERY", 2)
+    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(pace.Interval, "wait_for", wait_for)
+    trainer = made(tmp_path / "run", max_minutes=20 / 60)
     run(trainer, otter)
-    assert 8 < trainer.state.step < 20
+    assert 15 < now[0] < 25
 
 
 def test_slow_steps_are_measured_by_few_of_them(monkeypatch):
