@@ -141,6 +141,10 @@ class TrainingPair:
     options: dict[str, Any]
     """Options for :meth:`Task.network_input`."""
 
+    noisier: Pixels | None = None
+    """Where ``level`` is more than was done to ``degraded``: the picture degraded as much as is told. What the
+    network makes of it is then the target."""
+
 
 class Task(ABC):
     """One kind of degradation: how it is made, found and removed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,6 +49,10 @@ network learned to obey less and gained nothing on real photos."""
 PARTIAL = 0.05, 0.6
 """Least and greatest share of its noise that a pair is told, where it is told less. The root of that share of the
 noise is removed then."""
+
+EXCESS = 1.2, 2.0
+"""How many times its noise a pair is told at least, where it is told more, and the least that it is told then. The
+greatest is the highest sigma."""
 
 GRAIN_SIZE = 0.5, 1.5
 """Smallest and largest grain of film in pixels."""
@@ -120,6 +125,7 @@ class Denoise(Task):
     pair_options: ClassVar[tuple[Option, ...]] = (
         Option("camera", 0.5, "Share of pairs with the noise of a camera, not white noise.", low=0, high=1),
         Option("partial", 0.06, "Share of pairs that are told less noise than is in them.", low=0, high=1),
+        Option("excess", 0.2, "Share of pairs that are told more noise than is in them.", low=0, high=1),
     )
     suffix: ClassVar[str] = ".tif"
     random: ClassVar[bool] = True
@@ -158,14 +164,30 @@ class Denoise(Task):
         A crop with camera noise is told the noise that is in it, compression included, give or take 15 %: users
         know it of a picture about as well, and noise is stronger in some places than in others. Where a pair is
         told much less than that, its target keeps a part of the noise, which holds the level to what it promises.
+        Where it is told much more, the target is what the network makes of the crop with white noise added to the
+        level that is told. A network that never saw such pairs put spots on soft, vivid colours.
         """
         pair = self._camera_pair(clean, rng) if rng.random() < pairs.own["camera"] else None
         pair = pair or super().training_pair(clean, rng, pairs)
-        if rng.random() >= pairs.own["partial"] or not pair.level:
+        chance = rng.random()
+        if chance < pairs.own["partial"] and pair.level:
+            share = math.exp(rng.uniform(*np.log(PARTIAL)))
+            target = pair.degraded + np.float32(math.sqrt(share)) * (pair.clean - pair.degraded)
+            return TrainingPair(target, pair.degraded, share * pair.level, pair.options)
+        if chance >= 1 - pairs.own["excess"]:
+            return self._told_more(pair, rng)
+        return pair
+
+    def _told_more(self, pair: TrainingPair, rng: np.random.Generator) -> TrainingPair:
+        assert pair.level is not None and self.scale is not None
+        times, lowest = EXCESS
+        least, most = max(times * pair.level, lowest), self.scale.high
+        if least >= most:
             return pair
-        share = math.exp(rng.uniform(*np.log(PARTIAL)))
-        target = pair.degraded + np.float32(math.sqrt(share)) * (pair.clean - pair.degraded)
-        return TrainingPair(target, pair.degraded, share * pair.level, pair.options)
+        told = math.exp(rng.uniform(math.log(least), math.log(most)))
+        missing = np.float32(math.sqrt(told**2 - pair.level**2) / 255)
+        noisier = pair.degraded + rng.standard_normal(pair.degraded.shape, np.float32) * missing
+        return replace(pair, level=told, noisier=noisier)
 
     def _camera_pair(self, clean: Pixels, rng: np.random.Generator) -> TrainingPair:
         lowest, highest = CAMERA_SIGMA

@@ -33,7 +33,7 @@ from magn_cli.training.finetune import Taken
 from magn_cli.training.health import Health, Vitals
 from magn_cli.training.optimizer import Optimizer
 from magn_cli.training.pace import Interval, Speed
-from magn_cli.training.patches import Order, Pairs
+from magn_cli.training.patches import Crops, Order, Pairs
 from magn_cli.training.recipe import FREE_ON_RESUME, TrainingRecipe, differences, own
 from magn_cli.training.record import Progress, Record
 from magn_cli.training.schedule import learning_rate
@@ -362,9 +362,9 @@ class Trainer:
 
     def _measure(self, model: nn.Module, batches: Iterable[Sequence[Tensor]]) -> None:
         def forward(model: nn.Module, batch: Sequence[Tensor]) -> None:
-            degraded, _, level = (self.engine.to_device(t) for t in batch)
+            crops = Crops(*(self.engine.to_device(t) for t in batch))
             with torch.autocast(self.engine.device.type, self.dtype, enabled=self.dtype != torch.float32):
-                model(degraded, level)
+                model(crops.degraded, crops.level)
 
         statistics.measure(model, batches, forward)
 
@@ -419,12 +419,13 @@ class Trainer:
         self.optimizer.zero_grad()
         total, before = 0.0, statistics.kept(self.model)
         for part in range(options.accumulate):
-            degraded, clean, level = (engine.to_device(t) for t in interval.wait_for(self._batches))
+            crops = Crops(*(engine.to_device(t) for t in interval.wait_for(self._batches)))
             rest = part + 1 < options.accumulate
             with engine.without_exchange(self._wrapped) if rest else nullcontext():
                 with torch.autocast(engine.device.type, self.dtype, enabled=self.dtype != torch.float32):
-                    restored = self._forward(degraded, level)
-                loss = loss_of(options.loss, restored.float(), degraded, clean) / options.accumulate
+                    target = self._target(crops)
+                    restored = self._forward(crops.degraded, crops.level)
+                loss = loss_of(options.loss, restored.float(), crops.noisier, target) / options.accumulate
                 self.scaler.scale(loss).backward()
             total += loss.item()
         norm = self.optimizer.gather(self.scaler)
@@ -446,6 +447,19 @@ class Trainer:
         if usable:
             self.averaged.update_parameters(self.model)
         return value, gradient, asked > 0
+
+    @torch.no_grad()
+    def _target(self, crops: Crops) -> Tensor:
+        """Return the clean crops, but what the network makes of the noisier ones where there are any.
+
+        That is the mean of its weights, which is steadier. A value beyond black or white would be learned, too.
+        """
+        more = (crops.noisier != crops.degraded).flatten(1).any(1)
+        if not more.any():
+            return crops.clean
+        target = crops.clean.clone()
+        target[more] = self.averaged(crops.noisier[more], crops.level[more]).float().clamp(0, 1)
+        return target
 
     def _check(self, loss: float, gradient: float) -> None:
         if math.isfinite(loss) and math.isfinite(gradient):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 from magn_cli import images
 from magn_cli.images import gray
 from magn_cli.model import UNKNOWN_LEVEL
-from magn_cli.tasks import PairOptions, Pixels, Task, as_rgb
+from magn_cli.tasks import PairOptions, Pixels, Task, TrainingPair, as_rgb
 from magn_cli.training.patterns import draw_pattern
 
 CONTEXT = 16
@@ -22,8 +23,24 @@ CONTEXT = 16
 neighbours that a piece of a whole file has (chroma is interpolated across blocks)."""
 
 
-class Pairs(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Degraded crop and clean crop ``(C, H, W)``, level for the network ``()``. Item i is of ``(seed, i)`` only.
+class Crops(NamedTuple):
+    """A pair, or a batch of them, as the network takes it."""
+
+    degraded: Tensor
+    """``(C, H, W)``."""
+
+    clean: Tensor
+    """``(3, H, W)``."""
+
+    level: Tensor
+    """``()``."""
+
+    noisier: Tensor
+    """``(C, H, W)``: :attr:`TrainingPair.noisier`, or ``degraded`` where ``clean`` is the target."""
+
+
+class Pairs(Dataset[Crops]):
+    """Pairs to train on. Item i is of ``(seed, i)`` only.
 
     So training can be resumed at any item with the very pairs an undisturbed run would have seen, whatever
     the number of processes.
@@ -38,7 +55,7 @@ class Pairs(Dataset[tuple[Tensor, Tensor, Tensor]]):
         areas = np.array([rows * columns for rows, columns in shapes], float)
         self.chances = areas / areas.sum()
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+    def __getitem__(self, index: int) -> Crops:
         rng = np.random.default_rng((self.seed, index))
         photo = self.photos[int(rng.choice(len(self.photos), p=self.chances))]
         clean, inner = self._cut(photo, rng)
@@ -50,12 +67,16 @@ class Pairs(Dataset[tuple[Tensor, Tensor, Tensor]]):
         level_input = UNKNOWN_LEVEL
         if self.task.scale is not None and pair.level is not None and rng.random() >= self.options.unknown:
             level_input = self.task.scale.to_network(pair.level)
-        network_input = self.task.network_input(pair.degraded[inner], **pair.options)
-        return (
-            _tensor(network_input),
+        degraded = self._input(pair.degraded[inner], pair)
+        return Crops(
+            degraded,
             _tensor(as_rgb(pair.clean[inner])),
             torch.tensor(level_input, dtype=torch.float32),
+            degraded if pair.noisier is None else self._input(pair.noisier[inner], pair),
         )
+
+    def _input(self, pixels: Pixels, pair: TrainingPair) -> Tensor:
+        return _tensor(self.task.network_input(pixels, **pair.options))
 
     def _cut(self, photo: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Pixels, tuple[slice, slice]]:
         """A crop with its context, turned and mirrored, and where the crop lies in it."""

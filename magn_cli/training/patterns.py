@@ -1,14 +1,16 @@
-"""Pictures with the finest detail there is: halftones, dithering, one-pixel stripes, noise.
+"""Pictures with the finest detail there is (halftones, dithering, one-pixel stripes, noise), and the softest.
 
 A network that has only seen photographs amplifies such detail without bound: after 8,000 steps on photographs, a
 checkerboard of single pixels came out with values from -10,900 to 5,000 where white is 1. Screenshots, scanned
-print and dithered pictures hold such detail, so a small share of the training pairs does as well.
+print and dithered pictures hold such detail, so a small share of the training pairs does as well. Soft, vivid
+colours, as on a toy or a flower out of focus, are rare in photographs, too.
 """
 
 from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,7 +40,7 @@ def draw_pattern(photo: Pixels, rng: np.random.Generator, noise: bool = True) ->
         >>> draw_pattern(photo, np.random.default_rng(0)).shape
         (48, 64, 3)
     """
-    kinds = [_repeated, _checkered, _dithered]
+    kinds = [_repeated, _checkered, _dithered, _soft]
     if noise:
         kinds += [_noisy, _random]
     pattern = kinds[int(rng.integers(len(kinds)))](photo, rng)
@@ -86,6 +88,16 @@ def _dithered(photo: Pixels, rng: np.random.Generator) -> Pixels:
         order = ((rng.permutation(side * side) + 0.5) / side**2).reshape(side, side, 1).astype(np.float32)
         thresholds = _tiled(order, photo)
     return (photo > thresholds).astype(np.float32)
+
+
+def _soft(photo: Pixels, rng: np.random.Generator) -> Pixels:
+    """Blend random colours over tens of pixels, many at black or at full strength in a channel."""
+    rows, columns = (max(2, side // int(rng.integers(12, 64))) for side in photo.shape[:2])
+    colours = rng.random((rows, columns, 3), np.float32)
+    if rng.random() < 0.7:
+        colours = np.clip(0.5 + (colours - 0.5) * np.float32(rng.uniform(1.5, 6.0)), 0, 1)
+    size = photo.shape[1], photo.shape[0]
+    return np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _noisy(photo: Pixels, rng: np.random.Generator) -> Pixels:

@@ -166,7 +166,7 @@ def test_own_test_pictures_are_left_out_as_well(tmp_path, folder, otter):
 def test_pairs_belong_together(task, otter):
     pairs = Pairs([otter], get_task(task), 48, get_task(task).pairs(gray=0.25, unknown=0.2), seed=5)
     told = []
-    for degraded, clean, level in (pairs[i] for i in range(30)):
+    for degraded, clean, level, _ in (pairs[i] for i in range(30)):
         assert degraded.shape == clean.shape == (3, 48, 48) and degraded.dtype == torch.float32
         told.append(level)
         if task != "demosaic":
@@ -181,7 +181,7 @@ def test_pairs_belong_together(task, otter):
 
 def test_gray_pairs_are_gray_in_every_channel(otter):
     pairs = Pairs([otter], get_task("denoise"), 48, get_task("denoise").pairs(gray=1.0), seed=5)
-    for degraded, clean, _ in (pairs[i] for i in range(3)):
+    for degraded, clean, *_ in (pairs[i] for i in range(3)):
         assert torch.equal(degraded[0], degraded[1]) and torch.equal(clean[0], clean[2])
 
 
@@ -190,7 +190,7 @@ def test_some_clean_crops_are_patterns(otter):
 
     def clean(share):
         pairs = Pairs([otter], task, 48, task.pairs(gray=0, patterns=share), seed=5)
-        return [target for _, target, _ in itertools.islice(pairs, 60)]
+        return [target for _, target, *_ in itertools.islice(pairs, 60)]
 
     photographs = clean(0)
 
@@ -212,19 +212,33 @@ def test_patterns_fit_any_size(otter, side):
 
 
 def test_levels_stay_in_the_range_asked_for(otter):
-    options = get_task("denoise").pairs(unknown=0, camera=0.0, partial=0.0, levels=(20, 30))
+    options = get_task("denoise").pairs(unknown=0, camera=0.0, partial=0.0, excess=0.0, levels=(20, 30))
     pairs = Pairs([otter], get_task("denoise"), 48, options, seed=5)
     told = [pairs[i][2] * 75 for i in range(40)]
     assert 20 <= min(told) < 22 and 28 < max(told) <= 30
 
 
 def test_pairs_that_are_told_less_keep_a_part_of_the_noise(otter):
-    options = get_task("denoise").pairs(unknown=0, camera=0.0, partial=1.0, levels=(20, 30), gray=0)
-    for degraded, target, told in itertools.islice(Pairs([otter], get_task("denoise"), 96, options, seed=5), 20):
+    options = get_task("denoise").pairs(unknown=0, camera=0.0, partial=1.0, excess=0.0, levels=(20, 30), gray=0)
+    for degraded, target, told, _ in itertools.islice(
+        Pairs([otter], get_task("denoise"), 96, options, seed=5), 20
+    ):
         removed, told = float((degraded - target).square().mean().sqrt()) * 255, float(told) * 75
         # 20 to 30 of noise, of which the root of the share that is told goes.
         assert told < 0.65 * 30
         assert math.sqrt(told * 19) < removed < math.sqrt(told * 31)
+
+
+def test_pairs_that_are_told_more_have_a_noisier_twin(otter):
+    options = get_task("denoise").pairs(unknown=0, camera=0.5, partial=0.0, excess=1.0, levels=(0, 40), gray=0)
+    for crops in itertools.islice(Pairs([otter], get_task("denoise"), 96, options, seed=5), 20):
+        noise, twins, told = (
+            float((crops.degraded - crops.clean).std()) * 255,
+            float((crops.noisier - crops.clean).std()) * 255,
+            float(crops.level) * 75,
+        )
+        # A camera's noise is told give or take.
+        assert told > 0.7 * noise and twins == pytest.approx(told, rel=0.25)
 
 
 def test_double_compression_is_worse_than_the_second_alone(otter):

@@ -24,6 +24,7 @@ from magn_cli.training.health import SETTLING, STEPS, Health
 from magn_cli.training.loop import Trainer, loss_of
 from magn_cli.training.muon import Muon
 from magn_cli.training.optimizer import Optimizer
+from magn_cli.training.patches import Crops, Pairs
 from magn_cli.training.record import read
 from magn_cli.training.state import load_state
 from magn_cli.weights.checkpoint import load_checkpoint
@@ -83,13 +84,16 @@ def flat(value, name=""):
         {},
         {"optimizer": "adamw", "precision": "bf16", "schedule": "steps"},
         {"accumulate": 2, "ema": 0.0, "clip": 0.0, "workers": 2},
+        {"task": "denoise", "pairs": {"excess": 0.5}},
     ],
 )
 def test_a_resumed_run_is_the_undisturbed_run_to_the_last_bit(tmp_path, otter, settings):
-    whole = run(made(tmp_path / "whole", **settings), otter)
-    run(made(tmp_path / "parts", **settings), otter, stop_at=2)
-    run(made(tmp_path / "parts", **settings), otter, stop_at=5)
-    parts = run(made(tmp_path / "parts", **settings), otter)
+    values = {name: settings[name] for name in ("task", "pairs") if name in settings}
+    training = {name: value for name, value in settings.items() if name not in values}
+    whole = run(made(tmp_path / "whole", values, **training), otter)
+    run(made(tmp_path / "parts", values, **training), otter, stop_at=2)
+    run(made(tmp_path / "parts", values, **training), otter, stop_at=5)
+    parts = run(made(tmp_path / "parts", values, **training), otter)
     assert whole["stand"]["step"] == parts["stand"]["step"] == 6
     assert whole["stand"]["length"] == 6
     whole, parts = flat(whole), flat(parts)
@@ -101,6 +105,19 @@ def test_a_resumed_run_is_the_undisturbed_run_to_the_last_bit(tmp_path, otter, s
             assert value == parts[name], name
     with (tmp_path / "parts" / "log.csv").open() as file:
         assert [int(row["step"]) for row in csv.DictReader(file)] == [2, 4, 5, 6]
+
+
+def test_a_crop_that_is_told_more_is_to_become_what_the_network_makes_of_as_much_noise(tmp_path, otter):
+    trainer = made(tmp_path / "run", {"task": "denoise", "pairs": {"excess": 0.5}})
+    pairs = Pairs([otter], trainer.task, 32, trainer.recipe.pairs, seed=1)
+    crops = Crops(*(torch.stack(parts) for parts in zip(*(pairs[i] for i in range(12)), strict=True)))
+    more = (crops.noisier != crops.degraded).flatten(1).any(1)
+    target = trainer._target(crops)
+    assert 2 < more.sum() < 10 and torch.equal(target[~more], crops.clean[~more])
+    with torch.no_grad():
+        made_of_it = trainer.averaged(crops.noisier, crops.level)
+    assert target[more].min() >= 0 and target[more].max() <= 1
+    assert torch.allclose(target[more], made_of_it[more].clamp(0, 1), atol=1e-4)
 
 
 def test_a_run_that_was_killed_loses_no_more_than_the_last_interval(tmp_path, otter, monkeypatch):

@@ -1,5 +1,6 @@
 """Bundled networks on pictures that no photograph resembles: none of them runs away."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -39,6 +40,24 @@ def fixed():
 def drawn():
     rng = np.random.default_rng(1)
     return {f"drawn {number}": draw_pattern(photo(), rng) for number in range(12)}
+
+
+def soft(seed):
+    """Vivid colours that blend over 20 pixels, as on a toy out of focus."""
+    colours = np.random.default_rng(seed).choice(np.float32([0, 0, 0.15, 0.3, 0.7, 1]), (6, 6, 3))
+    return cv2.resize(colours, (128, 128), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+
+
+@pytest.mark.parametrize("noise", [0, 2, 5])
+def test_soft_colours_stay_as_they_are_however_much_noise_is_told(noise):
+    network, task = TiledNetwork(load_checkpoint(resolve("denoise", "magn-s").path)[0]), get_task("denoise")
+    for seed in range(6):
+        clean = soft(seed)
+        noisy = task.degrade(clean, noise, np.random.default_rng(seed))
+        for level in (2, 5, 10, 25, 50, 75):
+            restored = network.restore(noisy, task.scale.to_network(level), None)
+            change = float(np.abs(restored.clip(0, 1) - clean).max()) * 255
+            assert change < 60, (seed, level, change)
 
 
 @pytest.mark.parametrize("task", LEVELS)
