@@ -40,7 +40,7 @@ def draw_pattern(photo: Pixels, rng: np.random.Generator, noise: bool = True) ->
         >>> draw_pattern(photo, np.random.default_rng(0)).shape
         (48, 64, 3)
     """
-    kinds = [_repeated, _checkered, _dithered, _soft]
+    kinds = [_repeated, _checkered, _dithered, _soft, _vivid]
     if noise:
         kinds += [_noisy, _random]
     pattern = kinds[int(rng.integers(len(kinds)))](photo, rng)
@@ -98,6 +98,14 @@ def _soft(photo: Pixels, rng: np.random.Generator) -> Pixels:
         colours = np.clip(0.5 + (colours - 0.5) * np.float32(rng.uniform(1.5, 6.0)), 0, 1)
     size = photo.shape[1], photo.shape[0]
     return np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _vivid(photo: Pixels, rng: np.random.Generator) -> Pixels:
+    """Strengthen the photo's colours until channels clip, mostly out of focus."""
+    gray = photo.mean(axis=-1, keepdims=True)
+    colours = np.clip(gray + (photo - gray) * np.float32(rng.uniform(2.0, 8.0)), 0, 1)
+    radius = rng.uniform(0.5, 8.0)
+    return colours if rng.random() < 0.3 else np.asarray(cv2.GaussianBlur(colours, (0, 0), radius), np.float32)
 
 
 def _noisy(photo: Pixels, rng: np.random.Generator) -> Pixels:
