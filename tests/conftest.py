@@ -1,6 +1,10 @@
 """Fixtures that several tests use."""
 
 import os
+
+# Tests beside each other share the cores, where threads that spin slow each other down. OpenMP reads it once.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
 import signal
 from importlib.util import find_spec
 from pathlib import Path

@@ -34,7 +34,7 @@ np.save(sys.argv[2], restorer.restore(x, 0.5)[::7, ::7])
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
 def test_a_process_that_gets_no_more_memory_goes_on_in_smaller_pieces(tmp_path):
-    words = [sys.executable, "-c", LITTLE_MEMORY, "300", str(tmp_path / "out.npy")]
+    words = [sys.executable, "-c", LITTLE_MEMORY, "220", str(tmp_path / "out.npy")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "trying again with --tile 512" in done.stderr
