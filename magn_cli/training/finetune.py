@@ -14,7 +14,7 @@ from magn_cli.files import checksum
 from magn_cli.model import Magn
 from magn_cli.weights.checkpoint import load_checkpoint
 
-KEPT = ("steps", "minutes", "device", "share_of_init", "runs_back", "init")
+KEPT = ("steps", "minutes", "device", "share_of_init", "runs_back", "sibling", "init")
 """What the record of a new checkpoint says of how the one was made that it starts from."""
 
 

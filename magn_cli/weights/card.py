@@ -110,6 +110,11 @@ def trained(training: dict[str, Any]) -> str:
             back = run.get("runs_back", 1)
             where = "before it" if back == 1 else f"{back} runs before"
             words += f", averaged with the weights {where} ({share:.0%} of these)"
+        if other := run.get("sibling"):
+            steps, minutes = other.get("steps", 0), other.get("minutes", 0.0)
+            words += (
+                f", averaged with {steps:,} others in {minutes:.0f} from the same start ({other['share']:.0%})"
+            )
         parts.append(words)
     return ", then ".join(parts)
 

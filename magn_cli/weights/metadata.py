@@ -110,20 +110,28 @@ def _check_training(training: Any) -> None:
     """Raise ``ValueError`` where a record has not the types that :mod:`magn_cli.weights.card` prints."""
     run, is_first = training, True
     while run is not None or is_first:
-        if not isinstance(run, dict):
-            raise ValueError("the training record is no table")
-        kinds: dict[str, type | tuple[type, ...]] = {
-            "steps": int,
-            "minutes": (int, float),
-            "share_of_init": (int, float),
-            "recipe": dict,
-            "options": dict,
-            "data": list,
-        }
-        for name, kind in kinds.items():
-            if name in run and (not isinstance(run[name], kind) or isinstance(run[name], bool)):
-                raise ValueError(f"{name!r} in the training record is of a wrong type")
+        _check_run(run)
+        if "sibling" in run:
+            _check_run(run["sibling"])
+            if not isinstance(run["sibling"].get("share"), float):
+                raise ValueError("the training record does not say how much of a sibling there is")
         run, is_first = run.get("init"), False
+
+
+def _check_run(run: Any) -> None:
+    if not isinstance(run, dict):
+        raise ValueError("the training record is no table")
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "steps": int,
+        "minutes": (int, float),
+        "share_of_init": (int, float),
+        "recipe": dict,
+        "options": dict,
+        "data": list,
+    }
+    for name, kind in kinds.items():
+        if name in run and (not isinstance(run[name], kind) or isinstance(run[name], bool)):
+            raise ValueError(f"{name!r} in the training record is of a wrong type")
 
 
 def _config(path: Path, values: dict[str, Any]) -> MagnConfig:

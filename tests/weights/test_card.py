@@ -28,8 +28,9 @@ def test_how_far_it_was_trained_names_every_run():
     third = {"steps": 900, "minutes": 2.0, "task": "jpeg", "init": second, "device": "cuda"}
     last = {"steps": 7000, "minutes": 61.0, "recipe": {"task": "jpeg"}, "init": third, "device": "cpu"}
     last |= {"share_of_init": 0.6, "runs_back": 2}
+    last |= {"sibling": {"steps": 4000, "minutes": 33.3, "share": 0.25}}
     assert trained(last) == (
         "16,000 steps in 125 minutes of denoise, then 500 in 4, averaged with the weights before it "
         "(30% of these), then 900 in 2 on a GPU, then 7,000 in 61, averaged with the weights 2 runs before "
-        "(60% of these)"
+        "(60% of these), averaged with 4,000 others in 33 from the same start (25%)"
     )
