@@ -167,15 +167,14 @@ class PhotoRestorer:
 
         They can start again at the top, see :meth:`TiledNetwork.strips`.
         """
-        level_input = self.scale.to_network(level) if self.scale and level is not None else None
         if not self.ensemble:
-            yield from self._once(pixels, level_input, options, progress)
+            yield from self._once(pixels, level, options, progress)
             return
         cells, every, total = whole_cells(pixels, self.task.alignment), list(dihedral_transforms()), None
         for done, transform in enumerate(every):
             turned = self.task.turned(transform.apply, **options)
             given = np.ascontiguousarray(transform.apply(cells))
-            strips = self._once(given, level_input, turned, partial(_advance, progress, done, len(every)))
+            strips = self._once(given, level, turned, partial(_advance, progress, done, len(every)))
             one = transform.invert(joined(strips, len(given)))
             total = one if total is None else np.add(total, one, out=total)
         assert total is not None
@@ -184,15 +183,16 @@ class PhotoRestorer:
     def _once(
         self,
         pixels: images.Array,
-        level_input: float | None,
+        level: float | None,
         options: dict[str, Any],
         progress: Callable[[float], None],
     ) -> Iterator[tuple[Span, NDArray[np.float32]]]:
+        level_input = self.scale.to_network(level) if self.scale and level is not None else None
         network_input = self.task.network_input(pixels, **options)
         above, beside = self.task.margin(**options)
         bayer = self.task.keeps_bayer_phase
         for rows, values in self.tiled.strips(network_input, level_input, keeps_bayer=bayer, progress=progress):
-            values = self.task.bounded(values, network_input, rows.start)
+            values = self.task.bounded(values, network_input, rows.start, level)
             own = Span(max(rows.start - above, 0), rows.stop - above)
             if len(own) > 0:
                 yield own, self.task.network_output(values[-len(own) :, beside:], gray=pixels.ndim == 2)

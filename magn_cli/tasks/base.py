@@ -393,13 +393,14 @@ class Task(ABC):
         """
         return options
 
-    def bounded(self, restored: Pixels, network_input: NDArray[Sample], start: int) -> Pixels:
+    def bounded(self, restored: Pixels, network_input: NDArray[Sample], start: int, level: float | None) -> Pixels:
         """Return rows of the network's output, without values that the input around them rules out.
 
         Args:
             restored: ``(rows, W, C)``, not clipped.
             network_input: the whole ``(H, W, C)`` that :meth:`network_input` returned.
             start: the first of the rows.
+            level: what the network was told, in the task's units.
         """
         return restored
 

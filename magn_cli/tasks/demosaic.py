@@ -9,6 +9,7 @@ from magn_cli.errors import ImageError, any_of
 from magn_cli.runtime.lazy import LazyModule
 from magn_cli.tasks.base import Baseline, Claim, Need, PaperTable, Pixels, Sample, Task
 from magn_cli.tasks.levels import FoundLevel
+from magn_cli.tasks.neighbours import lowest_and_highest
 from magn_cli.tasks.options import Option
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ DEFAULT_PATTERN = "grbg"
 _WORDS = any_of(PATTERNS)
 _SHIFTS = {"grbg": (0, 0), "rggb": (0, 1), "bggr": (1, 0), "gbrg": (1, 1)}
 """Rows and columns by which to shift a pattern so that it becomes GRBG."""
-_REACH = 2
-"""Distance in pixels within which samples bound the missing colours: every 5x5 square has all three colours."""
 
 
 def _debayer(code: str) -> Baseline:
@@ -154,18 +153,13 @@ class Demosaic(Task):
         colours = np.array(list(options.get("pattern", DEFAULT_PATTERN))).reshape(2, 2)
         return {**options, "pattern": "".join(turn(colours).flatten())}
 
-    def bounded(self, restored: Pixels, network_input: NDArray[Sample], start: int) -> Pixels:
+    def bounded(self, restored: Pixels, network_input: NDArray[Sample], start: int, level: float | None) -> Pixels:
         """Return rows that stay near the samples within two pixels: at most half their span below and above them.
 
         Where all of these are the same, as in a blown-out sky, the missing colours are the same too. On McMaster18
         and Kodak24, natural pictures lose nothing.
         """
-        above = min(start, _REACH)
-        around = network_input[start - above : start + len(restored) + _REACH]
-        samples = images.to_float(around.max(axis=-1))
-        square = np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8)
-        rows = slice(above, above + len(restored))
-        lowest, highest = cv2.erode(samples, square)[rows, :, None], cv2.dilate(samples, square)[rows, :, None]
+        lowest, highest = lowest_and_highest(network_input, start, len(restored), joint=True)
         slack = (highest - lowest) / 2
         return np.clip(restored, lowest - slack, highest + slack)
 

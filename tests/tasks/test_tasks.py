@@ -229,12 +229,25 @@ def test_missing_colours_stay_near_the_samples_around_them(otter, dtype, start):
     seen = images.from_float(task.degrade(clean, None, RNG), np.dtype(dtype))
     rows = clean[start : start + 3]
     for strange in (rows - 3, rows + 3):
-        bounded = task.bounded(strange.copy(), seen, start)
+        bounded = task.bounded(strange.copy(), seen, start, None)
         assert bounded.min() >= -0.5 and bounded.max() <= 1.5
         # Every sample within two pixels is white, so are the colours between them.
         assert (bounded[:, 10:18] == 1).all() == (start == 6)
-        whole = task.bounded(np.repeat(strange[:1], 20, axis=0), seen, 0)
+        whole = task.bounded(np.repeat(strange[:1], 20, axis=0), seen, 0, None)
         np.testing.assert_array_equal(bounded[0], whole[start])
+
+
+@pytest.mark.parametrize("start", [0, 1, 9])
+def test_a_denoised_picture_stays_near_its_own_values(otter, start):
+    task, noisy = get_task("denoise"), as_float(otter)[:20, :32].copy()
+    noisy[4:16, 8:20] = 0.5
+    rows = noisy[start : start + 4]
+    bounded = task.bounded(rows + 1, noisy, start, 20.0)
+    np.testing.assert_array_equal(bounded[0], task.bounded(noisy + 1, noisy, 0, 20.0)[start])
+    assert (bounded <= rows + 1).all()
+    if start == 9:
+        np.testing.assert_allclose(bounded[:, 10:18], 0.5 + 2 * 20 / 255, atol=1e-6)
+    np.testing.assert_array_equal(task.bounded(rows, noisy, start, 20.0), rows)
 
 
 @pytest.mark.parametrize("name", ["denoise", "jpeg"])

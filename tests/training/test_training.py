@@ -84,7 +84,7 @@ def flat(value, name=""):
         {},
         {"optimizer": "adamw", "precision": "bf16", "schedule": "steps"},
         {"accumulate": 2, "ema": 0.0, "clip": 0.0, "workers": 2},
-        {"task": "denoise", "pairs": {"excess": 0.5}},
+        {"task": "denoise", "pairs": {"camera": 0.0, "excess": 0.5}},
     ],
 )
 def test_a_resumed_run_is_the_undisturbed_run_to_the_last_bit(tmp_path, otter, settings):
@@ -108,7 +108,7 @@ def test_a_resumed_run_is_the_undisturbed_run_to_the_last_bit(tmp_path, otter, s
 
 
 def test_a_crop_that_is_told_more_is_to_become_what_the_network_makes_of_as_much_noise(tmp_path, otter):
-    trainer = made(tmp_path / "run", {"task": "denoise", "pairs": {"excess": 0.5}})
+    trainer = made(tmp_path / "run", {"task": "denoise", "pairs": {"camera": 0.0, "excess": 0.5}})
     pairs = Pairs([otter], trainer.task, 32, trainer.recipe.pairs, seed=1)
     crops = Crops(*(torch.stack(parts) for parts in zip(*(pairs[i] for i in range(12)), strict=True)))
     more = (crops.noisier != crops.degraded).flatten(1).any(1)
