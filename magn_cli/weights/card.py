@@ -106,15 +106,15 @@ def trained(training: dict[str, Any]) -> str:
             words += " on a GPU"
         if run.get("task") not in (None, own):
             words += f" of {run['task']}"
-        if share := run.get("share_of_init"):
-            back = run.get("runs_back", 1)
-            where = "before it" if back == 1 else f"{back} runs before"
-            words += f", averaged with the weights {where} ({share:.0%} of these)"
         if other := run.get("sibling"):
             steps, minutes = other.get("steps", 0), other.get("minutes", 0.0)
             words += (
                 f", averaged with {steps:,} others in {minutes:.0f} from the same start ({other['share']:.0%})"
             )
+        if share := run.get("share_of_init"):
+            back = run.get("runs_back", 1)
+            where = "before it" if back == 1 else f"{back} runs before"
+            words += f", averaged with the weights {where} ({share:.0%} of these)"
         parts.append(words)
     return ", then ".join(parts)
 
