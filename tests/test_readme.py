@@ -103,7 +103,9 @@ def test_nothing_but_setting_up_is_left_out():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     every = "".join(re.findall(r"^```(?:sh|python)\n(.*?)^```$", text, re.M | re.S)).splitlines()
     run = "".join(block.values[0].text for block in blocks() if block.values[0].document == "README.md")
-    assert [line for line in every if line not in run] == ["pip install -e '.[dev]' && python -m pytest"]
+    assert [line for line in every if line not in run] == [
+        "pip install -e '.[dev]' && python -m pytest -n 2 --dist worksteal"
+    ]
 
 
 def test_results_are_where_the_readme_says(folder):
