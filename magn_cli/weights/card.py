@@ -108,9 +108,8 @@ def trained(training: dict[str, Any]) -> str:
             words += f" of {run['task']}"
         if other := run.get("sibling"):
             steps, minutes = other.get("steps", 0), other.get("minutes", 0.0)
-            words += (
-                f", averaged with {steps:,} others in {minutes:.0f} from the same start ({other['share']:.0%})"
-            )
+            words += f", averaged with another run of {steps:,} in {minutes:.0f} from the same start"
+            words += f" ({other['share']:.0%})"
         if share := run.get("share_of_init"):
             back = run.get("runs_back", 1)
             where = "before it" if back == 1 else f"{back} runs before"

@@ -31,6 +31,6 @@ def test_how_far_it_was_trained_names_every_run():
     last |= {"sibling": {"steps": 4000, "minutes": 33.3, "share": 0.25}}
     assert trained(last) == (
         "16,000 steps in 125 minutes of denoise, then 500 in 4, averaged with the weights before it "
-        "(30% of these), then 900 in 2 on a GPU, then 7,000 in 61, averaged with 4,000 others in 33 from the same "
-        "start (25%), averaged with the weights 2 runs before (60% of these)"
+        "(30% of these), then 900 in 2 on a GPU, then 7,000 in 61, averaged with another run of 4,000 in 33 from "
+        "the same start (25%), averaged with the weights 2 runs before (60% of these)"
     )
