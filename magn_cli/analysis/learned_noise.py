@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import product
 
 import numpy as np
 import safetensors.numpy
@@ -29,6 +30,15 @@ artifacts gained 0.2 dB more at a share of 0.64, and denoising 0.5 dB more at 0.
 MIN_SIDE = 64
 """Smallest side of a picture that can be analysed, in pixels."""
 
+PART = 256
+"""Usual side of the parts of a picture that are also measured one by one, in pixels."""
+
+MOST_PARTS = 4
+"""Greatest number of parts along each side. Of larger pictures, parts of the usual size are taken as samples."""
+
+GRID = 8
+"""Side of JPEG's blocks, at which parts begin."""
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -47,6 +57,11 @@ class Noise:
 def estimate_noise(pixels: Array, quality: float | None = None) -> Noise | None:
     """Estimate the noise of a picture, whatever its colour.
 
+    The statistics of the whole picture give ``sigma``, which then seldom sees noise in a clean one. Those of its
+    parts give the rest, as the quiet places of one part are not mixed with the texture of another. Of 616 pieces
+    of photos, 512x512, clean or with simulated noise and compressed, the error in the logarithm of ``error`` fell
+    from 0.31 to 0.27, and noise was missed in 24 % instead of 30 %, where 3 % of the clean ones count as noisy.
+
     Args:
         pixels: ``(H, W)`` or ``(H, W, 3)``; uint8, uint16 or floats 0..1.
         quality: quality of the JPEG file that the picture is from; None if it is from another format.
@@ -62,13 +77,33 @@ def estimate_noise(pixels: Array, quality: float | None = None) -> Noise | None:
     """
     if min(pixels.shape[:2]) < MIN_SIDE:
         return None
+    values = as_gray(pixels)
+    whole, parts = _estimate(values, quality), _parts(values)
+    if len(parts) == 1:
+        return Noise(whole.sigma, max(whole.sigma, whole.error), whole.dominance)
+    found = [_estimate(part, quality) for part in parts]
+    error = float(np.sqrt(np.mean([part.error**2 for part in found])))
+    return Noise(whole.sigma, max(whole.sigma, error), float(np.mean([part.dominance for part in found])))
+
+
+def _parts(pixels: Array) -> list[Array]:
+    spans = []
+    for side in pixels.shape[:2]:
+        count = min(max(1, round(side / PART)), MOST_PARTS)
+        length = min(side // count // GRID * GRID, PART + PART // 2) if count > 1 else side
+        starts = (int(start) // GRID * GRID for start in np.linspace(0, side - length, count))
+        spans.append([slice(start, start + length) for start in starts])
+    return [pixels[rows, columns] for rows, columns in product(*spans)]
+
+
+def _estimate(pixels: Array, quality: float | None) -> Noise:
     weights = _weights()
-    values = ((noise_features(as_gray(pixels), quality) - weights["mean"]) / weights["spread"]).clip(-6, 6)
+    values = ((noise_features(pixels, quality) - weights["mean"]) / weights["spread"]).clip(-6, 6)
     for layer in range(2):
         values = np.maximum(weights[f"{layer}.weight"] @ values + weights[f"{layer}.bias"], 0)
     values = weights["2.weight"] @ values + weights["2.bias"]
     sigma, error = np.sqrt(np.maximum(np.exp(2 * values[:2]) - SOFT**2, 0))
-    return Noise(float(sigma), float(max(sigma, error)), float(1 / (1 + np.exp(-values[4]))))
+    return Noise(float(sigma), float(error), float(1 / (1 + np.exp(-values[4]))))
 
 
 @cache

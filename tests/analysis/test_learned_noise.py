@@ -10,6 +10,8 @@ from magn_cli.analysis.learned_noise import MIN_SIDE, estimate_noise
 from magn_cli.analysis.noise_features import noise_features
 from magn_cli.camera import camera_noise, draw_camera
 from magn_cli.images import photo_of
+from magn_cli.tasks import get_task
+from magn_cli.tasks.base import Need
 from tests.support.paths import EXAMPLES
 
 NAMES = ("otter", "osprey", "skyline")
@@ -110,3 +112,21 @@ def test_real_noise(data):
         ratios.append(findings.noise(photo).error / rms(images.to_float(photo.pixels) - images.to_float(truth)))
     assert 0.75 < np.median(ratios) < 1.25
     assert min(ratios) > 0.5 and max(ratios) < 1.5
+
+
+def test_noise_shows_beside_fine_texture(data):
+    """Half of the photo is a noisy wall, the other half a pot that is strewn with dots."""
+    photo = images.read(data / "PolyU" / "Sony_4-5_125_3200_plant_13_real.JPG")
+    assert findings.noise(photo).dominance > 0.6
+    assert get_task("denoise").claim(photo).need is Need.DOMINANT
+
+
+def test_noisy_photos_are_told_from_compressed_ones(data, tmp_path):
+    noisy = [images.read(path) for path in sorted((data / "PolyU").glob("*_real.JPG"))[::4]]
+    compressed = []
+    for path in sorted((data / "Kodak24").iterdir())[::2]:
+        saved = tmp_path / f"{path.stem}.jpg"
+        Image.open(path).convert("RGB").save(saved, quality=75)
+        compressed.append(images.read(saved))
+    claims = [[get_task("denoise").claim(p).need is Need.DOMINANT for p in group] for group in (noisy, compressed)]
+    assert np.mean(claims[0]) > 0.9 and np.mean(claims[1]) < 0.2
