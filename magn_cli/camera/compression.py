@@ -43,7 +43,7 @@ def draw_compression(rng: np.random.Generator) -> tuple[Compression, ...]:
             subsampling=("4:2:0", "4:4:4", "4:2:2")[int(rng.choice(3, p=(0.5, 0.4, 0.1)))],
             corner=(int(rng.integers(8)), int(rng.integers(8))) if rng.random() < 0.5 else (0, 0),
         )
-        for _ in range(1 + (rng.random() < 0.2))
+        for _ in range(1 + (rng.random() < 0.35))
     )
 
 

@@ -14,6 +14,10 @@ import numpy as np
 
 from magn_cli.camera.sensor import Float
 
+SOFT_COLOURS = 0.5
+"""Share of pictures whose colours are softer than their luma. Each pixel of a sensor sees one colour, and cameras
+smooth chroma more."""
+
 _TO_YCC = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]], np.float32)
 _TO_RGB = np.linalg.inv(_TO_YCC).astype(np.float32)
 
@@ -56,7 +60,7 @@ def draw_processing(rng: np.random.Generator) -> Processing:
         share = rng.uniform(0.5, 1.0)
     colour = math.exp(rng.uniform(math.log(0.4), math.log(2.5)))
     sharpening = rng.uniform(0.2, 1.5) if rng.random() < 0.4 else 0.0
-    edges = rng.uniform(0.2, 1.0) if rng.random() < 0.3 else 0.0
+    edges = rng.uniform(0.2, 2.0) if rng.random() < 0.5 else 0.0
     kind = rng.random()
     scale = rng.uniform(1.0, 1.6) if kind < 0.25 else rng.uniform(0.6, 1.0) if kind < 0.4 else 1.0
     return Processing(luma, chroma, share, colour, sharpening, rng.uniform(0.6, 1.5), edges, scale)
@@ -91,7 +95,7 @@ def _edge_gain(clean: Float, strength: float) -> Float:
     luma = blurred(clean @ _TO_YCC[0], 1.0)
     steps = np.abs(cv2.Sobel(luma, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(luma, cv2.CV_32F, 0, 1))
     steps = blurred(steps, 1.5)
-    gain: Float = np.clip(1 + np.float32(strength) * (steps / (steps.mean() + 1e-6) - 1), 0.3, 2.0)
+    gain: Float = np.clip(1 + np.float32(strength) * (steps / (steps.mean() + 1e-6) - 1), 0.3, 3.0)
     return gain
 
 
@@ -113,13 +117,16 @@ def draw_sharpness(clean: Float, rng: np.random.Generator) -> Float:
     """
     kind = rng.random()
     if kind < 0.35:
-        return blurred(clean, rng.uniform(0.4, 2.0))
-    if kind < 0.6:
-        return _enlarged(clean, rng.uniform(1.25, 2.5))
-    if kind < 0.72:
+        clean = blurred(clean, rng.uniform(0.4, 2.0))
+    elif kind < 0.6:
+        clean = _enlarged(clean, rng.uniform(1.25, 2.5))
+    elif kind < 0.72:
         amount, radius = rng.uniform(0.2, 1.0), rng.uniform(0.6, 1.5)
-        sharp: Float = (clean + np.float32(amount) * (clean - blurred(clean, radius))).clip(0, 1)
-        return sharp
+        clean = (clean + np.float32(amount) * (clean - blurred(clean, radius))).clip(0, 1)
+    if clean.ndim == 3 and rng.random() < SOFT_COLOURS:
+        split = clean @ _TO_YCC.T
+        split[..., 1:] = blurred(np.ascontiguousarray(split[..., 1:]), rng.uniform(0.5, 1.5))
+        clean = (split @ _TO_RGB.T).clip(0, 1)
     return clean
 
 

@@ -45,16 +45,13 @@ def start_from(path: Path, model: Magn, task: str) -> Taken:
     """Copy every tensor of a checkpoint that ``model`` has in the same shape.
 
     Between two tasks the level starts without effect: a quality is no sigma, and a network that never had an
-    unknown level (-1) answers it with values of any size. A network without a level takes the first layer without
-    the level's weights. Where the first layer is new, the last one starts at
+    unknown level (-1) answers it with values of any size. Where the first layer is new, the last one starts at
     zero, as in a new network: what lies between makes values of any size of features it does not know.
 
     Raises :class:`WeightsError` where the file is no checkpoint, :class:`TrainingError` where nothing fits.
     """
     source, about = load_checkpoint(path)
     theirs, own = source.state_dict(), model.state_dict()
-    if source.config.level_channel and not model.config.level_channel:
-        theirs["head.weight"] = theirs["head.weight"][:, :-1]
     fits: dict[str, Tensor] = {
         name: theirs[name] for name, tensor in own.items() if name in theirs and theirs[name].shape == tensor.shape
     }

@@ -17,6 +17,7 @@ from magn_cli.camera import (
     camera_noise,
     compress_again,
     draw_camera,
+    draw_sharpness,
     film_grain,
     subsampled,
 )
@@ -152,6 +153,18 @@ def test_noise_is_coarser_than_white_noise_and_chroma_coarser_than_luma() -> Non
             found.append(float((centred[:, 1:] * centred[:, :-1]).mean() / (centred**2).mean()))
     assert np.median(luma) > 0.2
     assert np.median(chroma) > 0.6
+
+
+def test_some_pictures_get_softer_colours_and_keep_their_luma() -> None:
+    clean = 0.2 + 0.6 * photo()
+    luma = np.array([0.299, 0.587, 0.114], np.float32)
+    drawn = [draw_sharpness(clean, np.random.default_rng(seed)) for seed in range(60)]
+    same_luma = [picture for picture in drawn if rms((picture - clean) @ luma) < 0.001]
+    softer = [picture for picture in same_luma if rms(picture - clean) > 0.002]
+    assert 0.1 < len(softer) / len(same_luma) < 0.9
+    for picture in softer:
+        colours, before = (values - (values @ luma)[..., None] for values in (picture, clean))
+        assert rms(np.diff(colours, axis=1)) < 0.95 * rms(np.diff(before, axis=1))
 
 
 def test_gray_pictures_and_odd_sizes() -> None:
