@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ from magn_cli.inference.tiling import Span
 from magn_cli.tasks import FoundLevel, LevelScale, Task
 
 log = logging.getLogger(__name__)
+
+BAND = 32
+"""Rows that are bounded and rounded at once. Several steps pass over them, so they should fit a cache."""
 
 
 class PhotoRestorer:
@@ -191,7 +195,8 @@ class PhotoRestorer:
         network_input = self.task.network_input(pixels, **options)
         above, beside = self.task.margin(**options)
         bayer = self.task.keeps_bayer_phase
-        for rows, values in self.tiled.strips(network_input, level_input, keeps_bayer=bayer, progress=progress):
+        strips = self.tiled.strips(network_input, level_input, keeps_bayer=bayer, progress=progress)
+        for rows, values in chain.from_iterable(map(_bands, strips)):
             values = self.task.bounded(values, network_input, rows.start, level)
             own = Span(max(rows.start - above, 0), rows.stop - above)
             if len(own) > 0:
@@ -215,6 +220,13 @@ class PhotoRestorer:
         if found.level is None and found.strength > 0 and not self.takes_unknown:
             raise ImageError(f"the network {self.network} must be told a level, and none was found; give --level.")
         return found
+
+
+def _bands(strip: tuple[Span, NDArray[np.float32]]) -> Iterator[tuple[Span, NDArray[np.float32]]]:
+    rows, values = strip
+    for start in range(0, len(rows), BAND):
+        part = values[start : start + BAND]
+        yield Span(rows.start + start, rows.start + start + len(part)), part
 
 
 def _advance(progress: Callable[[float], None], done: int, of: int, share: float) -> None:

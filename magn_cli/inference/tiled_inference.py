@@ -186,8 +186,17 @@ class _Source:
 
     def tile(self, rows: Span, columns: Span) -> Tensor:
         """Return a tile ``(1, C, rows, columns)`` in channels-last memory format."""
-        values = to_float(self.network_input[self.index[0][rows.slice][:, None], self.index[1][columns.slice]])
+        down, across = self.index[0][rows.slice], self.index[1][columns.slice]
+        # An index that turns back at the border makes a copy of its own.
+        held = self.network_input[_slice(down) or down]
+        values = np.ascontiguousarray(to_float(held[:, _slice(across) or across]))
         return torch.from_numpy(values)[None].to(self.device).permute(0, 3, 1, 2)
+
+
+def _slice(index: NDArray[np.intp]) -> slice | None:
+    """Return the slice of an index that goes up by one; None if it does not."""
+    first, last = int(index[0]), int(index[-1])
+    return slice(first, last + 1) if last - first + 1 == len(index) and (np.diff(index) == 1).all() else None
 
 
 class _Graphs:
