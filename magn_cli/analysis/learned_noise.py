@@ -17,7 +17,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from magn_cli.analysis.noise import as_gray
-from magn_cli.analysis.noise_features import noise_features
+from magn_cli.analysis.noise_features import TILE, TILES_A_SIDE, noise_features
 from magn_cli.images import Array
 
 SOFT = 0.3
@@ -29,15 +29,6 @@ artifacts gained 0.2 dB more at a share of 0.64, and denoising 0.5 dB more at 0.
 
 MIN_SIDE = 64
 """Smallest side of a picture that can be analysed, in pixels."""
-
-PART = 256
-"""Usual side of the parts of a picture that are also measured one by one, in pixels."""
-
-MOST_PARTS = 4
-"""Greatest number of parts along each side. Of larger pictures, parts of the usual size are taken as samples."""
-
-GRID = 8
-"""Side of JPEG's blocks, at which parts begin."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +78,12 @@ def estimate_noise(pixels: Array, quality: float | None = None) -> Noise | None:
 
 
 def _parts(pixels: Array) -> list[Array]:
+    """Return the whole picture in parts of about a tile, or samples of a large one; they begin at JPEG's blocks."""
     spans = []
     for side in pixels.shape[:2]:
-        count = min(max(1, round(side / PART)), MOST_PARTS)
-        length = min(side // count // GRID * GRID, PART + PART // 2) if count > 1 else side
-        starts = (int(start) // GRID * GRID for start in np.linspace(0, side - length, count))
+        count = min(max(1, round(side / TILE)), TILES_A_SIDE)
+        length = min(side // count // 8 * 8, TILE + TILE // 2) if count > 1 else side
+        starts = (int(start) // 8 * 8 for start in np.linspace(0, side - length, count))
         spans.append([slice(start, start + length) for start in starts])
     return [pixels[rows, columns] for rows, columns in product(*spans)]
 
