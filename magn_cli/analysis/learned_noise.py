@@ -78,7 +78,7 @@ def estimate_noise(pixels: Array, quality: float | None = None) -> Noise | None:
 
 
 def _parts(pixels: Array) -> list[Array]:
-    """Return the whole picture in parts of about a tile, or samples of a large one; they begin at JPEG's blocks."""
+    """Return the whole picture in parts of about a tile, or samples of a large one, on JPEG's grid."""
     spans = []
     for side in pixels.shape[:2]:
         count = min(max(1, round(side / TILE)), TILES_A_SIDE)
