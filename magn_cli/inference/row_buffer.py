@@ -54,6 +54,9 @@ class RowBuffer:
         """Drop the rows above ``before``."""
         if self.held is None or before <= self.span.start:
             return
-        kept = Span(before, self.span.stop)
-        self.held[:, :, : len(kept)] = self.held[:, :, kept.within(self.span)].clone()
+        kept, by = Span(before, self.span.stop), before - self.span.start
+        # In parts that do not overlap, as a copy of all rows could take hundreds of megabytes.
+        for start in range(0, len(kept), by):
+            part = Span(start, min(start + by, len(kept)))
+            self.held[:, :, part.slice] = self.held[:, :, part.start + by : part.stop + by]
         self.span = kept

@@ -1,12 +1,12 @@
 """Runs the network over one picture from top to bottom, in three interleaved stages.
 
-The first residual blocks run over tiles of the picture. When their rows reach the end of a row of graph windows,
-the graph blocks run on these windows. When no window can change a row any more, the second residual blocks run
-over tiles of that row. Each stage sees the true surroundings of its tile, so only these are computed twice, and
-only rows that a later stage needs stay in memory.
+The first residual blocks take strips of the picture. When their rows reach the end of a row of graph windows, the
+graph blocks run on these windows. When no window can change a row any more, the second residual blocks take it.
+Residual blocks keep the rows that the next strip needs to see (:class:`RowStream`), so little is computed twice
+but the columns between two tiles. Only rows that a later stage needs stay in memory.
 
-The residual blocks on the grid of the nodes reach far and cost little. They run on the surroundings of a row of
-windows and of a tile by themselves, so that the tiles of features need fewer surroundings.
+The residual blocks on the grid of the nodes cost little. They run on the surroundings of a row of windows and of a
+strip.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from magn_cli.images import Array, to_float
 from magn_cli.inference.memory import Tile
 from magn_cli.inference.padding import BORDER, padding_index
 from magn_cli.inference.row_buffer import RowBuffer
-from magn_cli.inference.tiling import LATTICE, Span, blending, node_reach, reach, tiles, whole_reach, windows
+from magn_cli.inference.row_stream import RowStream, Strip
+from magn_cli.inference.tiling import LATTICE, Span, blending, node_reach, reach, tiles, windows
 from magn_cli.model import UNKNOWN_LEVEL, Magn
 
 
@@ -49,9 +50,7 @@ class TiledInference:
         self.config, self.stem, self.cell = model.config, model.config.stem, model.config.multiple
         self.multiple = int(np.lcm(LATTICE, self.cell))
         self.rows, self.columns = (max(n // self.multiple, 1) * self.multiple for n in (tile.rows, tile.columns))
-        self.held_back = -(-self.config.window // self.multiple) * self.multiple
         self.reach, self.node_reach = reach(self.config), node_reach(self.config)
-        self.whole_reach = whole_reach(self.config)
 
     def run(
         self, network_input: Array, level: float | None, keeps_bayer: bool, progress: Callable[[float], None]
@@ -59,29 +58,26 @@ class TiledInference:
         """Restore one picture ``(H, W, C)``; see :meth:`TiledNetwork.strips`. Raises :class:`NonFiniteResult`."""
         height, width = network_input.shape[:2]
         source, level_input = self._source(network_input, keeps_bayer), self._level_input(level)
-        length, decoded = source.size[0], 0
-        features, graphs = self.waiting(source.size, self.stem), _Graphs(self, source.size)
+        length, taken = source.size[0], 0
+        graphs = _Graphs(self, source.size)
+        before, after = _Before(self, source, level_input, graphs), _After(self, source, graphs)
         for strip in tiles(Span(0, length), self.rows, self.multiple):
-            self._encode(source, strip, level_input, features, graphs.incoming)
+            before.take(strip)
             graphs.run()
-            progress((0.5 * strip.stop + 0.5 * decoded) / length)
+            progress((0.5 * strip.stop + 0.5 * taken) / length)
             ready = graphs.done * self.cell
             if ready != length:
-                ready = max(ready - self.whole_reach, 0) // self.multiple * self.multiple
-            if ready == decoded:
-                continue
-            # The last rows include those that the graphs held back; they need no smaller tile of their own.
-            for rows in tiles(Span(decoded, ready), self.rows + self.held_back, self.multiple):
-                values = self._decoded(source, features, graphs.out, rows)
+                ready = max(ready - self.node_reach, 0) // self.multiple * self.multiple
+            for rows in tiles(Span(taken, ready), self.rows, self.multiple):
+                done, values = after.take(rows, before.features)
                 progress((0.5 * strip.stop + 0.5 * rows.stop) / length)
-                kept = Span(max(rows.start - BORDER, 0), min(rows.stop - BORDER, height))
+                kept = Span(max(done.start - BORDER, 0), min(done.stop - BORDER, height))
                 if kept.start < kept.stop:
-                    first = kept.start + BORDER - rows.start
+                    first = kept.start + BORDER - done.start
                     yield kept, values[first : first + len(kept), BORDER : BORDER + width]
-            decoded = ready
-            rest = Span(decoded, length)
-            features.forget(rest.grown(self.reach, length).start // self.stem)
-            graphs.out.forget(rest.grown(self.whole_reach, length).start // self.cell)
+                taken = rows.stop
+                before.features.forget(taken // self.stem)
+                graphs.out.forget(Span(taken, length).grown(self.node_reach, length).start // self.cell)
 
     @torch.inference_mode()
     def nodes(
@@ -98,10 +94,12 @@ class TiledInference:
         """
         source, window = self._source(network_input, keeps_bayer), (rows, columns)
         around = [span.grown(self.node_reach, length) for span, length in zip(window, source.size, strict=True)]
-        features = self._encoded(source, around[0], around[1], self._level_input(level))
+        seen = [span.grown(self.reach, length) for span, length in zip(around, source.size, strict=True)]
         with self.computing():
+            features = self.model.encode(source.tile(*seen), self._level_input(level))
+            features = _inner(features, self.stem, around, seen)
             nodes = self.model.graph.before(self.model.graph.gathered(features))
-        return self._inner(nodes, self.cell, window, around)
+        return _inner(nodes, self.cell, window, around)
 
     def _source(self, network_input: Array, keeps_bayer: bool) -> _Source:
         index = [padding_index(side, self.multiple, keeps_bayer) for side in network_input.shape[:2]]
@@ -112,69 +110,141 @@ class TiledInference:
 
     def waiting(self, size: list[int], cell: int) -> RowBuffer:
         """Return a buffer for the largest number of rows that can wait for a later stage."""
-        around = 2 * self.whole_reach + self.node_reach + 2 * self.multiple
-        most = min(self.rows + self.held_back + around, size[0])
+        around = self.reach + 2 * self.node_reach + 2 * self.multiple
+        most = min(self.rows + self.config.window + around, size[0])
         return RowBuffer(most // cell, size[1] // cell, self.device)
 
     def computing(self) -> torch.autocast:
         """Return the context that stages run in."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
+
+class _Columns:
+    """A tile's columns, with the columns around them that its residual blocks must see."""
+
+    def __init__(self, inner: Span, inference: TiledInference, width: int, tail: bool) -> None:
+        self.inner, self.around = inner, inner.grown(inference.reach, width)
+        model = inference.model
+        self.stream = RowStream(model.after, model) if tail else RowStream(model.before)
+
+    def within(self, cell: int) -> slice:
+        """Return their slice in a tensor that covers the columns around, with ``cell`` pixels a value."""
+        return (self.inner // cell).within(self.around // cell)
+
+
+class _Before:
+    """Runs the first residual blocks over strips of the picture, and gathers nodes for the graphs."""
+
+    def __init__(self, inference: TiledInference, source: _Source, level_input: Tensor, graphs: _Graphs) -> None:
+        self.inference, self.source, self.level_input, self.graphs = inference, source, level_input, graphs
+        width = source.size[1]
+        self.columns = [
+            _Columns(inner, inference, width, tail=False)
+            for inner in tiles(Span(0, width), inference.columns, inference.multiple)
+        ]
+        self.features = inference.waiting(source.size, inference.stem)
+        self.given = self.gathered = 0
+
     @torch.inference_mode()
-    def _encode(
-        self, source: _Source, rows: Span, level_input: Tensor, features: RowBuffer, nodes: RowBuffer
-    ) -> None:
-        """Run the first residual blocks over all columns of some rows, and append to features and nodes."""
-        for columns in tiles(Span(0, source.size[1]), self.columns, self.multiple):
-            part = self._encoded(source, rows, columns, level_input)
-            if self.model.graph.gather is not None:
-                features.write(part, rows // self.stem, columns // self.stem)
-            with self.computing():
-                gathered = self.model.graph.gathered(part)
-            nodes.write(gathered, rows // self.cell, columns // self.cell)
+    def take(self, rows: Span) -> None:
+        """Take some rows of the picture, and append what becomes complete to features and nodes."""
+        self.given += [self._take(rows, columns) for columns in self.columns][-1]
+        self._gather()
 
-    def _encoded(self, source: _Source, rows: Span, columns: Span, level_input: Tensor) -> Tensor:
-        """Run the first residual blocks over a tile with its surroundings; returns the tile's features."""
-        around, beside = rows.grown(self.reach, source.size[0]), columns.grown(self.reach, source.size[1])
-        with self.computing():
-            features = self.model.encode(source.tile(around, beside), level_input)
-        return self._inner(features, self.stem, (rows, columns), (around, beside))
+    def _take(self, rows: Span, columns: _Columns) -> int:
+        """Do so for the columns of a tile; returns the number of rows of features."""
+        stem, last = self.inference.stem, rows.stop == self.source.size[0]
+        with self.inference.computing():
+            part = columns.stream.push(self._first_features(rows, columns), last)
+        if len(part):
+            given = Span(self.given, self.given + len(part))
+            self._buffer.write(part.rows[:, :, :, columns.within(stem)], given, columns.inner // stem)
+        return len(part)
+
+    @property
+    def _buffer(self) -> RowBuffer:
+        """Where features wait: without a grid of their own, they are the nodes."""
+        return self.graphs.incoming if self.inference.model.graph.gather is None else self.features
+
+    def _first_features(self, rows: Span, columns: _Columns) -> Strip:
+        """Run the head on some rows, and on those above them that leave room in the tensor."""
+        stem, length = self.inference.stem, self.source.size[0]
+        # Beyond the rows that the head sees, the picture goes on, unless it ends there.
+        around = Span(rows.start - stem * (columns.stream.room + 1), rows.stop + stem).grown(0, length)
+        held = self.inference.model.first_features(self.source.tile(around, columns.around), self.level_input)
+        return Strip(held, (rows.start - around.start) // stem, (rows.stop - around.start) // stem)
+
+    def _gather(self) -> None:
+        graph, cell = self.inference.model.graph, self.inference.cell // self.inference.stem
+        rows = Span(self.gathered, self.given) // cell
+        if graph.gather is None or not len(rows):
+            return
+        whole = Span(rows.start * cell, rows.stop * cell)
+        with self.inference.computing():
+            nodes = graph.gathered(self.features.cut(whole, Span(0, self.features.width)))
+        self.graphs.incoming.write(nodes, rows, Span(0, self.graphs.incoming.width))
+        self.gathered = whole.stop
+
+
+class _After:
+    """Applies the graphs to the features, and runs the second residual blocks and the tail."""
+
+    def __init__(self, inference: TiledInference, source: _Source, graphs: _Graphs) -> None:
+        self.inference, self.source, self.graphs = inference, source, graphs
+        width = source.size[1]
+        self.columns = [
+            _Columns(inner, inference, width, tail=True)
+            for inner in tiles(Span(0, width), inference.columns, inference.multiple)
+        ]
+        self.given = 0
 
     @torch.inference_mode()
-    def _decoded(self, source: _Source, features: RowBuffer, nodes: RowBuffer, rows: Span) -> NDArray[np.float32]:
-        """Run the second residual blocks over all columns of some rows; returns ``(rows, W, C)``."""
-        size = source.size
-        around = rows.grown(self.reach, size[0])
-        out = np.empty((len(rows), size[1], source.channels), np.float32)
-        for columns in tiles(Span(0, size[1]), self.columns, self.multiple):
-            beside = columns.grown(self.reach, size[1])
-            with self.computing():
-                part = self._applied(features, nodes, around, beside, size)
-                result = self.model.decode(part, source.tile(around, beside))
-                result = result[0, :, rows.within(around), columns.within(beside)]
-                if not torch.isfinite(result).all():
-                    raise NonFiniteResult
-            out[:, columns.slice] = result.permute(1, 2, 0).float().cpu().numpy()
-        return out
+    def take(self, rows: Span, features: RowBuffer) -> tuple[Span, NDArray[np.float32]]:
+        """Take some rows of features; returns the rows of the picture that are complete, ``(rows, W, C)``."""
+        parts = [self._take(rows, columns, features) for columns in self.columns]
+        done = Span(self.given, self.given + len(parts[0]))
+        self.given = done.stop
+        return done, parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def _applied(
-        self, features: RowBuffer, nodes: RowBuffer, rows: Span, columns: Span, size: list[int]
-    ) -> Tensor:
-        """Return a part of the features with the result of the graphs, ``(1, F, rows / stem, columns / stem)``."""
-        if self.model.graph.gather is None:
-            return nodes.cut(rows // self.stem, columns // self.stem).to(self.dtype)
-        cells = [span.outward(self.cell) for span in (rows, columns)]
-        around = [span.grown(self.node_reach, length) for span, length in zip(cells, size, strict=True)]
-        held = nodes.cut(around[0] // self.cell, around[1] // self.cell).to(self.dtype)
-        own = self._inner(self.model.graph.after(held), self.cell, cells, around)
-        change = self._inner(self.model.graph.spread(own), self.stem, (rows, columns), cells)
-        return features.cut(rows // self.stem, columns // self.stem) + change
+    def _take(self, rows: Span, columns: _Columns, features: RowBuffer) -> NDArray[np.float32]:
+        """Do so for the columns of a tile."""
+        source = self.source
+        with self.inference.computing():
+            change = columns.stream.push(self._applied(features, rows, columns), rows.stop == source.size[0])
+            done = Span(self.given, self.given + len(change))
+            if not len(done):
+                return np.empty((0, len(columns.inner), source.channels), np.float32)
+            result = source.tile(done, columns.inner) + change.rows[:, :, :, columns.within(1)]
+            if not torch.isfinite(result).all():
+                raise NonFiniteResult
+        return result[0].permute(1, 2, 0).float().cpu().numpy()
 
-    @staticmethod
-    def _inner(part: Tensor, cell: int, inner: Sequence[Span], outer: Sequence[Span]) -> Tensor:
-        """Cut the rows and columns ``inner`` from a tensor that covers ``outer``, with ``cell`` pixels a value."""
-        rows, columns = ((i // cell).within(o // cell) for i, o in zip(inner, outer, strict=True))
-        return part[:, :, rows, columns]
+    def _applied(self, features: RowBuffer, rows: Span, columns: _Columns) -> Strip:
+        """Return some rows of the features with the result of the graphs, with room above them."""
+        inference, graph, room = self.inference, self.inference.model.graph, columns.stream.room
+        stem, cell, size = inference.stem, inference.cell, self.source.size
+        fine = rows // stem, columns.around // stem
+        shape = (1, inference.config.features, room + len(fine[0]), len(fine[1]))
+        held = torch.empty(
+            shape, dtype=inference.dtype, device=inference.device, memory_format=torch.channels_last
+        )
+        strip = Strip(held, room, room + len(fine[0]))
+        if graph.gather is None:
+            strip.rows.copy_(self.graphs.out.cut(*fine))
+            return strip
+        inner = rows, columns.around
+        cells = [span.outward(cell) for span in inner]
+        around = [span.grown(inference.node_reach, length) for span, length in zip(cells, size, strict=True)]
+        nodes = self.graphs.out.cut(around[0] // cell, around[1] // cell).to(inference.dtype)
+        own = _inner(graph.after(nodes), cell, cells, around)
+        torch.add(features.cut(*fine), _inner(graph.spread(own), stem, inner, cells), out=strip.rows)
+        return strip
+
+
+def _inner(part: Tensor, cell: int, inner: Sequence[Span], outer: Sequence[Span]) -> Tensor:
+    """Cut the rows and columns ``inner`` from a tensor that covers ``outer``, with ``cell`` pixels a value."""
+    rows, columns = ((i // cell).within(o // cell) for i, o in zip(inner, outer, strict=True))
+    return part[:, :, rows, columns]
 
 
 class _Source:

@@ -101,8 +101,10 @@ def blending(spans: list[Span], overlap: int) -> list[NDArray[np.float32]]:
 def tiles(span: Span, size: int, multiple: int) -> list[Span]:
     """Cut a span into as few, nearly equal tiles of at most ``size`` as possible, starting at multiples.
 
-    ``span.start`` and ``size`` must be multiples of ``multiple``.
+    ``span.start`` and ``size`` must be multiples of ``multiple``. An empty span has no tiles.
     """
+    if not len(span):
+        return []
     count = -(-len(span) // size)
     even = -(-len(span) // (count * multiple)) * multiple
     starts = range(span.start, span.stop, even)

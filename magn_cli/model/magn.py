@@ -57,7 +57,11 @@ class Magn(nn.Module):
         return self.decode(nodes if graph.gather is None else features + graph.spread(nodes), degraded)
 
     def encode(self, degraded: Tensor, level: Tensor | None = None) -> Tensor:
-        """Run the head and the first residual blocks on ``(B, C, H, W)``; arguments as for :meth:`forward`.
+        """Run the head and the first residual blocks: :meth:`first_features`, then ``before``."""
+        return self.before(self.first_features(degraded, level))
+
+    def first_features(self, degraded: Tensor, level: Tensor | None = None) -> Tensor:
+        """Run the head on ``(B, C, H, W)``; arguments as for :meth:`forward`.
 
         H and W only need to be multiples of ``config.stem``.
 
@@ -75,7 +79,7 @@ class Magn(nn.Module):
             features = self.head(x)
         if torch.is_autocast_enabled(x.device.type):
             features = features.to(torch.get_autocast_dtype(x.device.type))
-        return self.before(features)
+        return features
 
     def decode(self, features: Tensor, degraded: Tensor) -> Tensor:
         """Run the second residual blocks and the tail, and add the result to the input (eq. 2).
@@ -87,7 +91,16 @@ class Magn(nn.Module):
         Returns:
             ``(B, C, H, W)``, not clipped.
         """
-        return degraded + F.pixel_shuffle(self.tail(self.after(features)), self.config.stem)
+        return degraded + self.change(self.after(features))
+
+    def change(self, features: Tensor, rows: int = 1) -> Tensor:
+        """Run the tail on ``(B, features, H, W)``, which returns what to add to the picture.
+
+        Args:
+            features: of the last residual block.
+            rows: of zeros above and below them, 0 or 1. With 0, the result has ``2 stem`` rows less.
+        """
+        return F.pixel_shuffle(_convolved(features, self.tail, rows), self.config.stem)
 
     def fold(self) -> None:
         """Merge batch norms into the convolutions before them. The network can no longer be trained after this."""
@@ -140,10 +153,33 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, F, H, W)`` in and out."""
+        inner = self.inner(x)
         if fused.takes(x):
-            return fused.residual_block(x, self.first, float(self.activation.weight), self.second)
-        out = self.second(self.activation(self.first(x)))
+            return fused.added(x, inner, self.second, 1)
+        out = self.second(inner)
         return x + out if torch.is_grad_enabled() else out.add_(x)
+
+    def inner(self, x: Tensor, rows: int = 1) -> Tensor:
+        """Return ``PReLU(f1(x))``, with ``rows`` of zeros above and below x: 0 (then it has 2 rows less) or 1."""
+        if fused.takes(x):
+            return fused.activated(x, self.first, float(self.activation.weight), rows)
+        activated: Tensor = self.activation(_convolved(x, self.first, rows))
+        return activated
+
+    def add_(self, x: Tensor, inner: Tensor, rows: int = 1) -> None:
+        """Add ``f2(inner)`` to x in place, with ``rows`` of zeros above and below ``inner``. For inference only.
+
+        x may be whole rows of a larger tensor ``(1, F, H, W)``, and has those that f2 returns.
+        """
+        if fused.takes(x):
+            fused.add_(x, inner, self.second, rows)
+        else:
+            x.add_(_convolved(inner, self.second, rows))
+
+
+def _convolved(x: Tensor, layer: nn.Conv2d, rows: int) -> Tensor:
+    """Return ``layer(x)`` with ``rows`` of zeros above and below x, and one column beside it."""
+    return layer(x) if rows else F.conv2d(x, layer.weight, layer.bias, padding=(0, 1))
 
 
 def _residual_blocks(features: int, count: int) -> nn.Sequential:

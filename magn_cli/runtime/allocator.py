@@ -28,6 +28,17 @@ def keep_freed_memory(most: int = 128 << 20) -> None:
     libc.mallopt(M_TRIM_THRESHOLD, min(most, 2**31 - 1))
 
 
+def return_large_blocks() -> None:
+    """Make glibc return blocks above 1 MB at once from now on, for when memory has run out.
+
+    Blocks of many sizes that it keeps leave gaps between them. Where the address space is limited (``ulimit -v``),
+    not even a page for machine code could be had then. Does nothing with other C libraries.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
+        return_freed_memory()
+
+
 def return_freed_memory() -> None:
     """Make glibc return the memory that it kept to the system. Does nothing with other C libraries.
 

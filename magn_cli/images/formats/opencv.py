@@ -1,4 +1,5 @@
-"""Read what OpenCV decodes better than Pillow: deep PNG and AVIF files, and warnings about damaged JPEG files."""
+"""What OpenCV does better than Pillow: it decodes deep PNG and AVIF files, warns about damaged JPEG files, and
+compresses PNG files quickly."""
 
 from __future__ import annotations
 
@@ -31,6 +32,16 @@ def decode(data: bytes) -> Array:
     if array.ndim == 2:
         return array
     return np.ascontiguousarray(array[..., [2, 1, 0, 3][: array.shape[2]]])
+
+
+def encode_png(samples: Array) -> bytes:
+    """Return a PNG file of uint8 or uint16 samples, ``(H, W)``, or ``(H, W, C)`` in the order R, G, B, alpha."""
+    with _quiet() as cv2:
+        # For photographs, the files are as small as with level 4 and all filters, in two thirds of the time.
+        how = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
+        order = samples if samples.ndim == 2 else samples[..., [2, 1, 0, 3][: samples.shape[2]]]
+        _, encoded = cv2.imencode(".png", np.ascontiguousarray(order), how)
+    return bytes(encoded)
 
 
 def jpeg_complaint(data: bytes) -> str | None:

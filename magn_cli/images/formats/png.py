@@ -24,7 +24,6 @@ _PASSES = {0: ((0, 1, 0, 1),), 1: _ADAM7}
 """Of each pass of a picture, interlaced or not: first column, step, first row, step."""
 
 _INFLATED_AT_ONCE = 1 << 20
-_ROWS_AT_ONCE = 64
 _DATA_CHUNK = 16 << 20
 _MAX_CHUNKS = 1 << 20
 """500 megapixels of 16 bits in chunks of 4 KB are fewer."""
@@ -108,29 +107,13 @@ def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str
 
 
 def _compressed(samples: Array) -> bytes:
-    """Compress the rows, each predicted by the Paeth filter, which suits photographs."""
-    height, width, channels = samples.shape
-    step = channels * samples.dtype.itemsize
-    # For filtered photographs a third quicker than zlib's own choice, and files 3 % smaller.
-    compressor = zlib.compressobj(4, zlib.DEFLATED, zlib.MAX_WBITS, 8, zlib.Z_FILTERED)
-    parts = []
-    above = np.zeros((1, (width + 1) * step), np.uint8)
-    for start in range(0, height, _ROWS_AT_ONCE):
-        block = np.ascontiguousarray(samples[start : start + _ROWS_AT_ONCE])
-        raw = block.astype(block.dtype.newbyteorder(">")).view(np.uint8).reshape(len(block), -1)
-        # A pixel of zeros stands before each row and a row of zeros above the first.
-        padded = np.pad(raw, ((0, 0), (step, 0)))
-        upper = np.concatenate([above, padded[:-1]]).astype(np.int16)
-        left, up, corner = padded[:, :-step].astype(np.int16), upper[:, step:], upper[:, :-step]
-        from_left, from_up = np.abs(up - corner), np.abs(left - corner)
-        from_corner = np.abs(left + up - 2 * corner)
-        nearest = np.where(from_up <= from_corner, up, corner)
-        left_wins = (from_left <= from_up) & (from_left <= from_corner)
-        predicted = np.where(left_wins, left, nearest).astype(np.uint8)
-        rows = np.pad(raw - predicted, ((0, 0), (1, 0)), constant_values=4)
-        parts.append(compressor.compress(rows.tobytes()))
-        above = padded[-1:]
-    return b"".join([*parts, compressor.flush()])
+    """Return the samples ``(H, W, C)``, filtered and compressed as in IDAT chunks."""
+    if samples.shape[2] == 2:
+        # OpenCV writes no gray with alpha, but for the filters only the bytes of a pixel count.
+        big_endian = samples.astype(samples.dtype.newbyteorder(">")).view(np.uint8)
+        samples = big_endian if samples.itemsize == 2 else big_endian.view(">u2").astype(np.uint16)
+    file = opencv.encode_png(samples[..., 0] if samples.shape[2] == 1 else samples)
+    return b"".join(content for kind, content in _chunks(file) if kind == b"IDAT")
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -23,34 +23,49 @@ PROBED = 1e-2
 
 
 def takes(x: Tensor) -> bool:
-    """Whether :func:`residual_block` is the form to use for this input, as the network is called now."""
+    """Whether to use these forms for this input, as the network is called now."""
     if x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
         return False
     dtype = _computed_in(x)
     return dtype in HALF and bool(torch.backends.mkldnn.enabled) and _works(dtype)
 
 
-def residual_block(x: Tensor, first: nn.Conv2d, slope: float, second: nn.Conv2d) -> Tensor:
-    """Return ``second(leaky_relu(first(x))) + x``: ``(B, F, H, W)`` in and out, in autocast's type if it is on.
+def activated(x: Tensor, layer: nn.Conv2d, slope: float, rows: int) -> Tensor:
+    """Return ``leaky_relu(layer(x))`` for ``(B, F, H, W)``, in autocast's type if it is on.
 
-    Each convolution is rounded once, after its activation or sum; the plain form rounds twice.
+    ``rows``: of zeros above and below ``x``, 0 or 1. The result is rounded once; the plain form rounds twice.
     """
     x = x.to(_computed_in(x))
-    inner = torch.ops.mkldnn._convolution_pointwise(x, *_settings(first, x.dtype), "leaky_relu", [slope], "")
-    out: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
-        inner, x, *_settings(second, x.dtype), "add", 1.0, None, [], None
-    )
+    settings = _settings(layer, x.dtype, rows)
+    out: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *settings, "leaky_relu", [slope], "")
     return out
+
+
+def added(x: Tensor, inner: Tensor, layer: nn.Conv2d, rows: int) -> Tensor:
+    """Return ``layer(inner) + x`` in the type that :func:`activated` returns."""
+    x = x.to(inner.dtype)
+    settings = _settings(layer, x.dtype, rows)
+    out: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(inner, x, *settings, "add", 1.0, None, [], None)
+    return out
+
+
+def add_(x: Tensor, inner: Tensor, layer: nn.Conv2d, rows: int) -> None:
+    """Add ``layer(inner)`` to ``x`` in place; both have the type that :func:`activated` returns.
+
+    ``x`` may be whole rows of a larger tensor in channels-last memory format.
+    """
+    settings = _settings(layer, x.dtype, rows)
+    torch.ops.mkldnn._convolution_pointwise_.binary(x, inner, *settings, "add", 1.0, None, [], None)
 
 
 def _computed_in(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
 
 
-def _settings(layer: nn.Conv2d, dtype: torch.dtype) -> tuple[object, ...]:
+def _settings(layer: nn.Conv2d, dtype: torch.dtype, rows: int) -> tuple[object, ...]:
     """Weight to groups, in the order of oneDNN's operators. Weights laid out beforehand were no faster."""
     bias = None if layer.bias is None else layer.bias.to(dtype)
-    return layer.weight.to(dtype), bias, layer.padding, layer.stride, layer.dilation, layer.groups
+    return layer.weight.to(dtype), bias, (rows, 1), layer.stride, layer.dilation, layer.groups
 
 
 @cache
@@ -67,9 +82,11 @@ def _works(dtype: torch.dtype) -> bool:
             setattr(layer, name, nn.Parameter(values, requires_grad=False))
     try:
         with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            fused = residual_block(x, first, 0.25, second)
             plain = second(F.leaky_relu(first(x), 0.25)) + x
-            works = fused.dtype == dtype and bool((fused - plain).abs().max() <= PROBED)
+            inner = activated(x, first, 0.25, 1)
+            fused = added(x, inner, second, 1)
+            add_(x, inner, second, 1)
+            works = all(y.dtype == dtype and bool((y - plain).abs().max() <= PROBED) for y in (fused, x))
     except (AttributeError, RuntimeError, TypeError) as error:
         log.debug("no fused convolutions in %s: %s", dtype, error)
         return False
