@@ -122,7 +122,7 @@ def train(
     learning_rate: Annotated[
         float | None, _setting("learning_rate", "Learning rate after the warm-up.", OPTIMIZATION)
     ] = None,
-    loss: Annotated[str | None, _setting("loss", "mse (the paper's) or balanced.", OPTIMIZATION)] = None,
+    loss: Annotated[str | None, _setting("loss", "mse (the paper's), balanced or psnr.", OPTIMIZATION)] = None,
     seed: Annotated[
         int | None, _setting("seed", "Seed of the initial weights and the training pairs.", OPTIMIZATION)
     ] = None,
