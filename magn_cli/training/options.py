@@ -98,8 +98,8 @@ class TrainingOptions:
     loss: str = "balanced"
     """``mse`` is the paper's (eq. 14). ``balanced`` (ours) divides each crop's MSE by the root of its
     input's, so that light degradations are not drowned by heavy ones where one network learns all levels, and
-    lets errors above 1 grow with their logarithm. ``psnr`` (ours) is 60 dB less the PSNR of each crop, up to 50 dB,
-    with the same errors: what the mean PSNR of a test set asks for."""
+    lets errors above 1 grow with their logarithm. ``psnr`` (ours) is 60 dB less the PSNR of each crop, up to
+    50 dB, with the same errors: what the mean PSNR of a test set asks for."""
 
     precision: str = "auto"
     """Autocast to bf16 or fp16 (with loss scaling), or fp32; ``auto``: bf16 where the device has it natively.
