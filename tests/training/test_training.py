@@ -270,6 +270,15 @@ def test_the_average_follows_quickly_at_first_and_slowly_later(tmp_path):
         torch.testing.assert_close(held[0], torch.full((3,), share))
 
 
+def test_the_psnr_loss_is_the_mean_psnr_of_the_crops():
+    clean = torch.zeros(2, 3, 8, 8)
+    errors = torch.tensor([0.1, 0.01]).view(2, 1, 1, 1)
+    loss = loss_of("psnr", clean + errors, clean, clean)
+    # A crop without any error counts as 50 dB.
+    assert float(loss) == pytest.approx(60 - (20 + 40) / 2, abs=0.3)
+    assert float(loss_of("psnr", clean, clean, clean)) == pytest.approx(10)
+
+
 def test_balanced_loss_weighs_light_degradations_like_heavy_ones():
     clean = torch.zeros(2, 3, 8, 8)
     degraded = torch.stack([torch.full((3, 8, 8), 0.1), torch.full((3, 8, 8), 0.4)])
