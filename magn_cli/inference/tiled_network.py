@@ -78,8 +78,11 @@ class TiledNetwork:
         self.model.fold()
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if compiled:
-            for name in ("encode", "graph", "decode"):
+            for name in ("first_features", "graph", "change"):
                 setattr(self.model, name, torch.compile(getattr(self.model, name)))
+            for block in (*self.model.before, *self.model.after):
+                for name in ("inner", "add_"):
+                    setattr(block, name, torch.compile(getattr(block, name)))
 
     def restore(
         self,
