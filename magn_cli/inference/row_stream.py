@@ -7,7 +7,9 @@ input by the rows that it must see below them, and are those of the whole pictur
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +73,7 @@ class RowStream:
 
     def __init__(self, blocks: nn.Sequential, tail: Magn | None = None) -> None:
         """Begin above the first row. ``tail``: the network whose tail follows the blocks."""
-        self._layers: list[_Layer] = [_Block(block) for block in blocks if isinstance(block, ResidualBlock)]
+        self._layers: list[_Layer] = [_Block(block) for block in cast(Iterable[ResidualBlock], blocks)]
         self.room = 2 * len(self._layers) + 2
         """Rows of room above a strip with which nothing needs to be copied."""
         if tail is not None:

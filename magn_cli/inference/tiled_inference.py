@@ -23,7 +23,16 @@ from magn_cli.inference.memory import Tile
 from magn_cli.inference.padding import BORDER, padding_index
 from magn_cli.inference.row_buffer import RowBuffer
 from magn_cli.inference.row_stream import RowStream, Strip
-from magn_cli.inference.tiling import LATTICE, Span, blending, node_reach, reach, tiles, windows
+from magn_cli.inference.tiling import (
+    Span,
+    blending,
+    node_reach,
+    reach,
+    tile_multiple,
+    tiles,
+    waiting_rows,
+    windows,
+)
 from magn_cli.model import UNKNOWN_LEVEL, Magn
 
 
@@ -48,7 +57,7 @@ class TiledInference:
         """
         self.model, self.device, self.dtype, self.windows_at_once = model, device, dtype, windows_at_once
         self.config, self.stem, self.cell = model.config, model.config.stem, model.config.multiple
-        self.multiple = int(np.lcm(LATTICE, self.cell))
+        self.multiple = tile_multiple(self.config)
         self.rows, self.columns = (max(n // self.multiple, 1) * self.multiple for n in (tile.rows, tile.columns))
         self.reach, self.node_reach = reach(self.config), node_reach(self.config)
 
@@ -108,10 +117,14 @@ class TiledInference:
     def _level_input(self, level: float | None) -> Tensor:
         return torch.tensor([UNKNOWN_LEVEL if level is None else level], device=self.device)
 
+    def column_tiles(self, width: int, stream: Callable[[], RowStream]) -> list[_Columns]:
+        """Cut the columns of a picture into tiles, each with a stream of its own."""
+        spans = tiles(Span(0, width), self.columns, self.multiple)
+        return [_Columns(span, span.grown(self.reach, width), stream()) for span in spans]
+
     def waiting(self, size: list[int], cell: int) -> RowBuffer:
         """Return a buffer for the largest number of rows that can wait for a later stage."""
-        around = self.reach + 2 * self.node_reach + 2 * self.multiple
-        most = min(self.rows + self.config.window + around, size[0])
+        most = min(waiting_rows(self.config, self.rows), size[0])
         return RowBuffer(most // cell, size[1] // cell, self.device)
 
     def computing(self) -> torch.autocast:
@@ -122,10 +135,8 @@ class TiledInference:
 class _Columns:
     """A tile's columns, with the columns around them that its residual blocks must see."""
 
-    def __init__(self, inner: Span, inference: TiledInference, width: int, tail: bool) -> None:
-        self.inner, self.around = inner, inner.grown(inference.reach, width)
-        model = inference.model
-        self.stream = RowStream(model.after, model) if tail else RowStream(model.before)
+    def __init__(self, inner: Span, around: Span, stream: RowStream) -> None:
+        self.inner, self.around, self.stream = inner, around, stream
 
     def within(self, cell: int) -> slice:
         """Return their slice in a tensor that covers the columns around, with ``cell`` pixels a value."""
@@ -137,11 +148,7 @@ class _Before:
 
     def __init__(self, inference: TiledInference, source: _Source, level_input: Tensor, graphs: _Graphs) -> None:
         self.inference, self.source, self.level_input, self.graphs = inference, source, level_input, graphs
-        width = source.size[1]
-        self.columns = [
-            _Columns(inner, inference, width, tail=False)
-            for inner in tiles(Span(0, width), inference.columns, inference.multiple)
-        ]
+        self.columns = inference.column_tiles(source.size[1], lambda: RowStream(inference.model.before))
         self.features = inference.waiting(source.size, inference.stem)
         self.given = self.gathered = 0
 
@@ -191,11 +198,8 @@ class _After:
 
     def __init__(self, inference: TiledInference, source: _Source, graphs: _Graphs) -> None:
         self.inference, self.source, self.graphs = inference, source, graphs
-        width = source.size[1]
-        self.columns = [
-            _Columns(inner, inference, width, tail=True)
-            for inner in tiles(Span(0, width), inference.columns, inference.multiple)
-        ]
+        model = inference.model
+        self.columns = inference.column_tiles(source.size[1], lambda: RowStream(model.after, model))
         self.given = 0
 
     @torch.inference_mode()

@@ -61,9 +61,14 @@ def node_reach(config: MagnConfig) -> int:
     return config.multiple * 2 * config.graph_residuals
 
 
-def whole_reach(config: MagnConfig) -> int:
-    """Return the sum of :func:`reach` and :func:`node_reach`, in whole nodes."""
-    return -(-reach(config) // config.multiple) * config.multiple + node_reach(config)
+def tile_multiple(config: MagnConfig) -> int:
+    """Return what the sides of tiles are multiples of, in pixels."""
+    return int(np.lcm(LATTICE, config.multiple))
+
+
+def waiting_rows(config: MagnConfig, rows: int) -> int:
+    """Return the most rows of a picture that wait for a later stage, in pixels; ``rows``: of a strip."""
+    return rows + config.window + reach(config) + 2 * node_reach(config) + 2 * tile_multiple(config)
 
 
 def windows(length: int, size: int, overlap: int) -> list[Span]:

@@ -28,20 +28,22 @@ def decode(data: bytes) -> Array:
             raise ValueError("OpenCV cannot decode it") from error
     if decoded is None:
         raise ValueError("OpenCV cannot decode it")
-    array: Array = np.asarray(decoded)
-    if array.ndim == 2:
-        return array
-    return np.ascontiguousarray(array[..., [2, 1, 0, 3][: array.shape[2]]])
+    return _reordered(np.asarray(decoded))
 
 
-def encode_png(samples: Array) -> bytes:
-    """Return a PNG file of uint8 or uint16 samples, ``(H, W)``, or ``(H, W, C)`` in the order R, G, B, alpha."""
-    with _quiet() as cv2:
+def encode_png(samples: Array) -> bytes | None:
+    """Return a PNG file of uint8 or uint16 samples, ``(H, W)``, or ``(H, W, C)`` in the order R, G, B, alpha.
+
+    None for what OpenCV does not write: gray with alpha, and sides of more than a million pixels.
+    """
+    with _quiet() as cv2, silence(native=True):
         # For photographs, the files are as small as with level 4 and all filters, in two thirds of the time.
         how = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
-        order = samples if samples.ndim == 2 else samples[..., [2, 1, 0, 3][: samples.shape[2]]]
-        _, encoded = cv2.imencode(".png", np.ascontiguousarray(order), how)
-    return bytes(encoded)
+        try:
+            written, encoded = cv2.imencode(".png", _reordered(samples), how)
+        except cv2.error:
+            return None
+    return bytes(encoded) if written else None
 
 
 def jpeg_complaint(data: bytes) -> str | None:
@@ -53,6 +55,13 @@ def jpeg_complaint(data: bytes) -> str | None:
             decoded = None
         message = said()
     return message if decoded is not None or message else None
+
+
+def _reordered(array: Array) -> Array:
+    """Exchange red and blue, which OpenCV has the other way round."""
+    if array.ndim == 2 or array.shape[2] < 3:
+        return array
+    return np.ascontiguousarray(array[..., [2, 1, 0, 3][: array.shape[2]]])
 
 
 @contextmanager

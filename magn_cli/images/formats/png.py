@@ -108,12 +108,15 @@ def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str
 
 def _compressed(samples: Array) -> bytes:
     """Return the samples ``(H, W, C)``, filtered and compressed as in IDAT chunks."""
-    if samples.shape[2] == 2:
-        # OpenCV writes no gray with alpha, but for the filters only the bytes of a pixel count.
-        big_endian = samples.astype(samples.dtype.newbyteorder(">")).view(np.uint8)
-        samples = big_endian if samples.itemsize == 2 else big_endian.view(">u2").astype(np.uint16)
     file = opencv.encode_png(samples[..., 0] if samples.shape[2] == 1 else samples)
-    return b"".join(content for kind, content in _chunks(file) if kind == b"IDAT")
+    if file is not None:
+        return b"".join(content for kind, content in _chunks(file) if kind == b"IDAT")
+    raw = samples.astype(samples.dtype.newbyteorder(">")).view(np.uint8).reshape(len(samples), -1)
+    step = samples.shape[2] * samples.itemsize
+    # Filter 1: each pixel less the one before it.
+    rows = np.pad(raw, ((0, 0), (1, 0)), constant_values=1)
+    rows[:, 1 + step :] -= raw[:, :-step]
+    return zlib.compress(rows.tobytes(), 4)
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
