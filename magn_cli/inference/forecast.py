@@ -19,8 +19,8 @@ ATTENTION = 5.5
 
 Measured with one thread of a Xeon with AMX, in processor time. The forecast is 25 % below to 33 % above what the
 network of 0.1 and the preset ``magn-s`` took in float32 (ten runs, 0.8 to 4 megapixels), 10 % below to 17 % above
-in bf16 (eight runs, 0.8 to 3.2), before residual blocks ran over strips, and 4 % below for the preset ``magn`` (one
-run, float32, 0.07). For AMD's AVX-512 BF16, the ratio to float32 is that of docs/performance.md.
+in bf16 (eight runs, 0.8 to 3.2), before residual blocks ran over strips, and 4 % below for the preset ``magn``
+(one run, float32, 0.07). For AMD's AVX-512 BF16, the ratio to float32 is that of docs/performance.md.
 """
 
 START = 3.0
