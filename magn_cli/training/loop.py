@@ -28,6 +28,7 @@ from magn_cli.model.graph import ScoreScale
 from magn_cli.runtime.precision import choose_type
 from magn_cli.tasks import get_task
 from magn_cli.training import finetune, statistics
+from magn_cli.training.captured import CapturedStep, can_capture
 from magn_cli.training.engine import Engine
 from magn_cli.training.finetune import Taken
 from magn_cli.training.health import Health, Vitals
@@ -113,6 +114,7 @@ class Trainer:
         self._batches: Iterator[Any] | None = None
         self.origin: dict[str, Any] | None = None
         self._cases: list[str] | None = None
+        self._captured: CapturedStep | None = None
         plain.to(self.engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._final: Magn | None = None
         self.averaged = AveragedModel(plain, multi_avg_fn=_Average(options.ema), use_buffers=True).eval()
@@ -236,6 +238,9 @@ class Trainer:
         self.model.train()
         if self.options.fixed_statistics:
             self._fix_statistics(pairs)
+        if can_capture(self):
+            teaches = bool(self.recipe.pairs.own.get("excess"))
+            self._captured = CapturedStep(self, teaches, OUTLIER)
         try:
             stopped = self._steps(validation, record, report, should_stop)
         finally:
@@ -415,6 +420,8 @@ class Trainer:
     def _step(self, interval: Interval, stop: bool) -> tuple[float, float, bool]:
         """One optimizer step: mean loss over all processes, norm of the gradient, whether any wants to stop."""
         options, engine = self.options, self.engine
+        if self._captured is not None:
+            return *self._step_on_device(self._captured, interval, stop), stop
         self.optimizer.set_rate(learning_rate(options, self.state.step, self.state.length))
         self.optimizer.zero_grad()
         total, before = 0.0, statistics.kept(self.model)
@@ -425,7 +432,7 @@ class Trainer:
                 with torch.autocast(engine.device.type, self.dtype, enabled=self.dtype != torch.float32):
                     target = self._target(crops)
                     restored = self._forward(crops.degraded, crops.level)
-                loss = loss_of(options.loss, restored.float(), crops.noisier, target) / options.accumulate
+                loss = self.loss(restored.float(), crops.noisier, target) / options.accumulate
                 self.scaler.scale(loss).backward()
             total += loss.item()
         norm = self.optimizer.gather(self.scaler)
@@ -447,6 +454,24 @@ class Trainer:
         if usable:
             self.averaged.update_parameters(self.model)
         return value, gradient, asked > 0
+
+    def loss(self, restored: Tensor, degraded: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of a batch ``(B, C, H, W)``."""
+        return loss_of(self.options.loss, restored, degraded, target)
+
+    def _step_on_device(self, step: CapturedStep, interval: Interval, stop: bool) -> tuple[float, float]:
+        """One step without waiting for the device; loss and gradient are those of the step before, mostly."""
+        done, options = self.state.step + 1, self.options
+        step(
+            Crops(*interval.wait_for(self._batches)),
+            learning_rate(options, self.state.step, self.state.length),
+        )
+        # Nothing is written before it is known that the last step was sound.
+        latest = stop or done % LOG_EVERY == 0 or done % options.save_every == 0
+        latest = latest or done % options.validate_every == 0 or done == self.state.length
+        loss, gradient = step.values(latest)
+        self._check(loss, gradient)
+        return loss, gradient
 
     @torch.no_grad()
     def _target(self, crops: Crops) -> Tensor:

@@ -15,7 +15,7 @@ class Muon(torch.optim.Muon):
 
     Torch's takes one matrix after the other, a hundred small products for each: a tenth of the time of a
     training step of ``magn-s`` on a CPU. Products are bf16 as there, but float32 on a CPU, where bf16 gains
-    nothing for matrices this small. State and settings are torch's.
+    nothing for matrices this small. State and settings are torch's, and the rate may be a tensor, for CUDA graphs.
     """
 
     @torch.no_grad()
@@ -50,8 +50,13 @@ class Muon(torch.optim.Muon):
             factor = 0.2 * math.sqrt(max(rows, columns))
         else:
             factor = math.sqrt(max(1, rows / columns))
-        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_add_(parameters, orthogonal.to(parameters[0].dtype).unbind(), alpha=-group["lr"] * factor)
+        rate, orthogonal = group["lr"], orthogonal.to(parameters[0].dtype)
+        if group["weight_decay"]:
+            torch._foreach_mul_(parameters, 1 - rate * group["weight_decay"])
+        if isinstance(rate, Tensor):
+            torch._foreach_add_(parameters, (orthogonal * (-factor * rate)).unbind())
+        else:
+            torch._foreach_add_(parameters, orthogonal.unbind(), alpha=-rate * factor)
 
 
 def orthogonalized(matrices: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:

@@ -58,11 +58,11 @@ class Optimizer:
             view.grad = None if parameter.grad is None else _as_matrix(parameter.grad, parameter)
         for part in self.parts:
             scaler.unscale_(part)
-        return torch.nn.utils.get_total_norm(t.grad for t in self._tensors() if t.grad is not None)
+        return torch.nn.utils.get_total_norm(t.grad for t in self.tensors() if t.grad is not None)
 
     def clip(self, most: float, norm: Tensor) -> None:
         """Shorten the gathered gradients, of this norm, to one of at most ``most``."""
-        torch.nn.utils.clip_grads_with_norm_(self._tensors(), most, norm)
+        torch.nn.utils.clip_grads_with_norm_(self.tensors(), most, norm)
 
     def step(self, scaler: torch.amp.GradScaler, finite: bool = True) -> None:
         """Change the model by one step, from the gathered gradients.
@@ -75,7 +75,8 @@ class Optimizer:
                 scaler.step(part)
         scaler.update()
 
-    def _tensors(self) -> list[nn.Parameter]:
+    def tensors(self) -> list[nn.Parameter]:
+        """Return what holds the gathered gradients."""
         return [*self._rest, *(view for _, view in self._pairs)]
 
     def state_dict(self) -> dict[str, Any]:
