@@ -2,8 +2,8 @@
 
     python benchmarks/network.py --size 512 --threads 1 --clock cpu
 
-``magn-s`` has the bundled weights of ``--task`` and runs as in ``magn restore``, including windows, overlap and
-padding. DnCNN and FFDNet are bare networks; ``--peers DIR`` gives FFDNet its authors' weights, FFDNet_gray.mat and
+``magn-s`` has the bundled weights of ``--task`` and runs as in ``magn restore``, including windows and overlap.
+DnCNN and FFDNet are bare networks; ``--peers DIR`` gives FFDNet its authors' weights, FFDNet_gray.mat and
 FFDNet_color.mat. ``--window`` adds the paper's network on one graph window of 64 x 64 pixels, as it is and
 "direct", with the reference implementation of attention. ``--against DIR`` adds DAGL on the same window, from a
 checkout of its official repository.

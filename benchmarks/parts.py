@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from magn_cli import images, load
 from magn_cli.images import from_float, photo_of
-from magn_cli.inference.padding import BORDER
 from magn_cli.inference.tiled_network import WINDOWS_AT_ONCE, TiledNetwork
 from magn_cli.model import Magn
 
@@ -26,8 +25,6 @@ Runs = dict[str, Callable[[torch.dtype], Callable[[], object]]]
 
 def runs(model: Magn, task: str, picture: NDArray[np.float32], device: torch.device) -> Runs:
     """Return the steps by name; each adds one cost to the step before it."""
-    # The network pads a picture by its border, so this one is padded to the size of the whole picture.
-    inside = picture[BORDER:-BORDER, BORDER:-BORDER]
     stored = from_float(picture, np.dtype(np.uint8))
     file = images.encode(stored, "PNG")
     alone = copy.deepcopy(model)
@@ -51,9 +48,8 @@ def runs(model: Magn, task: str, picture: NDArray[np.float32], device: torch.dev
 
     return {
         "bare network": lambda dtype: bare(model, picture, device, dtype),
-        "with surroundings of tiles": lambda dtype: tiled(alone, inside, dtype),
-        "with overlap of windows": lambda dtype: tiled(model, inside, dtype),
-        "with borders": lambda dtype: tiled(model, picture, dtype),
+        "with surroundings of tiles": lambda dtype: tiled(alone, picture, dtype),
+        "with overlap of windows": lambda dtype: tiled(model, picture, dtype),
         "with level and rounding": lambda dtype: restoring(dtype, files=False),
         "with reading and writing PNG": lambda dtype: restoring(dtype, files=True),
     }

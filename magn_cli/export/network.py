@@ -15,7 +15,6 @@ from magn_cli.export.builder import Builder, Value
 from magn_cli.export.graphs import graph_block
 from magn_cli.export.layers import convolution, residual_blocks
 from magn_cli.export.placing import cut, padding, together, windows
-from magn_cli.inference.padding import BORDER
 from magn_cli.inference.tiling import LATTICE
 from magn_cli.model import Magn
 from magn_cli.version import __version__
@@ -54,9 +53,7 @@ def onnx_network(model: Magn, opset: int, keeps_bayer: bool, level: float | None
         nodes = b.op("Add", features, _shuffled(b, spread, config.graph_stride))
     change = convolution(b, model.tail, residual_blocks(b, model.after, nodes))
     whole = b.op("Add", padded, _shuffled(b, change, config.stem))
-    border = b.whole(BORDER, BORDER)
-    ends = b.op("Add", b.shape(height, width), border)
-    cropped = b.op("Slice", whole, border, ends, b.whole(2, 3))
+    cropped = b.op("Slice", whole, b.whole(0, 0), b.shape(height, width), b.whole(2, 3))
     b.nodes.append(helper.make_node("Identity", [cropped], [OUTPUT], name=OUTPUT))
     picture: list[str | int | None] = ["batch", config.channels, "height", "width"]
     inputs = [helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, picture)]

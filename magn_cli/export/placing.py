@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from magn_cli.export.builder import Builder, Value
-from magn_cli.inference.padding import BORDER
 
 
 @dataclass(frozen=True)
@@ -31,17 +30,15 @@ class Placing:
 
 def padding(b: Builder, length: Value, multiple: int, keeps_bayer: bool) -> Value:
     """Return the source row of each row of the padded picture, as ``magn_cli.inference.padding`` does."""
-    border = b.whole(BORDER)
-    over = b.op("Mod", b.op("Neg", b.op("Add", length, b.whole(2 * BORDER))), b.whole(multiple))
-    after = b.op("Add", border, over)
-    every = b.op("Sub", b.numbers(b.op("Add", b.op("Add", length, border), after)), border)
+    after = b.op("Mod", b.op("Neg", length), b.whole(multiple))
+    every = b.numbers(b.op("Add", length, after))
     last = b.op("Sub", length, b.whole(1))
     period = b.op("Max", b.op("Mul", last, b.whole(2)), b.whole(1))
     there = b.op("Mod", every, period)
     reflected = b.op("Min", there, b.op("Sub", period, there), last)
     if keeps_bayer:
         return reflected
-    repeated = b.op("Min", b.op("Max", every, b.whole(0)), last)
+    repeated = b.op("Min", every, last)
     return b.op("Where", b.op("Greater", length, after), reflected, repeated)
 
 

@@ -21,7 +21,7 @@ from magn_cli.inference.graph_choice import GraphChoice, check_inside
 from magn_cli.inference.graph_nodes import NodeAxis, NodeGrid, Turn
 from magn_cli.inference.memory import Tile
 from magn_cli.inference.options import Level
-from magn_cli.inference.padding import BORDER, padding_index
+from magn_cli.inference.padding import padding_index
 from magn_cli.inference.picture import PhotoRestorer
 from magn_cli.inference.restored_photo import describe_level
 from magn_cli.inference.tiled_inference import TiledInference
@@ -149,18 +149,14 @@ def graph_window(
     index = [padding_index(side, inference.multiple, bayer) for side in network_input.shape[:2]]
     turn = Turn.of(photo.turned)
     place = turn.undo(*at, stored.shape[:2])
-    rows, columns = (
-        window_around(p + m + BORDER, len(i), config) for p, m, i in zip(place, margin, index, strict=True)
-    )
+    rows, columns = (window_around(p + m, len(i), config) for p, m, i in zip(place, margin, index, strict=True))
     level_input = restorer.scale.to_network(found.level) if restorer.scale and found.level is not None else None
     nodes = inference.nodes(network_input, level_input, bayer, rows, columns)
     # The margin is a reflection, so its pixels are those inside of the edge.
     sources = [np.abs(i[s.slice] - m) for i, s, m in zip(index, (rows, columns), margin, strict=True)]
     pixels = images.as_seen(stored[sources[0][:, None], sources[1]], photo.turned)
     size = len(rows), len(columns)
-    left, top = turn.corner(
-        rows.start - BORDER - margin[0], columns.start - BORDER - margin[1], size, stored.shape[:2]
-    )
+    left, top = turn.corner(rows.start - margin[0], columns.start - margin[1], size, stored.shape[:2])
     recorded = _recorded(tiled.model, size, photo.turned)
     with torch.inference_mode(), inference.computing(), recorded as graphs:
         tiled.model.graph(nodes)

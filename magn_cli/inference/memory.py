@@ -13,7 +13,6 @@ from typing import Protocol
 
 import psutil
 
-from magn_cli.inference.padding import BORDER
 from magn_cli.inference.tiling import reach, waiting_rows
 from magn_cli.model import MagnConfig
 from magn_cli.runtime.allocator import LARGEST_MMAP_THRESHOLD, return_large_blocks
@@ -107,7 +106,7 @@ def needed(config: MagnConfig, size: tuple[int, int], tile: Tile, dtype: SampleT
 
 def _work(config: MagnConfig, size: tuple[int, int], tile: Tile, device: Device, dtype: SampleType) -> float:
     """Return the time of the residual blocks on tiles, relative to the whole picture at once in fast memory."""
-    height, width = (side + 2 * BORDER for side in size)
+    height, width = size
     strips, beside = -(-height // tile.rows), -(-width // tile.columns)
     # Of each two convolutions, one computes two more rows of a strip than it has.
     work = (1 + (strips - 1) * config.stem / height) * (1 + (beside - 1) * 2 * reach(config) / width)

@@ -1,12 +1,9 @@
-"""Padding at the border of a picture."""
+"""Padding at the lower and right border of a picture."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-
-BORDER = 16
-"""Pixels of padding on each side; a multiple of 8, so that it keeps the position of the JPEG grid."""
 
 
 def padding_index(length: int, multiple: int, keeps_bayer: bool) -> NDArray[np.intp]:
@@ -14,10 +11,12 @@ def padding_index(length: int, multiple: int, keeps_bayer: bool) -> NDArray[np.i
 
     Args:
         length: rows or columns of the picture, at least 1.
-        multiple: the padded length is a multiple of this: ``BORDER`` at the start, ``BORDER`` or more at the end.
+        multiple: the padded length is a multiple of this, and no longer than necessary. Beyond it, convolutions
+            see zeros, as at the border of a crop in training: with 16 more pixels of reflection on all sides,
+            results were worse there (denoising, sigma 25: 0.3 to 0.6 dB in the outermost pixels).
         keeps_bayer: always pad by reflection, repeatedly if necessary, which keeps the phase of a Bayer pattern.
             Otherwise, sides that are too short for reflection repeat their edge.
     """
-    after = BORDER + -(length + 2 * BORDER) % multiple
+    after = -length % multiple
     reflects = keeps_bayer or length > after
-    return np.pad(np.arange(length), (BORDER, after), mode="reflect" if reflects else "edge")
+    return np.pad(np.arange(length), (0, after), mode="reflect" if reflects else "edge")

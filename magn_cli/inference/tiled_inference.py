@@ -20,7 +20,7 @@ from torch import Tensor
 
 from magn_cli.images import Array, to_float
 from magn_cli.inference.memory import Tile
-from magn_cli.inference.padding import BORDER, padding_index
+from magn_cli.inference.padding import padding_index
 from magn_cli.inference.row_buffer import RowBuffer
 from magn_cli.inference.row_stream import RowStream, Strip
 from magn_cli.inference.tiling import (
@@ -80,10 +80,9 @@ class TiledInference:
             for rows in tiles(Span(taken, ready), self.rows, self.multiple):
                 done, values = after.take(rows, before.features)
                 progress((0.5 * strip.stop + 0.5 * rows.stop) / length)
-                kept = Span(max(done.start - BORDER, 0), min(done.stop - BORDER, height))
+                kept = Span(done.start, min(done.stop, height))
                 if kept.start < kept.stop:
-                    first = kept.start + BORDER - done.start
-                    yield kept, values[first : first + len(kept), BORDER : BORDER + width]
+                    yield kept, values[: len(kept), :width]
                 taken = rows.stop
                 before.features.forget(taken // self.stem)
                 graphs.out.forget(Span(taken, length).grown(self.node_reach, length).start // self.cell)

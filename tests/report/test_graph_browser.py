@@ -13,7 +13,7 @@ from magn_cli.inference.graph_window import graph_window
 from tests.support.browser import CONTRASTS, chromium, opener
 from tests.support.commands import magn
 
-AT = 90, 80
+AT = 90, 76
 
 
 @pytest.fixture(scope="module")
