@@ -33,6 +33,7 @@ from magn_cli.version import __version__
 from magn_cli.weights.card import trained
 from magn_cli.weights.checkpoint import load_checkpoint
 from magn_cli.weights.metadata import Checkpoint
+from magn_cli.weights.registry import variant
 from magn_cli.weights.resolve import locate
 
 TITLES = {
@@ -50,22 +51,25 @@ measured everything. PSNR in dB and SSIM are means over the set, by the paper's 
 rounded for denoising, 8 bit for the others; SSIM with the uniform window in Table III, else Gaussian). Rows
 marked "(paper)" are figures from the paper; rows marked "(measured here)" are networks that their authors
 published, run on the same pictures by `magn eval --against` (ONNX Runtime, fp32). "level found": the network is
-told what magn estimates. Measured on {processor}, native bf16 {native_bf16}, torch {torch}, Python {python}.
+told what magn estimates. `magn-s` takes its network for white noise where it sees such noise. Measured on
+{processor}, native bf16 {native_bf16}, torch {torch}, Python {python}.
 For speed, see [Speed and memory](performance.md).
 """
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A checkpoint to measure."""
+    """A preset to measure."""
 
     preset: str
-    path: Path
+    paths: tuple[Path, ...]
+    """Its checkpoint, and those of its variants, of which `magn eval` takes what suits a picture."""
+
     about: Checkpoint
 
     @property
     def key(self) -> str:
-        return key_of(self.path)
+        return "-".join(map(key_of, self.paths))
 
 
 class Measurements:
@@ -84,7 +88,7 @@ class Measurements:
         if not report.exists():
             print(f"measuring {name} with {how}", file=sys.stderr)
             command = [sys.executable, "-m", "magn_cli", "eval", *words]
-            command += [] if "auto" in words else ["--weights", weights.path]
+            command += ["--preset", weights.preset]
             command += ["--json", report, "--quiet", *(["--blind"] if blind else [])]
             command += ["--against", peer] if peer else []
             command += ["--threads", self.given.threads] if self.given.threads else []
@@ -115,7 +119,9 @@ def available(task: str) -> Iterator[Weights | tuple[str, str]]:
     for preset in PRESETS:
         try:
             path = locate(task, preset)
-            yield Weights(preset, path, load_checkpoint(path)[1])
+            own = [variant(task, preset, name) for name in get_task(task).variants]
+            paths = (path, *(locate(task, other) for other in own if other is not None))
+            yield Weights(preset, paths, load_checkpoint(path)[1])
         except MagnError:
             yield preset, f"{preset}: no weights for {task} yet"
 

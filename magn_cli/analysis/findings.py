@@ -19,6 +19,12 @@ T = TypeVar("T")
 ALIKE = math.log(1.25)
 """Difference between the logarithms of the two estimates of noise up to which the noise counts as white."""
 
+WHITE_FROM = 3.0
+"""Sigma below which texture and white noise are hard to tell apart."""
+
+MIDDLE = 256
+"""Side of the part of a photo that shows which kind of noise it has, in pixels."""
+
 
 def visible(photo: Photo) -> Photo:
     """Return the visible part of a photo, see :func:`magn_cli.images.visible`; always the same object."""
@@ -38,6 +44,32 @@ def sigma(photo: Photo) -> float:
     return _once(photo, "sigma", lambda: estimate_sigma(photo.pixels, halved, partial(grid, photo)))
 
 
+def is_white(photo: Photo) -> bool:
+    """Return whether a photo clearly has white noise, as its middle shows; never for JPEG files.
+
+    With white noise of sigma 10 to 50, all of Set12, BSD68 and Kodak24 have it, rounded to 8 bit or not. With the
+    noise of simulated cameras of sigma 2 to 50, one in nine of them has it, most of these in gray. Of the 100
+    photos of PolyU, none has it.
+    """
+
+    def found() -> bool:
+        if photo.quantization is not None:
+            return False
+        top, left = (max(0, side - MIDDLE) // 2 for side in photo.pixels.shape[:2])
+        part = photo.pixels[top : top + MIDDLE, left : left + MIDDLE]
+        white, learned = estimate_sigma(part), estimate_noise(part, None)
+        return white > WHITE_FROM and _is_white(white, learned)
+
+    return _once(photo, "white", found)
+
+
+def _is_white(white: float, learned: Noise | None) -> bool:
+    """Return whether the estimate of white noise is that of all noise, or more than texture can explain."""
+    if learned is None:
+        return white > TEXTURE
+    return _alike(white, learned.sigma) or white > max(TEXTURE, learned.sigma)
+
+
 def noise(photo: Photo) -> Noise:
     """Estimate the noise of a photo, white or coarse, see :func:`estimate_noise`.
 
@@ -50,7 +82,7 @@ def noise(photo: Photo) -> Noise:
         learned = estimate_noise(photo.pixels, None if read is None else read[0])
         if learned is None:
             return Noise(white, white, float(white > TEXTURE))
-        if _alike(white, learned.sigma) or white > max(TEXTURE, learned.sigma):
+        if _is_white(white, learned):
             error = white if _alike(white, learned.error) else max(white, learned.error)
             return Noise(white, error, learned.dominance)
         return learned

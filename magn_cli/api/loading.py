@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from os import PathLike
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
@@ -16,7 +17,7 @@ from magn_cli.runtime.precision import check_precision, choose_type, compute_exa
 from magn_cli.runtime.threads import check_threads, lanes, use_threads
 from magn_cli.tasks import get_task
 from magn_cli.tasks.auto import candidates
-from magn_cli.weights.registry import entries
+from magn_cli.weights.registry import entries, variant
 from magn_cli.weights.resolve import ResolvedWeights, resolve
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ class Loader:
         self.compile, self.ensemble = compile, ensemble
         names = [task] if chosen else candidates()
         self.weights: dict[str, ResolvedWeights] = {name: resolve(name, preset, weights) for name in names}
+        self.variants: dict[str, dict[str, ResolvedWeights]] = {
+            name: {} if weights is not None else _variants(name, preset) for name in names
+        }
 
     def load(self) -> PhotoNetwork:
         """Load the network of the task. For ``auto``, networks are loaded when a photo first needs them.
@@ -103,11 +107,20 @@ class Loader:
 
     def load_task(self, name: str) -> PhotoRestorer:
         """Load the network of one of the tasks in :attr:`weights`; errors as for :meth:`load`."""
+        own = {key: cache(partial(self._restorer, name, found)) for key, found in self.variants[name].items()}
+        return self._restorer(name, self.weights[name], own)
+
+    def _restorer(
+        self,
+        name: str,
+        weights: ResolvedWeights,
+        variants: Mapping[str, Callable[[], PhotoRestorer]] | None = None,
+    ) -> PhotoRestorer:
         from magn_cli.inference.picture import PhotoRestorer
         from magn_cli.inference.tiled_network import TiledNetwork
         from magn_cli.weights.checkpoint import load_checkpoint
 
-        task, weights = get_task(name), self.weights[name]
+        task = get_task(name)
         device = choose_device(self.device)
         dtype = choose_type("fp32" if self.precision == "auto" and not task.bf16 else self.precision, device)
         use_threads(self.threads)
@@ -120,8 +133,22 @@ class Loader:
         # The whole change is needed if the input is not a picture yet.
         strength = self.strength if task.blends else 1.0
         return PhotoRestorer(
-            task, about.scale, tiled, strength, self.ensemble, weights.name, about.takes_unknown, **self.options
+            task,
+            about.scale,
+            tiled,
+            strength,
+            self.ensemble,
+            weights.name,
+            about.takes_unknown,
+            variants,
+            **self.options,
         )
+
+
+def _variants(task: str, preset: str) -> dict[str, ResolvedWeights]:
+    """Return the weights for kinds of photo that the task tells apart."""
+    found = {name: variant(task, preset, name) for name in get_task(task).variants}
+    return {name: resolve(task, own) for name, own in found.items() if own is not None}
 
 
 def load_photo_restorer(task: str, **settings: Unpack[LoadOptions]) -> PhotoRestorer:

@@ -139,6 +139,7 @@ def graph_window(
         ImageError: the task cannot be applied to this photo.
     """
     check_inside("the photo", photo, at)
+    restorer = restorer.suited(photo)
     found = restorer.resolve(findings.visible(photo), level, known_level)
     stored, options, _ = restorer.prepare(photo)
     task, tiled = restorer.task, restorer.tiled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -42,6 +42,7 @@ class PhotoRestorer:
         ensemble: bool = False,
         network: str = "",
         takes_unknown: bool = True,
+        variants: Mapping[str, Callable[[], PhotoRestorer]] | None = None,
         **options: Any,
     ) -> None:
         """Combine a task and its network.
@@ -55,6 +56,7 @@ class PhotoRestorer:
                 better, takes eight times as long, and holds the whole picture as floats.
             network: name of the network, recorded in results.
             takes_unknown: the network was trained to do without a level. Otherwise an unknown level is estimated.
+            variants: by name of a variant of the task, returns what restores such photos instead.
             options: the task's own options.
 
         Raises:
@@ -63,6 +65,18 @@ class PhotoRestorer:
         self.task, self.scale, self.tiled, self.options = task, scale, tiled, options
         self.strength, self.ensemble, self.network = check_strength(task, strength), ensemble, network
         self.takes_unknown, self.mosaics = takes_unknown or scale is None, task.mosaics
+        self.variants = variants or {}
+
+    def suited(self, photo: Photo) -> PhotoRestorer:
+        """Return what restores a photo: this, or what has a network for such photos, which is loaded if needed."""
+        if not self.variants:
+            return self
+        name = self.task.variant(findings.visible(photo))
+        if name not in self.variants:
+            return self
+        chosen = self.variants[name]()
+        log.info("%s noise: the network %s", name, chosen.network)
+        return chosen
 
     def restore(
         self,
@@ -83,6 +97,8 @@ class PhotoRestorer:
             UsageError: the level is invalid or out of range.
             ImageError: the task cannot be applied to this photo, or the result is not finite.
         """
+        if (chosen := self.suited(photo)) is not self:
+            return chosen.restore(photo, level, progress, known_level)
         if images.is_beyond_range(photo.pixels):
             log.warning("the picture has values outside 0..1, on which the networks were not trained.")
         found = self.resolve(findings.visible(photo), level, known_level)
@@ -149,8 +165,11 @@ class PhotoRestorer:
         Raises:
             ImageError: the network needs a level, and none can be estimated.
         """
+        seen = images.photo_of(pixels) if photo is None else photo
+        if (chosen := self.suited(seen)) is not self:
+            return chosen.restore_values(pixels, level, progress, photo)
         if level is None and not self.takes_unknown:
-            level = self._found(photo or images.photo_of(pixels)).level
+            level = self._found(seen).level
         turned = 1 if photo is None else photo.turned
         projection = None if photo is None else self.task.projection(photo, level)
         stored = images.as_stored(pixels, turned)

@@ -206,6 +206,9 @@ class Task(ABC):
     """The input is a Bayer mosaic. Neighbours have other colours, so borders are only padded by reflection, and
     transparent pixels are not filled in."""
 
+    variants: ClassVar[tuple[str, ...]] = ()
+    """Kinds of photo for which a registry can have a network of their own, as preset ``<preset>-<variant>``."""
+
     mosaics: ClassVar[bool] = False
     """Accept sensor mosaics, which other tasks refuse."""
 
@@ -261,6 +264,10 @@ class Task(ABC):
     def strength(self, level: float) -> float:
         """Return the share of the change to apply at a found level, 0..1; below 1 for slight degradations."""
         return 1.0
+
+    def variant(self, photo: images.Photo) -> str:
+        """Return which of :attr:`variants` suits a photo, "" for none; called if there are any."""
+        return ""
 
     def claim(self, photo: images.Photo) -> Claim:
         """Return how much a photo needs this task; called if :attr:`joins_auto` is True.

@@ -118,6 +118,7 @@ class Denoise(Task):
             published=(Published("noise translation", 38.67, "README of dhryougit/learning-to-translate-noise"),),
         ),
     )
+    variants: ClassVar[tuple[str, ...]] = ("white",)
     control_levels: ClassVar[tuple[float, ...]] = (5, 15, 25, 50, 75)
     control_degraded_at: ClassVar[float] = 25
     degrade_options: ClassVar[tuple[Option, ...]] = (
@@ -243,6 +244,10 @@ class Denoise(Task):
         strength = max(noisy, compressed)
         level = noise.sigma + strength * (noise.error - noise.sigma)
         return FoundLevel(round(level, 1), "estimated from the picture", strength)
+
+    def variant(self, photo: images.Photo) -> str:
+        """Return ``white`` for photos with white noise."""
+        return "white" if findings.is_white(photo) else ""
 
     def claim(self, photo: images.Photo) -> Claim:
         """Claim photos with noise, unless compression shows more."""

@@ -179,6 +179,19 @@ def find(task: str, preset: str) -> RegistryEntry:
     )
 
 
+def variant(task: str, preset: str, name: str) -> str | None:
+    """Return the preset of the network for a kind of photo, if the registry that has ``preset`` has one.
+
+    Args:
+        task: name of the task.
+        preset: of the network for all other photos.
+        name: of the variant, as in :attr:`magn_cli.tasks.Task.variants`.
+    """
+    there = {e.preset: e.folder for e in entries() if e.task == task and not e.missing}
+    own = f"{preset}-{name}"
+    return own if own in there and there[own] == there.get(preset) else None
+
+
 def as_toml(values: dict[str, Any]) -> str:
     """Return a ``[[checkpoint]]`` table for a registry."""
     figures = values.get("figures") or {}

@@ -242,7 +242,7 @@ class TestCommands:
             done = magn("weights", *words)
             assert done.exit_code == 0 and done.stdout.replace("\n", "") == str(JPEG)
         done = magn("weights", "pull", "--all")
-        assert done.exit_code == 0 and done.stdout.count("safetensors") == 3
+        assert done.exit_code == 0 and done.stdout.count("safetensors") == 4
         refused(magn("weights", "pull"), 2, "--task")
         refused(magn("weights", "path", "--task", "jpeg", "--preset", "magn"), 3, "not trained yet")
 
@@ -263,7 +263,7 @@ class TestCommands:
         given = magn("weights", "verify", path)
         assert entry["sha256"] not in given.stdout and "not in the registry" in given.stdout
         pulled = magn("weights", "pull", "--all")
-        assert pulled.exit_code == 3 and pulled.stdout.count("magn-s-") == 3 and "weights.toml" in pulled.stderr
+        assert pulled.exit_code == 3 and pulled.stdout.count("magn-s-") == 4 and "weights.toml" in pulled.stderr
 
     def test_verbose_tells_which_it_was(self, home, own, otter_jpeg):
         path, entry = copied(home)
