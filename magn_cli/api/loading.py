@@ -22,6 +22,7 @@ from magn_cli.weights.resolve import ResolvedWeights, resolve
 
 if TYPE_CHECKING:
     from magn_cli.inference.picture import PhotoRestorer
+    from magn_cli.inference.tiled_network import TiledNetwork
 
 AUTO = "auto"
 
@@ -84,9 +85,8 @@ class Loader:
         self.compile, self.ensemble = compile, ensemble
         names = [task] if chosen else candidates()
         self.weights: dict[str, ResolvedWeights] = {name: resolve(name, preset, weights) for name in names}
-        self.variants: dict[str, dict[str, ResolvedWeights]] = {
-            name: {} if weights is not None else _variants(name, preset) for name in names
-        }
+        self.variants = {name: {} if weights is not None else _variants(name, preset) for name in names}
+        """By task: the presets of its variants. Their weights are resolved when they are needed."""
 
     def load(self) -> PhotoNetwork:
         """Load the network of the task. For ``auto``, networks are loaded when a photo first needs them.
@@ -107,29 +107,21 @@ class Loader:
 
     def load_task(self, name: str) -> PhotoRestorer:
         """Load the network of one of the tasks in :attr:`weights`; errors as for :meth:`load`."""
-        own = {key: cache(partial(self._restorer, name, found)) for key, found in self.variants[name].items()}
+        own = {key: cache(partial(self._variant, name, preset)) for key, preset in self.variants[name].items()}
         return self._restorer(name, self.weights[name], own)
 
+    def _variant(self, name: str, preset: str) -> PhotoRestorer:
+        return self._restorer(name, resolve(name, preset), {})
+
     def _restorer(
-        self,
-        name: str,
-        weights: ResolvedWeights,
-        variants: Mapping[str, Callable[[], PhotoRestorer]] | None = None,
+        self, name: str, weights: ResolvedWeights, variants: Mapping[str, Callable[[], PhotoRestorer]]
     ) -> PhotoRestorer:
         from magn_cli.inference.picture import PhotoRestorer
-        from magn_cli.inference.tiled_network import TiledNetwork
-        from magn_cli.weights.checkpoint import load_checkpoint
 
-        task = get_task(name)
-        device = choose_device(self.device)
-        dtype = choose_type("fp32" if self.precision == "auto" and not task.bf16 else self.precision, device)
-        use_threads(self.threads)
-        if device.type == "cuda":
-            compute_exactly()
-        model, about = load_checkpoint(weights.path)
-        tiled = TiledNetwork(
-            model, device, dtype, self.tile, compiled=self.compile, copied=False, threads=self.threads
-        )
+        task, about, tiled = get_task(name), weights.about, cache(partial(self._tiled, name, weights))
+        choose_device(self.device)
+        if not variants:
+            tiled()
         # The whole change is needed if the input is not a picture yet.
         strength = self.strength if task.blends else 1.0
         return PhotoRestorer(
@@ -144,11 +136,26 @@ class Loader:
             **self.options,
         )
 
+    def _tiled(self, name: str, weights: ResolvedWeights) -> TiledNetwork:
+        from magn_cli.inference.tiled_network import TiledNetwork
+        from magn_cli.weights.checkpoint import load_checkpoint
 
-def _variants(task: str, preset: str) -> dict[str, ResolvedWeights]:
-    """Return the weights for kinds of photo that the task tells apart."""
+        task = get_task(name)
+        device = choose_device(self.device)
+        dtype = choose_type("fp32" if self.precision == "auto" and not task.bf16 else self.precision, device)
+        use_threads(self.threads)
+        if device.type == "cuda":
+            compute_exactly()
+        model, _ = load_checkpoint(weights.path)
+        return TiledNetwork(
+            model, device, dtype, self.tile, compiled=self.compile, copied=False, threads=self.threads
+        )
+
+
+def _variants(task: str, preset: str) -> dict[str, str]:
+    """Return the presets for kinds of photo that the task tells apart."""
     found = {name: variant(task, preset, name) for name in get_task(task).variants}
-    return {name: resolve(task, own) for name, own in found.items() if own is not None}
+    return {name: own for name, own in found.items() if own is not None}
 
 
 def load_photo_restorer(task: str, **settings: Unpack[LoadOptions]) -> PhotoRestorer:

@@ -37,7 +37,7 @@ class PhotoRestorer:
         self,
         task: Task,
         scale: LevelScale | None,
-        tiled: TiledNetwork,
+        tiled: TiledNetwork | Callable[[], TiledNetwork],
         strength: float = 1.0,
         ensemble: bool = False,
         network: str = "",
@@ -50,7 +50,7 @@ class PhotoRestorer:
         Args:
             task: the task that the network was trained for.
             scale: level scale of the checkpoint; None if the network takes no level.
-            tiled: runs the network.
+            tiled: runs the network, or returns what does, always the same.
             strength: share of the network's change to apply, 0..1.
             ensemble: average the results for the eight rotated and mirrored forms of a picture. This is a little
                 better, takes eight times as long, and holds the whole picture as floats.
@@ -62,10 +62,15 @@ class PhotoRestorer:
         Raises:
             UsageError: the strength is out of range, or below 1 although the task needs its whole change.
         """
-        self.task, self.scale, self.tiled, self.options = task, scale, tiled, options
+        self.task, self.scale, self._tiled, self.options = task, scale, tiled, options
         self.strength, self.ensemble, self.network = check_strength(task, strength), ensemble, network
         self.takes_unknown, self.mosaics = takes_unknown or scale is None, task.mosaics
         self.variants = variants or {}
+
+    @property
+    def tiled(self) -> TiledNetwork:
+        """What runs the network, which is loaded when first needed where there are variants."""
+        return self._tiled if isinstance(self._tiled, TiledNetwork) else self._tiled()
 
     def suited(self, photo: Photo) -> PhotoRestorer:
         """Return what restores a photo: this, or what has a network for such photos, which is loaded if needed."""

@@ -59,17 +59,17 @@ def test_a_level_is_fed_as_told(clean, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("task", "blind", "told", "allowed"),
+    ("task", "preset", "blind", "told", "allowed"),
     # Ours keeps to the coefficients of a JPEG file, too.
-    [("denoise", [], "given", 1e-3), ("jpeg", ["--blind"], "unknown", 0.2)],
+    [("denoise", "magn-s-white", [], "given", 1e-3), ("jpeg", "magn-s", ["--blind"], "unknown", 0.2)],
 )
-def test_our_own_network_as_one_of_others(clean, tmp_path, task, blind, told, allowed):
-    own = tmp_path / "own.onnx"
-    assert magn("export", "-t", task, "--out", own, "--no-check").exit_code == 0
-    words = ("eval", clean, "-t", task, "-l", "25", *blind, "--against", own, "--precision", "fp32")
+def test_our_own_network_as_one_of_others(clean, tmp_path, task, preset, blind, told, allowed):
+    own, network = tmp_path / "own.onnx", ("-t", task, "--preset", preset)
+    assert magn("export", *network, "--out", own, "--no-check").exit_code == 0
+    words = ("eval", clean, *network, "-l", "25", *blind, "--against", own, "--precision", "fp32")
     done = magn(*words, "--json", tmp_path / "a.json")
     assert done.exit_code == 0, done.output
-    ours, theirs = (results(tmp_path / "a.json")[name, 25.0] for name in ("magn-s", "own.onnx"))
+    ours, theirs = (results(tmp_path / "a.json")[name, 25.0] for name in (preset, "own.onnx"))
     assert ours["psnr"] == pytest.approx(theirs["psnr"], abs=allowed)
     assert ours["told"] == theirs["told"] == told
 

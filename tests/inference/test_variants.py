@@ -71,10 +71,8 @@ def test_each_photo_gets_the_network_that_suits_it(otter, caplog):
 
 def test_it_is_loaded_once_and_only_when_needed(otter, monkeypatch):
     loaded = []
-    real = Loader._restorer
-    monkeypatch.setattr(
-        Loader, "_restorer", lambda self, name, *more: loaded.append(name) or real(self, name, *more)
-    )
+    real = Loader._tiled
+    monkeypatch.setattr(Loader, "_tiled", lambda self, *words: loaded.append(words) or real(self, *words))
     restorer = magn_cli.load("denoise")
     restorer.restore(otter, level=5)
     assert len(loaded) == 1
