@@ -70,7 +70,7 @@ class PhotoRestorer:
     @property
     def tiled(self) -> TiledNetwork:
         """What runs the network, which is loaded when first needed where there are variants."""
-        return self._tiled if isinstance(self._tiled, TiledNetwork) else self._tiled()
+        return self._tiled() if callable(self._tiled) else self._tiled
 
     def suited(self, photo: Photo) -> PhotoRestorer:
         """Return what restores a photo: this, or what has a network for such photos, which is loaded if needed."""
