@@ -178,6 +178,7 @@ def test_zoom_is_one_pixel_to_one_pixel_and_its_multiples(report, opened):
     page = opened(report)
     card = cards(page).first
     image = card.locator("img.right")
+    image.evaluate("e => e.decode()")
     assert image.bounding_box()["width"] == image.evaluate("e => e.naturalWidth")
     page.get_by_text("400 %").click()
     assert image.bounding_box()["width"] == 4 * image.evaluate("e => e.naturalWidth")
