@@ -102,14 +102,14 @@ class PhotoRestorer:
             UsageError: the level is invalid or out of range.
             ImageError: the task cannot be applied to this photo, or the result is not finite.
         """
-        if (chosen := self.suited(photo)) is not self:
-            return chosen.restore(photo, level, progress, known_level)
-        if images.is_beyond_range(photo.pixels):
-            log.warning("the picture has values outside 0..1, on which the networks were not trained.")
         found = self.resolve(findings.visible(photo), level, known_level)
         strength = found.strength * self.strength
         if strength == 0 and photo.mosaic is None:
             return RestoredPhoto(self.task.name, photo.pixels, self.scale, found, self.network)
+        if (chosen := self.suited(photo)) is not self:
+            return chosen.restore(photo, level, progress, known_level)
+        if images.is_beyond_range(photo.pixels):
+            log.warning("the picture has values outside 0..1, on which the networks were not trained.")
         stored, options, hidden = self.prepare(photo)
         projection = self.task.projection(photo, found.level)
 
