@@ -128,13 +128,15 @@ def free_memory(device: Device) -> int:
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
+NO_CODE = "could not create a primitive"
+"""Message of oneDNN's convolutions, most often for want of memory for their machine code."""
+
 OUT_OF_MEMORY = (
     "can't allocate memory",
     "not enough memory",
     "out of memory",
-    # Messages of oneDNN's convolutions.
-    "could not create a primitive",
     "could not create a memory",
+    NO_CODE,
 )
 
 
@@ -145,6 +147,11 @@ def ran_out(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def lacked_code(error: BaseException) -> bool:
+    """Return whether an error can mean that there was no memory for machine code. See :mod:`fresh_thread`."""
+    return NO_CODE in str(error)
 
 
 def release() -> None:

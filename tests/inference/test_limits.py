@@ -32,9 +32,38 @@ np.save(sys.argv[2], restorer.restore(x, 0.5)[::7, ::7])
 """
 
 
+NO_MEMORY_FOR_CODE = """
+import logging, resource
+import numpy as np
+import torch
+from magn_cli.api.loading import load_photo_restorer
+from magn_cli.runtime.allocator import keep_freed_memory
+
+torch.set_num_threads(1)
+logging.basicConfig(level=logging.INFO)
+keep_freed_memory()
+x = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
+network = load_photo_restorer("jpeg", precision="fp32").tiled
+network.restore(x, 0.5)
+freed = torch.ones(7 << 20), torch.ones(1)
+del freed
+held = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize"))
+resource.setrlimit(resource.RLIMIT_AS, (held * 1024 + 100_000,) * 2)
+for width in (24, 16, 32):
+    assert network.restore(x[:, :width], 0.5).shape == (40, width, 3)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
+def test_a_convolution_that_found_no_memory_for_its_code_does_not_spoil_the_next():
+    done = subprocess.run([sys.executable, "-c", NO_MEMORY_FOR_CODE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "not enough memory; trying again" in done.stderr
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
 def test_a_process_that_gets_no_more_memory_goes_on_in_smaller_pieces(tmp_path):
-    words = [sys.executable, "-c", LITTLE_MEMORY, "220", str(tmp_path / "out.npy")]
+    words = [sys.executable, "-c", LITTLE_MEMORY, "200", str(tmp_path / "out.npy")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "trying again with --tile 512" in done.stderr
