@@ -33,8 +33,8 @@ def return_large_blocks() -> None:
     """Make glibc return blocks above 1 MB at once from now on, for when memory has run out.
 
     Blocks of many sizes that it keeps leave gaps between them. Where the address space is limited (``ulimit -v``),
-    not even a page for machine code could be had then. New threads share the heap of the others, as a heap of their
-    own takes 64 MB of addresses. Does nothing with other C libraries.
+    not even a page for machine code could be had then. New threads share the heap of the others, as a heap
+    of their own takes 64 MB of addresses. Does nothing with other C libraries.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
