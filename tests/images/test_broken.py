@@ -186,7 +186,7 @@ def test_out_of_memory(tmp_path, monkeypatch):
 
 
 def test_an_interruption_is_not_swallowed(tmp_path, monkeypatch):
-    path = save(tmp_path / "a.png", texture(np.uint8), "PNG")
+    path = save(tmp_path / "a.bmp", texture(np.uint8), "BMP")
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from magn_cli.images.formats import png
+from magn_cli.images.limits import RefusedError
 from magn_cli.images.photo import Metadata
 
 
@@ -46,3 +47,8 @@ def test_sides_of_more_than_a_million_pixels_are_written(shape, capfd):
     photo, _ = png.read(written(pixels))
     np.testing.assert_array_equal(photo.pixels, pixels)
     assert capfd.readouterr().err == ""
+
+
+def test_deep_files_with_such_sides_are_refused():
+    with pytest.raises(RefusedError, match=r"16 bits and a side of more than 1,000,000 pixels"):
+        png.read(written(np.zeros((1, 1_200_000), np.uint16)))

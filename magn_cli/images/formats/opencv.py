@@ -1,4 +1,4 @@
-"""What OpenCV does better than Pillow: it decodes deep PNG and AVIF files, warns about damaged JPEG files, and
+"""What OpenCV does better than Pillow: it decodes deep AVIF files, notices what PNG and JPEG files lack, and
 compresses PNG files quickly."""
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ def encode_png(samples: Array) -> bytes | None:
     None for what OpenCV does not write: gray with alpha, and sides of more than a million pixels.
     """
     with _quiet() as cv2, silence(native=True):
-        # For photographs, the files are 2 % larger than with level 4 and all filters, in half of the time.
-        how = [cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
+        # Photographs hold no repetitions but runs of equal samples. On eight photographs, the files are 1 % larger
+        # than with all filters, in three quarters of the time.
+        how = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_FILTER]
         try:
-            written, encoded = cv2.imencode(".png", _reordered(samples), how)
+            written, encoded = cv2.imencode(".png", _reordered(samples), [*how, cv2.IMWRITE_PNG_FILTER_PAETH])
         except cv2.error:
             return None
     return bytes(encoded) if written else None
@@ -61,7 +62,9 @@ def _reordered(array: Array) -> Array:
     """Exchange red and blue, which OpenCV has the other way round."""
     if array.ndim == 2 or array.shape[2] < 3:
         return array
-    return np.ascontiguousarray(array[..., [2, 1, 0, 3][: array.shape[2]]])
+    import cv2
+
+    return np.asarray(cv2.cvtColor(array, cv2.COLOR_RGB2BGR if array.shape[2] == 3 else cv2.COLOR_RGBA2BGRA))
 
 
 @contextmanager

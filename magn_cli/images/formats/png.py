@@ -23,6 +23,9 @@ _ADAM7 = ((0, 8, 0, 8), (4, 8, 0, 8), (0, 4, 4, 8), (2, 4, 0, 4), (0, 2, 2, 4), 
 _PASSES = {0: ((0, 1, 0, 1),), 1: _ADAM7}
 """Of each pass of a picture, interlaced or not: first column, step, first row, step."""
 
+_LONGEST_SIDE = 1_000_000
+"""That OpenCV reads, in pixels."""
+
 _INFLATED_AT_ONCE = 1 << 20
 _DATA_CHUNK = 16 << 20
 _MAX_CHUNKS = 1 << 20
@@ -49,7 +52,11 @@ def read(data: bytes) -> tuple[Photo, bool]:
         for kind, content in chunks
         if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND") or (kind == b"tRNS" and colour_type == 3)
     )
-    if depth == 16:
+    is_long = max(width, height) > _LONGEST_SIDE
+    if depth == 16 and is_long:
+        raise RefusedError(f"has 16 bits and a side of more than {_LONGEST_SIDE:,} pixels: cut it into parts")
+    if depth >= 8 and colour_type != 3 and not is_long:
+        # Beside depth, it knows missing rows; Pillow has to be checked for them, which takes as long as decoding.
         array = opencv.decode(bare)
         has_alpha = colour_type in (4, 6)
         gray = colour_type in (0, 4)
@@ -120,7 +127,8 @@ def _compressed(samples: Array) -> bytes:
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    checksum = zlib.crc32(content, zlib.crc32(kind))
+    return b"".join((struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)))
 
 
 def _chunks(data: bytes) -> Iterator[Chunk]:
@@ -130,7 +138,7 @@ def _chunks(data: bytes) -> Iterator[Chunk]:
         content = data[offset + 8 : offset + 8 + length]
         (checksum,) = struct.unpack_from(">I", data, offset + 8 + length)
         critical = kind[:1].isupper()
-        if critical and zlib.crc32(kind + content) != checksum:
+        if critical and zlib.crc32(content, zlib.crc32(kind)) != checksum:
             if kind != b"PLTE":
                 raise ValueError(f"wrong checksum of {kind!r}")
             warn("The checksum of the palette is wrong; look at the colours of the result.")
