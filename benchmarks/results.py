@@ -62,14 +62,14 @@ class Weights:
     """A preset to measure."""
 
     preset: str
-    paths: tuple[Path, ...]
-    """Its checkpoint, and those of its variants, of which `magn eval` takes what suits a picture."""
+    paths: dict[str, Path]
+    """Its checkpoint, and those of its variants, by preset; `magn eval` takes the one that suits a picture."""
 
     about: Checkpoint
 
     @property
     def key(self) -> str:
-        return "-".join(map(key_of, self.paths))
+        return "-".join(map(key_of, self.paths.values()))
 
 
 class Measurements:
@@ -120,7 +120,7 @@ def available(task: str) -> Iterator[Weights | tuple[str, str]]:
         try:
             path = locate(task, preset)
             own = [variant(task, preset, name) for name in get_task(task).variants]
-            paths = (path, *(locate(task, other) for other in own if other is not None))
+            paths = {preset: path} | {other: locate(task, other) for other in own if other is not None}
             yield Weights(preset, paths, load_checkpoint(path)[1])
         except MagnError:
             yield preset, f"{preset}: no weights for {task} yet"
@@ -234,7 +234,8 @@ def document(given: argparse.Namespace) -> Iterator[str]:
             if isinstance(weights, tuple):
                 yield f"| {weights[0]} {task} | not yet |"
             else:
-                yield f"| {weights.preset} {task} | {trained(weights.about.training)} |"
+                for preset, path in weights.paths.items():
+                    yield f"| {preset} {task} | {trained(load_checkpoint(path)[1].training)} |"
     for table, title in TITLES.items():
         yield f"\n## {title}"
         for benchmark in benchmarks.table(table):
