@@ -1,14 +1,15 @@
-"""Average the weights of two runs: from the same start, or the second from the first or from one that followed it.
+"""Average the weights of two runs with a start in common, or of which the second started from the first.
 
     python scripts/average.py run7/magn-s-jpeg.safetensors run8/magn-s-jpeg.safetensors 0.4 --out mean.safetensors
 
 The number is the share of the second. The result has the record of the second, with the share of the first and how
-many runs lie between them, or with what was done in the first beside it.
+many runs lie between them, or with what was done in the first since the last start in common.
 """
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from magn_cli.files import checksum
 from magn_cli.weights.checkpoint import load_checkpoint, save_checkpoint
@@ -21,13 +22,19 @@ parser.add_argument("--out", type=Path, required=True)
 given = parser.parse_args()
 before, first = load_checkpoint(given.first)
 model, about = load_checkpoint(given.second)
-sha256, back, run = checksum.of_file(given.first), 1, about.training.get("init")
-started_from = first.training.get("init")
-siblings = run and started_from and run["sha256"] == started_from["sha256"]
-while run and not siblings and run["sha256"] != sha256:
-    back, run = back + 1, run.get("init")
-if not run:
-    parser.error(f"{given.second} starts neither from {given.first} nor where that started.")
+
+
+def chain(training: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the starts of a run, the last one first."""
+    start = training.get("init")
+    return [start, *chain(start)] if start else []
+
+
+starts, others = [[run["sha256"] for run in chain(record.training)] for record in (about, first)]
+sha256 = checksum.of_file(given.first)
+shared = next((start for start in starts if start in others), None)
+if sha256 not in starts and shared is None:
+    parser.error(f"{given.second} and {given.first} have no start in common, and neither is the other's.")
 earlier = before.state_dict()
 model.load_state_dict(
     {
@@ -36,6 +43,11 @@ model.load_state_dict(
     }
 )
 share = round(1 - given.share, 6)
-made = {name: first.training[name] for name in ("steps", "minutes", "device", "recipe") if name in first.training}
-record = {"sibling": {**made, "share": share}} if siblings else {"share_of_init": share, "runs_back": back}
+if sha256 in starts:
+    record: dict[str, Any] = {"share_of_init": share, "runs_back": starts.index(sha256) + 1}
+else:
+    runs = [first.training, *chain(first.training)][: others.index(shared) + 1]
+    made = {name: first.training[name] for name in ("device", "recipe") if name in first.training}
+    made |= {name: sum(run.get(name, 0) for run in runs) for name in ("steps", "minutes")}
+    record = {"sibling": {**made, "share": share}}
 save_checkpoint(given.out, model, replace(about, training={**about.training, **record}))
