@@ -9,8 +9,9 @@ from PIL import Image
 
 import magn_cli
 from magn_cli import images
+from magn_cli.analysis import noise
 from magn_cli.analysis.jpeg_blocks import find_grid
-from magn_cli.analysis.noise import estimate_sigma
+from magn_cli.analysis.noise import estimate_sigma, sigma_of_detail
 from magn_cli.api.loading import load_photo_restorer
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.images import photo_of
@@ -165,6 +166,16 @@ def test_sigma_in_files_of_8_bits(name, sigma):
     noisy = np.clip(np.rint(clean + np.random.default_rng(1).standard_normal(clean.shape) * sigma), 0, 255)
     for pixels in (noisy.astype(np.uint8), noisy.astype(np.uint16) * 257, noisy.astype(np.float32) / 255):
         assert abs(estimate_sigma(pixels) - sigma) < 0.05 * sigma + 0.3
+
+
+@pytest.mark.parametrize("sigma", [0, 5, 20])
+def test_some_rows_of_a_large_picture_show_its_noise(otter, sigma, monkeypatch):
+    noisy = get_task("denoise").degrade(as_float(otter), sigma, np.random.default_rng(1))
+    every = sigma_of_detail(noisy)
+    monkeypatch.setattr(noise, "MAX_BLOCKS", 100)
+    some = sigma_of_detail(noisy)
+    assert some != every
+    np.testing.assert_allclose(some, every, rtol=0.05, atol=0.2)
 
 
 def test_clipping_does_not_hide_noise():
