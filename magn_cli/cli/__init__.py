@@ -3,10 +3,12 @@
 
 def main() -> None:
     """Run ``magn``."""
+    from magn_cli.runtime.collecting import collect_seldom
     from magn_cli.runtime.waiting import spin_little
 
     # Before anything can import torch: OpenMP looks at this once.
     spin_little()
+    collect_seldom()
     from magn_cli.cli.app import app
     from magn_cli.cli.console import prepare_streams
 
