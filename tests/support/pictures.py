@@ -44,16 +44,19 @@ def save_cv2(path, rgb, suffix, *options):
     return path
 
 
-def png(samples, colour_type, depth=16, extra=b""):
-    """A PNG with filter 0, built by hand; ``samples`` are the packed rows if of less than 8 bits."""
+def png(samples, colour_type, depth=16, extra=b"", size=None, interlaced=0):
+    """A PNG with filter 0, built by hand; ``samples`` are the packed rows if of less than 8 bits.
+
+    ``size``: height and width that the file declares, if they are not those of the samples.
+    """
 
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    height, width = samples.shape[:2]
+    height, width = size or samples.shape[:2]
     stored = samples.astype(">u2") if depth == 16 else samples
     rows = b"".join(b"\0" + row.tobytes() for row in stored)
-    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, interlaced)
     extra_chunk = chunk(extra[:4], extra[4:]) if extra else b""
     parts = [chunk(b"IHDR", header), extra_chunk, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
