@@ -234,7 +234,9 @@ class Denoise(Task):
         """Add the share of camera noise in training, where it is recorded."""
         rows = super().card_rows(scale, pairs)
         share = pairs.get("camera")
-        return rows if share is None else {**rows, "noise": f"white, a camera's in {share:.0%} of the pairs"}
+        if share is None:
+            return rows
+        return {**rows, "noise": f"white, a camera's in {share:.0%} of the pairs" if share else "white"}
 
     def find_level(self, photo: images.Photo) -> FoundLevel:
         """Estimate sigma: noise and, as the network removes both, compression where it shows."""

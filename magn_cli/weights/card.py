@@ -40,9 +40,14 @@ def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: st
     )
     recipe = about.training.get("recipe", {})
     options = recipe.get("training") or about.training.get("options", {})
+    pairs = recipe.get("pairs", {})
+    if about.training.get("share_of_init", 0) > 0.5:
+        # The recipe is that of the last run, here the smaller part of a mean.
+        own = {option.name for option in task.pair_options}
+        pairs = {name: value for name, value in pairs.items() if name not in own}
     rows = {
         "network": _network(about),
-        **task.card_rows(about.scale, recipe.get("pairs", {})),
+        **task.card_rows(about.scale, pairs),
         "trained": trained(about.training),
         "optimizer": f"{options.get('optimizer', 'adamw')}, learning rate {options.get('learning_rate', 0):g}, "
         f"{options.get('batch', 0)} crops of {about.config.window}x{about.config.window} per step, "
