@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -116,9 +117,9 @@ def _work(config: MagnConfig, size: tuple[int, int], tile: Tile, device: Device,
 
 
 def free_memory(device: Device) -> int:
-    """Return the free memory of a device in bytes. On the CPU, respects the limit of a container."""
+    """Return the free memory of a device in bytes. On the CPU, respects ``ulimit -v`` and limits of containers."""
     if device.type == "cpu":
-        return min(psutil.virtual_memory().available, _left_in_container())
+        return min(psutil.virtual_memory().available, _left_in_container(), _left_of_addresses())
     import torch
 
     if device.type == "mps":
@@ -127,6 +128,8 @@ def free_memory(device: Device) -> int:
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
+
+UNLIMITED = 1 << 62
 
 NO_CODE = "could not create a primitive"
 """Message of oneDNN's convolutions, most often for want of memory for their machine code."""
@@ -150,7 +153,7 @@ def ran_out(error: BaseException) -> bool:
 
 
 def lacked_code(error: BaseException) -> bool:
-    """Return whether an error can mean that there was no memory for machine code. See :mod:`fresh_thread`."""
+    """Return whether an error can mean that there was no memory for machine code. See :mod:`machine_code`."""
     return NO_CODE in str(error)
 
 
@@ -175,7 +178,17 @@ def _left_in_container() -> int:
         numbers = [text for path in (limit, used) for text in _lines(path)[:1]]
         if len(numbers) == 2 and all(number.strip().isdecimal() for number in numbers):
             return max(int(numbers[0]) - int(numbers[1]), 0)
-    return 1 << 62
+    return UNLIMITED
+
+
+def _left_of_addresses() -> int:
+    """Return the bytes that this process may still map (``ulimit -v``), or 2**62 without a limit."""
+    if sys.platform == "win32":
+        return UNLIMITED
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return UNLIMITED if limit == resource.RLIM_INFINITY else max(limit - psutil.Process().memory_info().vms, 0)
 
 
 def _lines(path: str) -> list[str]:

@@ -19,7 +19,7 @@ from magn_cli.inference.tiled_inference import NonFiniteResult, TiledInference
 from magn_cli.inference.tiling import Span
 from magn_cli.model import Magn
 from magn_cli.runtime.allocator import return_freed_memory
-from magn_cli.runtime.fresh_thread import avoid_this_thread, stepped
+from magn_cli.runtime.machine_code import compiles, stop_compiling
 from magn_cli.runtime.threads import one_if_small
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class TiledNetwork:
                 inference = TiledInference(self.model, self.device, dtype, tile, self.windows_at_once)
                 height, width = network_input.shape[:2]
                 with nullcontext() if self.threads else one_if_small(network_input.shape):
-                    for rows, values in stepped(inference.run(network_input, level, keeps_bayer, progress)):
+                    for rows, values in inference.run(network_input, level, keeps_bayer, progress):
                         yield rows, values
                         if height * width > TRIMMED:
                             return_freed_memory()
@@ -143,9 +143,12 @@ class TiledNetwork:
             except (RuntimeError, MemoryError) as error:
                 if not memory.ran_out(error):
                     raise
-                if memory.lacked_code(error):
-                    avoid_this_thread()
-                tile = self._less(tile)
+                if memory.lacked_code(error) and compiles():
+                    stop_compiling()
+                    self.dtype = dtype = torch.float32
+                    tile = tile.smaller() or tile
+                else:
+                    tile = self._less(tile)
             # Outside of the handler, because its traceback keeps the memory of the failed attempt alive.
             memory.release()
 

@@ -8,7 +8,6 @@ import platform
 # Names and numbers from glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
-M_ARENA_MAX = -8
 
 LARGEST_MMAP_THRESHOLD = 32 << 20
 """Highest value that glibc accepts."""
@@ -33,13 +32,11 @@ def return_large_blocks() -> None:
     """Make glibc return blocks above 1 MB at once from now on, for when memory has run out.
 
     Blocks of many sizes that it keeps leave gaps between them. Where the address space is limited (``ulimit -v``),
-    not even a page for machine code could be had then. New threads share the heap of the others, as a heap
-    of their own takes 64 MB of addresses. Does nothing with other C libraries.
+    not even a page for machine code could be had then. Does nothing with other C libraries.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, 1 << 20)
-        libc.mallopt(M_ARENA_MAX, 1)
         return_freed_memory()
 
 

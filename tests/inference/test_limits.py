@@ -22,8 +22,8 @@ from magn_cli.api.loading import load_photo_restorer
 
 torch.set_num_threads(1)
 logging.basicConfig(level=logging.INFO)
-x = np.random.default_rng(0).integers(0, 255, (1100, 1100, 3), np.uint8)
-restorer = load_photo_restorer("jpeg", precision="fp32", tile=1024).tiled
+x = np.random.default_rng(0).integers(0, 255, (1400, 1400, 3), np.uint8)
+restorer = load_photo_restorer("jpeg", precision="fp32", tile=1344).tiled
 restorer.restore(x[:64, :64], 0.5)
 held = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize"))
 limit = held * 1024 + int(sys.argv[1]) * 10**6
@@ -55,21 +55,22 @@ for width in (24, 16, 32):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
-def test_a_convolution_that_found_no_memory_for_its_code_does_not_spoil_the_next():
+def test_convolutions_that_find_no_memory_for_their_code_go_on_without_it():
     done = subprocess.run([sys.executable, "-c", NO_MEMORY_FOR_CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "not enough memory; trying again" in done.stderr
+    assert "continuing without it" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
 def test_a_process_that_gets_no_more_memory_goes_on_in_smaller_pieces(tmp_path):
-    words = [sys.executable, "-c", LITTLE_MEMORY, "200", str(tmp_path / "out.npy")]
+    words = [sys.executable, "-c", LITTLE_MEMORY, "300", str(tmp_path / "out.npy")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "trying again with --tile 512" in done.stderr
-    x = np.random.default_rng(0).integers(0, 255, (1100, 1100, 3), np.uint8)
+    assert "not enough memory" in done.stderr
+    x = np.random.default_rng(0).integers(0, 255, (1400, 1400, 3), np.uint8)
     whole = load_photo_restorer("jpeg", precision="fp32").tiled.restore(x, 0.5)
-    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), whole[::7, ::7], atol=1e-6)
+    # Without oneDNN, sums have another order, and a neighbour close to the mean similarity can drop out.
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), whole[::7, ::7], atol=1e-3)
 
 
 def test_large_pictures_are_refused_unless_allowed(otter_jpeg, tmp_path, monkeypatch):

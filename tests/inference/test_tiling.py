@@ -1,6 +1,8 @@
 """Windows and tiles: positions, and results that do not depend on the tile size."""
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import psutil
@@ -241,3 +243,16 @@ def test_free_memory_is_what_the_container_leaves(monkeypatch):
     assert memory.free_memory(torch.device("cpu")) == 8 << 30
     files["/sys/fs/cgroup/memory.max"] = ["3000"]
     assert memory.free_memory(torch.device("cpu")) == 2000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no ulimit")
+def test_free_memory_is_what_ulimit_leaves():
+    script = """
+import psutil, resource, torch
+from magn_cli.inference import memory
+held = psutil.Process().memory_info().vms
+resource.setrlimit(resource.RLIMIT_AS, (held + 10**8, held + 10**8))
+print(memory.free_memory(torch.device("cpu")))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout) <= 10**8
