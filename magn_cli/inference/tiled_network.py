@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from magn_cli.errors import ImageError
+from magn_cli.files.scratch import let_go, scratch_array
 from magn_cli.images import Array
 from magn_cli.inference import memory
 from magn_cli.inference.memory import Tile
@@ -168,12 +169,16 @@ class TiledNetwork:
 
 
 def joined(strips: Iterable[tuple[Span, Array]], height: int) -> Array:
-    """Join the strips of :meth:`TiledNetwork.strips` to a whole picture. Repeated rows replace earlier ones."""
+    """Join the strips of :meth:`TiledNetwork.strips` to a whole picture, in a temporary file if it is large.
+
+    Repeated rows replace earlier ones.
+    """
     whole: Array | None = None
     for rows, values in strips:
         if whole is None:
-            whole = np.empty((height, *values.shape[1:]), values.dtype)
+            whole = scratch_array((height, *values.shape[1:]), values.dtype)
         whole[rows.slice] = values
+        let_go(whole)
     if whole is None:
         raise ValueError("there are no strips to join")
     return whole

@@ -1,5 +1,6 @@
 """Forecasts need no torch, grow with the picture, and agree with the network's own figures."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +51,12 @@ def test_memory_is_that_of_the_tile_that_is_chosen(speed):
     tile = memory.tile_for(SMALL, size, torch.device("cpu"), torch.float32)
     own = memory.needed(SMALL, size, tile, torch.float32)
     assert forecast(SMALL, size, samples, False).memory == forecasts.PROGRAM + own + forecasts.COPIES * samples
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has scratch files")
+def test_a_result_in_a_temporary_file_takes_no_memory(speed):
+    samples = 6 * 200_000_000
+    assert forecast(SMALL, (10_000, 20_000), samples, True).memory < 2.8e9
 
 
 @pytest.mark.parametrize("config", [replace(SMALL, window_overlap=0), SIMPLE])

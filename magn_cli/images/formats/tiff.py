@@ -1,9 +1,11 @@
 """Read one page of TIFF files, and write one page with metadata."""
 
+import io
 import struct
 
 import numpy as np
 
+from magn_cli.files.scratch import let_go
 from magn_cli.images.formats import pillow, tiff_colours, tiff_damage, tiff_pages, tiff_samples
 from magn_cli.images.limits import RefusedError, check_size
 from magn_cli.images.metadata import iptc, tags
@@ -14,6 +16,7 @@ from magn_cli.images.warnings import warn
 _GRAY, _RGB = 1, 2
 _INTEGER, _FLOAT = 1, 3
 _STRAIGHT = 2
+_STRIPS, _STRIP_SIZES = 273, 279
 _XMP, _ICC, _IPTC, _RESOURCES = 700, 34675, 33723, 34377
 _NAMES = {_XMP: "XMP packet", _ICC: "colour profile", _IPTC: "IPTC block", _RESOURCES: "Photoshop block"}
 _SOFTWARE = tags.SOFTWARE
@@ -69,11 +72,9 @@ def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str
     ``alpha``: ``(H, W)`` of the same dtype. ``software``: the program's name, for its tag. Raises RefusedError
     above the 4 GiB that the format can hold.
     """
-    samples = pixels.reshape(*pixels.shape[:2], -1)
-    colours = samples.shape[2]
-    if alpha is not None:
-        samples = np.dstack([samples, alpha])
-    height, width, channels = samples.shape
+    height, width = pixels.shape[:2]
+    colours = pixels.size // (height * width)
+    channels = colours + (alpha is not None)
     # The EXIF block opens the file, so that every offset within it (maker notes too) stays valid.
     geo = tags.read_directory(metadata.geo) if metadata.geo else None
     buffer = bytearray(metadata.exif or tags.empty(geo.order if geo else "<"))
@@ -92,11 +93,11 @@ def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str
 
     put(256, tags.LONG, width)
     put(257, tags.LONG, height)
-    put(258, tags.SHORT, *[8 * samples.dtype.itemsize] * channels)
+    put(258, tags.SHORT, *[8 * pixels.dtype.itemsize] * channels)
     put(259, tags.SHORT, 8)
     put(262, tags.SHORT, _RGB if colours == 3 else _GRAY)
     put(277, tags.SHORT, channels)
-    put(339, tags.SHORT, *[_FLOAT if samples.dtype.kind == "f" else _INTEGER] * channels)
+    put(339, tags.SHORT, *[_FLOAT if pixels.dtype.kind == "f" else _INTEGER] * channels)
     if alpha is not None:
         put(338, tags.SHORT, _STRAIGHT)
     if metadata.dpi:
@@ -111,29 +112,38 @@ def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str
         put_raw(_IPTC, tags.UNDEFINED, metadata.iptc)
     if software:
         put_raw(_SOFTWARE, tags.ASCII, tags.ascii_value(software))
-    rows = max(1, (1 << 20) // (width * channels * samples.dtype.itemsize))
-    offsets, sizes, predictor = [], [], 1
-    for start in range(0, height, rows):
-        strip = samples[start : start + rows]
-        stored, predictor = tiff_samples.packed(strip, order)
-        offsets.append(len(buffer))
-        sizes.append(len(stored))
-        buffer += stored
-        if len(buffer) + 8 * len(offsets) > _MAX_BYTES - (1 << 16):
+    rows = max(1, (1 << 20) // (width * channels * pixels.dtype.itemsize))
+    starts = range(0, height, rows)
+    put(317, tags.SHORT, tiff_samples.predictor_of(pixels.dtype))
+    put(278, tags.LONG, rows)
+    put(_STRIPS, tags.LONG, *[0] * len(starts))
+    put(_STRIP_SIZES, tags.LONG, *[0] * len(starts))
+    tags.append_directory(buffer, order, records, first=True)
+    written = tags.read_directory(buffer)
+    # Unlike a bytearray, it gives away its bytes without a copy.
+    file = io.BytesIO()
+    file.write(buffer)
+    offsets, sizes = [], []
+    for start in starts:
+        strip = pixels[start : start + rows].reshape(-1, width, colours)
+        if alpha is not None:
+            strip = np.dstack([strip, alpha[start : start + rows]])
+        offsets.append(file.tell())
+        sizes.append(file.write(tiff_samples.packed(strip, order)))
+        let_go(pixels)
+        if file.tell() > _MAX_BYTES:
             raise RefusedError(
                 "would be larger than the 4 GiB that a TIFF file can hold: choose a .png name instead"
             )
-    put(317, tags.SHORT, predictor)
-    put(278, tags.LONG, rows)
-    put(273, tags.LONG, *offsets)
-    put(279, tags.LONG, *sizes)
-    tags.append_directory(buffer, order, records, first=True)
-    return bytes(buffer)
+    for tag, numbers in ((_STRIPS, offsets), (_STRIP_SIZES, sizes)):
+        file.seek(written.value_start(tag))
+        file.write(struct.pack(f"{order}{len(numbers)}I", *numbers))
+    return file.getvalue()
 
 
 def _check_complete(page: tags.Directory) -> None:
     """The decoders fill what lies behind the end of the file with gray, and write to stderr."""
-    for where, how_much in ((273, 279), (324, 325)):
+    for where, how_much in ((_STRIPS, _STRIP_SIZES), (324, 325)):
         for offset, size in zip(page.integers(where), page.integers(how_much), strict=False):
             if offset + size > len(page.data):
                 raise ValueError("a strip or tile lies outside of the file")

@@ -77,14 +77,18 @@ def channel_count(page: Directory) -> int:
     return page.integers(_CHANNELS, (max(len(page.integers(_BITS)), 1),))[0]
 
 
-def packed(samples: Array, order: ByteOrder) -> tuple[bytes, int]:
-    """Return samples, ``(H, W, C)``, deflated in the byte order "<" or ">", and the number of the predictor."""
-    predictor = 1
-    if samples.dtype.kind != "f":
+def predictor_of(dtype: np.dtype[np.generic]) -> int:
+    """Return the number of the predictor that :func:`packed` uses for samples of a type."""
+    return 1 if dtype.kind == "f" else _DIFFERENCES
+
+
+def packed(samples: Array, order: ByteOrder) -> bytes:
+    """Return samples, ``(H, W, C)``, deflated in the byte order "<" or ">"."""
+    if predictor_of(samples.dtype) == _DIFFERENCES:
         differences = samples.copy()
         differences[:, 1:] -= samples[:, :-1]
-        samples, predictor = differences, _DIFFERENCES
-    return zlib.compress(samples.astype(samples.dtype.newbyteorder(order)).tobytes()), predictor
+        samples = differences
+    return zlib.compress(samples.astype(samples.dtype.newbyteorder(order)).tobytes())
 
 
 def _plane_bytes(

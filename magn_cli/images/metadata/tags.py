@@ -74,6 +74,10 @@ class Directory:
             raise ValueError(f"the value of tag {tag} lies outside of the file")
         return bytes(self.data[start : start + size])
 
+    def value_start(self, tag: int) -> int:
+        """Return where the value of a tag that is there begins."""
+        return self._extent(tag)[0]
+
     def value_end(self, tag: int) -> int:
         """Return where the value of a tag that is there ends, at most the end of the file."""
         try:
