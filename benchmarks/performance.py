@@ -22,6 +22,9 @@ RUNS = (
     ("int8", "int8.py --repeat 3"),
     ("Attention", "attention.py --repeat 15"),
     ("Pictures", "pictures.py --megapixels 1 4 12 --repeat 1"),
+    ("Pictures, two threads", "pictures.py --megapixels 12 --repeat 1 --threads 2"),
+    ("A large picture", "pictures.py --megapixels 100 --repeat 1 --precision bf16 --threads 2"),
+    ("A large TIFF", "pictures.py --tiff --megapixels 200 --repeat 1 --precision bf16 --threads 2"),
     ("Small pictures", "small.py"),
     ("Folders", "folder.py --count 20 --megapixels 1"),
 )
@@ -38,7 +41,7 @@ def main() -> None:
     given = parser.parse_args()
     for title, line in RUNS:
         script, *words = line.split()
-        if given.threads:
+        if given.threads and "--threads" not in words:
             words += ["--threads", given.threads]
         if script in CLOCKED:
             words += ["--clock", given.clock]

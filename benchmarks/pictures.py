@@ -2,9 +2,11 @@
 
     python benchmarks/pictures.py --megapixels 1 4 16
 
-Each picture repeats a photo of ``examples/`` and is saved as JPEG of quality 40. Every run is a separate process,
-and its time includes Python's start and loading the weights. The exponent b comes from fitting ``seconds = a *
-pixels ** b`` to the time without the start, which a tiny picture measures.
+Each picture repeats a photo of ``examples/`` and is saved as JPEG of quality 40, which becomes a PNG file with
+``--task jpeg``. With ``--tiff``, it gets noise and is saved with 16 bits, and becomes such a file again with
+``--task denoise``. Every run is a separate process, and its time includes Python's start and loading the weights.
+The exponent b comes from fitting ``seconds = a * pixels ** b`` to the time without the start, which a tiny picture
+measures.
 """
 
 import itertools
@@ -19,6 +21,8 @@ import measuring
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from magn_cli import images
 
 TINY = 0.01
 """Megapixels of the tiny picture that measures the time to start."""
@@ -37,11 +41,18 @@ def repeated(height: int, width: int) -> NDArray[np.uint8]:
     return whole[:height, :width]
 
 
-def picture(megapixels: float, folder: Path) -> Path:
+def picture(megapixels: float, folder: Path, tiff: bool) -> Path:
     """Write a 4:3 photo with a given number of pixels."""
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
-    path = folder / f"{megapixels:g}.jpg"
-    Image.fromarray(repeated(height, round(megapixels * 1e6 / height))).save(path, quality=40)
+    pixels = repeated(height, round(megapixels * 1e6 / height))
+    path = folder / f"{megapixels:g}.{'tif' if tiff else 'jpg'}"
+    if tiff:
+        noisy, rng = np.empty(pixels.shape, np.uint16), np.random.default_rng(0)
+        for row, clean in zip(noisy, pixels, strict=True):
+            row[...] = np.clip(257 * (clean + rng.normal(0, 10, clean.shape)), 0, 65535)
+        images.write(path, noisy)
+    else:
+        Image.fromarray(pixels).save(path, quality=40)
     return path
 
 
@@ -56,7 +67,11 @@ def measure(source: Path, words: list[str], repeat: int) -> tuple[float, float]:
     """Return the median seconds and peak bytes of the command on a picture."""
     seconds, peaks = [], []
     for _ in range(repeat):
-        command = ["restore", str(source), "--task", "jpeg", "--out", str(source.with_suffix(".png")), *words]
+        if source.suffix == ".tif":
+            task, out = ["--task", "denoise", "--level", "10"], source.with_name("out.tif")
+        else:
+            task, out = ["--task", "jpeg"], source.with_suffix(".png")
+        command = ["restore", str(source), *task, "--out", str(out), *words]
         began = time.perf_counter()
         peaks.append(measuring.in_own_process(__file__, *command, "--overwrite", "--quiet")["peak"])
         seconds.append(time.perf_counter() - began)
@@ -70,10 +85,11 @@ def main() -> None:
     parser.add_argument("--megapixels", nargs="*", type=float, default=[1, 2, 4, 8, 16])
     parser.add_argument("--precision", nargs="*", default=["fp32", "bf16"])
     parser.add_argument("--tile", nargs="*", default=["auto"])
+    parser.add_argument("--tiff", action="store_true", help="16-bit TIFF files with noise, not JPEG files")
     given = parser.parse_args()
     device, rows = measuring.prepare(given), []
     with tempfile.TemporaryDirectory() as name:
-        sources = {m: picture(m, Path(name)) for m in [TINY, *given.megapixels]}
+        sources = {m: picture(m, Path(name), given.tiff) for m in [TINY, *given.megapixels]}
         for precision, tile in itertools.product(given.precision, given.tile):
             words = ["--precision", precision, "--tile", tile, "--device", given.device]
             if given.threads:
