@@ -1,12 +1,13 @@
-"""Time and memory of planning to resume a run in an object store, all of whose results are there.
+"""Measure time and memory of planning to resume a run in an object store, all of whose results are there.
 
-The store is synthetic: it costs no requests, and the time is that of magn alone. Run as
-``python -m benchmarks.resume 1000000``.
+    python benchmarks/resume.py 1000000
+
+The store is synthetic: it costs no requests, and the time is that of magn alone.
 """
 
+import argparse
 import os
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -81,6 +82,9 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("count", type=int, help="number of pictures")
+    given = parser.parse_args()
     WRITER = Journal(Path(tempfile.mkdtemp()))
     WRITER._key_of_user()
-    main(int(sys.argv[1]))
+    main(given.count)

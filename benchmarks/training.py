@@ -77,7 +77,7 @@ def main() -> None:
     device = measuring.prepare(given)
     keep_freed_memory(1 << 30)  # as magn train does
     given.steps = given.steps or (40 if device.type == "cpu" else 400)
-    training = {"batch": given.batch, "precision": given.precision, "save_every": 10**9, "validate_every": 10**9}
+    training = {"batch": given.batch, "precision": given.precision, "save_every": 10**8, "validate_every": 10**8}
     values = {"task": given.task, "data": [str(given.data)], "preset": given.preset, "training": training}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
