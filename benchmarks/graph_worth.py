@@ -34,6 +34,8 @@ def main() -> None:
         if name == "without":
             model.graph.blocks = torch.nn.Identity()  # type: ignore[assignment]
         networks[name] = TiledNetwork(model)
+    scale = about.scale
+    assert scale is not None
     paths = sorted(path for path in given.folder.iterdir() if path.suffix.lower() in images.INPUT_SUFFIXES)
     print("| picture | sigma | without | with | difference |\n|---|---|---|---|---|")
     for level in given.level or [25.0]:
@@ -42,7 +44,7 @@ def main() -> None:
             clean = images.to_float(images.read(path).pixels)
             noisy = task.degrade(clean, level, np.random.default_rng(number))
             seen = task.network_input(noisy)
-            found = [psnr(network, seen, clean, about.scale.to_network(level)) for network in networks.values()]
+            found = [psnr(network, seen, clean, scale.to_network(level)) for network in networks.values()]
             rows.append(found)
             print(
                 f"| {path.stem} | {level:g} | {found[1]:.2f} | {found[0]:.2f} | {found[0] - found[1]:+.2f} |",

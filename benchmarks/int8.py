@@ -54,9 +54,10 @@ def main() -> None:
             print(path.stem, *(f"{value:.3f}" for value in compared(model, path, level)), flush=True)
 
 
-def blocks(x: Tensor) -> dict[str, Callable[[], Tensor]]:
+def blocks(x: Tensor) -> dict[str, Callable[[], object]]:
     """Return one convolution and one residual block of 64 channels, in bf16 and in int8."""
-    plain = ResidualBlock(64).to(memory_format=torch.channels_last, dtype=torch.bfloat16)
+    plain = ResidualBlock(64).bfloat16()
+    plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     half, scale = x.bfloat16(), torch.full((64,), 0.001)
     quantized = (x * 127 + 128).round().to(torch.uint8)
     weight = torch.randint(-127, 128, (64, 64, 3, 3), dtype=torch.int8)

@@ -72,7 +72,7 @@ def main() -> None:
     rng = np.random.default_rng(given.seed)
     paths = [p for folder in given.folders for p in sorted(folder.rglob("*"))]
     paths = [p for p in paths if p.suffix.lower() in images.INPUT_SUFFIXES]
-    rng.shuffle(paths)  # type: ignore[arg-type]
+    rng.shuffle(paths)
     if given.alarms:
         count_alarms(paths[: given.pictures], rng)
     else:

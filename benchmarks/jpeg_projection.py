@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from magn_cli import images
 from magn_cli.analysis.jpeg_projection import projection_for
@@ -59,7 +60,7 @@ def main() -> None:
 
 def differing(pixels: images.Array, data: bytes, subsampling: str) -> float:
     """Share of coefficients that are others once ``pixels`` are compressed with the file's tables."""
-    tables = [table for _, table in sorted(Image.open(io.BytesIO(data)).quantization.items())]
+    tables = [table for _, table in sorted(JpegImageFile(io.BytesIO(data)).quantization.items())]
     file = io.BytesIO()
     kind = {} if pixels.ndim == 2 else {"subsampling": subsampling}
     Image.fromarray(pixels).save(file, "JPEG", qtables=tables, **kind)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ ROBIDOUX = np.array(
 
 def tables() -> dict[str, list[list[int]]]:
     """Luma and chroma tables of 64 steps each, by name."""
-    photoshop = {name: preset["quantization"] for name, preset in JpegPresets.presets.items()}
+    photoshop: dict[str, Any] = {name: preset["quantization"] for name, preset in JpegPresets.presets.items()}
     own = {f"mozjpeg {quality}": [scaled(ROBIDOUX, quality)] * 2 for quality in (30, 60, 85)}
     flat = {f"flat {step}": [[step] * 64] * 2 for step in (12, 32)}
     return {
@@ -71,7 +72,7 @@ def main() -> None:
     print("| tables | quality found | input | told the quality found | told the best | which is |")
     print("|---|---|---|---|---|---|")
     for name, two in tables().items():
-        rows = []
+        rows, levels, nearest = [], [], None
         for path in found[:: given.every]:
             clean = to_float(images.read(path).pixels)[: given.crop, : given.crop]
             buffer = io.BytesIO()
@@ -83,6 +84,7 @@ def main() -> None:
             levels = [min(max(nearest[0] + step, 5), 95) for step in AROUND]
             after = [from_float(restorer.restore_values(before, level), np.uint8) for level in levels]
             rows.append([psnr(before, clean), *(psnr(to_float(pixels), clean) for pixels in after)])
+        assert nearest is not None
         mean = np.mean(rows, axis=0)
         best = int(np.argmax(mean[1:]))
         told = mean[1 + AROUND.index(0)]

@@ -40,7 +40,7 @@ Runs = dict[str, Callable[[torch.dtype], Callable[[], object]]]
 
 def bare(model: nn.Module, tensor: torch.Tensor, dtype: torch.dtype) -> Callable[[], None]:
     """Run the bare network."""
-    model = model.to(tensor.device, memory_format=torch.channels_last).eval()
+    model = model.to(tensor.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     def run() -> None:
         with torch.inference_mode(), torch.autocast(tensor.device.type, dtype, enabled=dtype != torch.float32):

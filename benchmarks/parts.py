@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def bare(model: Magn, picture: NDArray[np.float32], device: torch.device, dtype:
         torch.from_numpy(np.ascontiguousarray(picture[top : top + TILE, left : left + TILE]))[None]
         .to(device)
         .permute(0, 3, 1, 2)
-        for top, left in _corners(*picture.shape[:2], TILE)
+        for top, left in _corners(picture.shape[:2], TILE)
     ]
     side, graph = model.config.window // model.config.multiple, network.graph
 
@@ -73,7 +73,7 @@ def bare(model: Magn, picture: NDArray[np.float32], device: torch.device, dtype:
                 features = network.encode(tile, level)
                 nodes = graph.before(graph.gathered(features))
                 out = torch.empty_like(nodes)
-                windows = list(_corners(*nodes.shape[2:], side))
+                windows = list(_corners(nodes.shape[2:], side))
                 for first in range(0, len(windows), WINDOWS_AT_ONCE):
                     some = windows[first : first + WINDOWS_AT_ONCE]
                     # Windows at the edges are smaller, and only equal ones can share a batch.
@@ -88,5 +88,6 @@ def bare(model: Magn, picture: NDArray[np.float32], device: torch.device, dtype:
     return run
 
 
-def _corners(height: int, width: int, side: int) -> Iterator[tuple[int, int]]:
+def _corners(size: Sequence[int], side: int) -> Iterator[tuple[int, int]]:
+    height, width = size
     return ((top, left) for top in range(0, height, side) for left in range(0, width, side))

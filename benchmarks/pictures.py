@@ -41,7 +41,7 @@ def repeated(height: int, width: int) -> NDArray[np.uint8]:
     return whole[:height, :width]
 
 
-def picture(megapixels: float, folder: Path, tiff: bool) -> Path:
+def picture(megapixels: float, folder: Path, tiff: bool = False) -> Path:
     """Write a 4:3 photo with a given number of pixels."""
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
     pixels = repeated(height, round(megapixels * 1e6 / height))
@@ -111,7 +111,8 @@ def main() -> None:
                     }
                 )
             if len(points) > 1:
-                exponent = np.polyfit(*np.log(np.array(points).T), 1)[0]
+                pixels, taken = np.log(points).T
+                exponent = np.polyfit(pixels, taken, 1)[0]
                 rows.append({"precision": precision, "tile": tile, "megapixels": f"exponent {exponent:.3f}"})
     measuring.show(given, device, list(rows[0]), rows)
     return None

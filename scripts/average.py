@@ -47,7 +47,7 @@ if sha256 in starts:
     record: dict[str, Any] = {"share_of_init": share, "runs_back": starts.index(sha256) + 1}
 else:
     runs = [first.training, *chain(first.training)][: others.index(shared) + 1]
-    made = {name: first.training[name] for name in ("device", "recipe") if name in first.training}
+    made: dict[str, Any] = {name: first.training[name] for name in ("device", "recipe") if name in first.training}
     made |= {name: sum(run.get(name, 0) for run in runs) for name in ("steps", "minutes")}
     record = {"sibling": {**made, "share": share}}
 save_checkpoint(given.out, model, replace(about, training={**about.training, **record}))

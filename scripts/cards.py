@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from magn_cli.api.loading import load_photo_restorer
-from magn_cli.images import from_float, read
+from magn_cli.images import from_float, read, to_float
 from magn_cli.tasks import get_task
 from magn_cli.weights.card import model_card
 from magn_cli.weights.checkpoint import load_checkpoint
@@ -32,7 +32,7 @@ SIDE, ZOOM = 128, 2
 def worst(task: str, preset: str) -> Image.Image:
     """Return the square with the largest error, side by side: clean, degraded, restored."""
     name, level = SHOWN[task]
-    clean = read(ROOT / "examples" / name).pixels.astype(np.float32) / 255
+    clean = to_float(read(ROOT / "examples" / name).pixels)
     degraded = get_task(task).degrade(clean, level, np.random.default_rng(0))
     restored = load_photo_restorer(task, preset=preset).restore_values(degraded, level)
     error = np.square(restored - clean).mean(-1)

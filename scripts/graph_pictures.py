@@ -43,8 +43,8 @@ def graph(words: list[str], out: Path, weights: list[str]) -> None:
     """Run ``magn graph`` on an example."""
     photo, *more = words
     task = ["--task", "denoise", "--level", str(SIGMA)]
-    command = [sys.executable, "-m", "magn_cli", "graph", ROOT / "examples" / photo, *task, *more]
-    subprocess.run([*command, *weights, "--out", out], check=True)
+    command = [sys.executable, "-m", "magn_cli", "graph", str(ROOT / "examples" / photo), *task, *more]
+    subprocess.run([*command, *weights, "--out", str(out)], check=True)
 
 
 def screenshot(page: Path) -> Image.Image:

@@ -103,10 +103,10 @@ class Samples:
         scale = rng.uniform(0.5, 1) if rng.random() < 0.7 else 1.0
         whole = min(round(side / scale), *photo.shape[:2])
         top, left = (rng.integers(0, length - whole + 1) for length in photo.shape[:2])
-        crop = photo[top : top + whole, left : left + whole].astype(np.float32) / 255
+        crop: Float = (photo[top : top + whole, left : left + whole] / 255).astype(np.float32)
         if scale < 1:
             size = (int(whole * scale), int(whole * scale))
-            crop = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+            crop = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.float32)
         if rng.random() < 0.12:
             crop = crop @ GRAY
         return np.ascontiguousarray(crop)
@@ -116,7 +116,7 @@ class Samples:
             read = cv2.imread(str(path))
             if read is None:
                 raise SystemExit(f"{path} cannot be read")
-            self._read[path] = read[..., ::-1].copy()
+            self._read[path] = np.array(read[..., ::-1], np.uint8)
         return self._read[path]
 
     def _files(self) -> tuple[Compression, ...]:
@@ -216,6 +216,7 @@ def main() -> None:
     print(f"validation: root mean square of the logarithm, noise {errors[0]:.3f}, whole error {errors[1]:.3f}")
     tensors = {"mean": mean.astype(np.float16), "spread": spread.astype(np.float16)}
     for index, layer in enumerate(model.layers):
+        assert isinstance(layer, nn.Linear)
         tensors[f"{index}.weight"] = layer.weight.detach().numpy().astype(np.float16)
         tensors[f"{index}.bias"] = layer.bias.detach().numpy().astype(np.float16)
     record = {
