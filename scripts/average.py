@@ -19,6 +19,7 @@ parser.add_argument("first", type=Path)
 parser.add_argument("second", type=Path)
 parser.add_argument("share", type=float, help="of the second, 0 to 1")
 parser.add_argument("--out", type=Path, required=True)
+parser.add_argument("--preset", help="name of the result, as in the registry (default: that of the second)")
 given = parser.parse_args()
 before, first = load_checkpoint(given.first)
 model, about = load_checkpoint(given.second)
@@ -50,4 +51,5 @@ else:
     made: dict[str, Any] = {name: first.training[name] for name in ("device", "recipe") if name in first.training}
     made |= {name: sum(run.get(name, 0) for run in runs) for name in ("steps", "minutes")}
     record = {"sibling": {**made, "share": share}}
-save_checkpoint(given.out, model, replace(about, training={**about.training, **record}))
+about = replace(about, preset=given.preset or about.preset, training={**about.training, **record})
+save_checkpoint(given.out, model, about)

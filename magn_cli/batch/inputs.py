@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import logging
 from collections.abc import Container, Hashable, Iterator, Sequence
@@ -11,8 +12,8 @@ from typing import Literal
 
 from magn_cli import files, images
 from magn_cli.batch import journal
-from magn_cli.errors import ImageError
-from magn_cli.files import LOCAL, Store, StoreError, is_left_alone, links_to_folders
+from magn_cli.errors import ImageError, UsageError
+from magn_cli.files import LOCAL, NotOrdinaryError, Store, StoreError, is_left_alone, links_to_folders
 from magn_cli.files import find as find_files
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def find(
     """Find the pictures to restore.
 
     Hidden files, system files and files without the suffix of a picture are ignored unless they are named one by
-    one. The folder ``out`` and results of other runs in sub-folders are not inputs.
+    one. The folder ``out`` and results of other runs are not inputs.
 
     Args:
         sources: files, folders, and patterns (``*``, ``?``, ``[]``, ``**``) that the shell did not expand.
@@ -68,6 +69,8 @@ def find(
         recursive: include sub-folders.
         mosaics: how to treat raw files of cameras in folders.
         store: storage of the files.
+
+    Raises :class:`UsageError` if ``out`` is in a folder of inputs and has pictures that magn did not make.
     """
     found = _Search(out, recursive, store, Found(mosaics=mosaics)).all(sources)
     found.is_one_file = len(sources) == 1 and [p.path for p in found.pictures] == [files.named(sources[0])]
@@ -99,12 +102,10 @@ class _Search:
             paths = self._below(source)
             yield from (FoundPicture(path, source) for path in paths)
             if not paths and before == len(self.found.failures):
-                hint = "" if self.recursive else ", or add --recursive for its sub-folders"
-                problem = f"the folder {source} holds no picture; give a folder of photographs{hint}."
-                self.found.failures.append((source, ImageError(problem)))
+                self.found.failures.append((source, without_pictures(source, self.recursive)))
         elif self.store.is_taken(source) or not glob.has_magic(str(source)):
             if status is None:
-                raise FileNotFoundError
+                raise _dead_link(source) if self.store.is_taken(source) else FileNotFoundError
             yield FoundPicture(source, source.parent)
         else:
             yield from self._matching(source)
@@ -119,7 +120,14 @@ class _Search:
             for path, status in matches
             if status and status.kind == "file" and path.suffix.lower() in self.suffixes
         ]
-        if not folders and not pictures:
+        dead = [
+            path
+            for path, status in matches
+            if status is None and path.suffix.lower() in self.suffixes and self.store.is_taken(path)
+        ]
+        for path in dead:
+            self._fail(path, _dead_link(path))
+        if not folders and not pictures and not dead:
             self.found.failures.append((pattern, ImageError(f"no picture matches {pattern}; check the path.")))
         for path in sorted([*folders, *pictures]):
             for picture in self._below(path) if path in folders else [path]:
@@ -127,8 +135,6 @@ class _Search:
 
     def _below(self, folder: Path) -> list[Path]:
         """Return the pictures of a folder, sorted."""
-        identity = self.store.identity
-        beside = self.out is None or identity(self.out) == identity(folder)
         made = _Results(folder, self.store)
         paths = find_files(
             folder,
@@ -140,9 +146,22 @@ class _Search:
         )
         for link in links_to_folders(folder, paths, self.store):
             log.warning("%s is a link to a folder: the pictures in it are taken, too.", link)
-        if beside:
-            paths = self._without_results(paths, folder)
+        if self.recursive:
+            self._check_output(folder)
+        paths = self._without_results(paths, folder)
         return self._wanted([p for p in paths if p not in made])
+
+    def _check_output(self, folder: Path) -> None:
+        """Raise UsageError if the output folder is below a folder of inputs and holds a user's own pictures."""
+        out, inputs = self.out, self.store.identity(folder)
+        if out is None or not isinstance(inputs, Path) or isinstance(out, files.UrlPath):
+            return
+        status = self.store.status(out)
+        if status is None or status.kind != "folder" or inputs not in out.resolve().parents:
+            return
+        own = OwnPictures(out, folder, self.store)
+        for path in find_files(out, self.suffixes, failed=lambda path, error: None, store=self.store):
+            own.check(path)
 
     def _without_results(self, paths: list[Path], folder: Path) -> list[Path]:
         """Leave out what magn has made beside the pictures; what only looks like that is told."""
@@ -190,22 +209,44 @@ class Doubtful:
             log.warning("%s skipped as earlier results: to restore them, name them one by one.", first)
 
 
-class _Results:
-    """Return the results that the journals in the sub-folders of a folder list."""
+class OwnPictures:
+    """Finds a user's pictures in an output folder that is below a folder of inputs."""
 
-    def __init__(self, root: Path, store: Store) -> None:
-        self.root, self.store = root, store
+    def __init__(self, out: Path, inputs: Path, store: Store) -> None:
+        self._inputs, self._store, self._made = inputs, store, _Results(out, store, itself=True)
+
+    def check(self, path: Path) -> None:
+        """Raise :class:`UsageError` for a picture in the output folder that is not known as a result.
+
+        It would not be restored, and a result could take its place. Raises OSError, too.
+        """
+        if path in self._made or (self._store.keeps_notes(path) and self._store.note(path) is not None):
+            return
+        raise UsageError(
+            f"{path} is in the output folder and is not known as a result of magn; move it elsewhere, "
+            f"or give an --out that is not inside {self._inputs}."
+        )
+
+
+class _Results:
+    """The results that the journals in the sub-folders of a folder list."""
+
+    def __init__(self, root: Path, store: Store, itself: bool = False) -> None:
+        """``itself``: the journal in the folder ``root``, too."""
+        self.root, self.store, self.itself = root, store, itself
         self._of: dict[Path, Container[str]] = {}
 
     def __contains__(self, path: Path) -> bool:
         for folder in path.parents:
-            if folder == self.root:
+            if folder == self.root and not self.itself:
                 return False
             if folder not in self._of:
                 self._of[folder] = journal.results_in(folder, self.store)
             if path.relative_to(folder).as_posix() in self._of[folder]:
-                log.info("%s is the result of another run and is left alone.", path)
+                log.debug("%s is the result of another run and is left alone.", path)
                 return True
+            if folder == self.root:
+                return False
         return False
 
 
@@ -221,8 +262,18 @@ def _is_unasked(path: Path, pattern: Path) -> bool:
     return any(is_left_alone(part) for part in set(path.parts) - set(pattern.parts))
 
 
+def _dead_link(path: Path) -> OSError:
+    return NotOrdinaryError(errno.ENOENT, "it is a link that leads nowhere", str(path))
+
+
 def _is_raw(path: Path) -> bool:
     return path.suffix.lower() in images.RAW_SUFFIXES
+
+
+def without_pictures(folder: Path, recursive: bool) -> ImageError:
+    """Return the sentence for a folder without pictures."""
+    hint = "" if recursive else ", or add --recursive for its sub-folders"
+    return ImageError(f"the folder {folder} holds no picture that magn reads; give a folder of photographs{hint}.")
 
 
 def unusable(path: Path, error: Exception) -> ImageError:

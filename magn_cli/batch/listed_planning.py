@@ -105,6 +105,7 @@ class _Search:
         self.suffixes = images.INPUT_SUFFIXES | (images.RAW_SUFFIXES if mosaics != "no" else frozenset())
         self.table, self.failures = PlanTable(), list[tuple[Path, ImageError]]()
         self.problems = 0
+        self.own: inputs.OwnPictures | None = None
         self.sources = list[_Source]()
         self.listed = list[tuple[UrlPath, bool]]()
 
@@ -198,12 +199,14 @@ class _Search:
         if path.suffix.lower() not in self.suffixes:
             return
         for source in self.sources:
-            is_left_out = (
-                is_below_out and out is not None and out != source.folder and _is_below(out, source.folder)
-            )
-            if source.includes(path) and not is_left_out:
-                self.table.add_found(source.number, path, source.folder, one.status)
-                return
+            if not source.includes(path):
+                continue
+            if is_below_out and out is not None and out != source.folder and _is_below(out, source.folder):
+                self.own = self.own or inputs.OwnPictures(out, source.folder, self.store)
+                self.own.check(path)
+                continue
+            self.table.add_found(source.number, path, source.folder, one.status)
+            return
 
     def _settle(self, source: _Source) -> None:
         """Leave out results of other runs, and mosaics or developed pictures."""
@@ -211,17 +214,16 @@ class _Search:
             known = Journal(folder, self.store)
             self.table.drop((folder / result for result in known.results()), source.number)
         if source.takes is None:
-            if self.out is None or self.out == source.folder:
-                self._drop_results_beside(source)
+            self._drop_results_beside(source)
             self.table.drop_mosaics(source.number, only=self.mosaics == "only")
         if not self.table.has_found(source=source.number) and not any(
             path == source.named for path, _ in self.failures
         ):
-            says = f"no picture matches {source.named}; check the path."
             if source.takes is None:
-                hint = "" if self.recursive else ", or add --recursive for its sub-folders"
-                says = f"the folder {source.named} holds no picture; give a folder of photographs{hint}."
-            self.failures.append((source.named, ImageError(says)))
+                error = inputs.without_pictures(source.named, self.recursive)
+            else:
+                error = ImageError(f"no picture matches {source.named}; check the path.")
+            self.failures.append((source.named, error))
 
     def _drop_results_beside(self, source: _Source) -> None:
         known = journal.results_in(source.folder, self.store)

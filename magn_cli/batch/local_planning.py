@@ -21,6 +21,8 @@ def plan(request: PlanRequest, store: Store) -> BatchPlan:
         found = inputs.find(request.sources, request.out, request.recursive, request.mosaics, store)
         if not found.pictures and len(found.failures) == 1:
             raise found.failures[0][1]
+        if request.out_is_folder:
+            found.is_one_file = False
         jobs = aim(found, request.out, request.suffix, request.overwrite, store)
         tell_links(jobs, store)
         planned = request.begin(found.failures, store)

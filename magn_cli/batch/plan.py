@@ -68,6 +68,7 @@ class PlanRequest:
 
     sources: Sequence[Path]
     out: Path | None
+    out_is_folder: bool
     settings: Settings
     recursive: bool
     mosaics: inputs.Mosaics

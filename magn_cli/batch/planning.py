@@ -16,6 +16,7 @@ def plan(
     out: Path | None = None,
     *,
     settings: Settings,
+    out_is_folder: bool = False,
     recursive: bool = False,
     mosaics: inputs.Mosaics = "no",
     suffix: str | None = None,
@@ -30,6 +31,7 @@ def plan(
     Args:
         sources, recursive, mosaics: see :func:`inputs.find`.
         out, suffix: see :func:`targets.aim`.
+        out_is_folder: ``out`` is a folder even for a single picture, and even if it does not exist yet.
         settings: all settings that affect a result.
         overwrite: replace existing outputs.
         store: storage of inputs and outputs.
@@ -42,6 +44,7 @@ def plan(
     request = PlanRequest(
         sources=paths,
         out=out,
+        out_is_folder=out_is_folder,
         settings=settings,
         recursive=recursive,
         mosaics=mosaics,

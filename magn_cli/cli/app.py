@@ -19,7 +19,7 @@ from magn_cli.cli.inspect import inspect
 from magn_cli.cli.restore import restore
 from magn_cli.cli.train import train
 from magn_cli.cli.weights import app as weights
-from magn_cli.errors import MagnError
+from magn_cli.errors import MagnError, UsageError
 from magn_cli.version import __version__
 
 
@@ -36,7 +36,11 @@ class Commands(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Run a command and leave with its exit code."""
+        words = list(sys.argv[1:] if args is None else args)
         try:
+            if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in words):
+                # As the name of a file it would mean the current folder.
+                raise UsageError("an argument is empty; check the variable that it comes from.")
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except MagnError as error:
             console.complain(str(error))
@@ -50,6 +54,8 @@ class Commands(TyperGroup):
             code = 1
         except Exception as error:
             # Typer uses click, or brings its own copy of it: its errors have no name of their own here.
+            if type(error).__name__ == "Abort":
+                raise KeyboardInterrupt from error
             if not standalone_mode or not hasattr(error, "format_message"):
                 raise
             _explain(error)

@@ -25,7 +25,18 @@ from magn_cli.runtime import stderr
 messages = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 """For people: progress, sentences, errors."""
 
-results = Console(soft_wrap=True, highlight=False, emoji=False)
+
+class ReaderGoneError(Exception):
+    """Whoever read standard output has closed it, as ``head`` does when it has seen enough. Needs no message."""
+
+
+class _Results(Console):
+    def on_broken_pipe(self) -> None:
+        silence_stdout()
+        raise ReaderGoneError
+
+
+results = _Results(soft_wrap=True, highlight=False, emoji=False)
 """What was asked for, to be piped on."""
 
 STANDARD_OUTPUT = Path("-")
@@ -59,7 +70,7 @@ def print_wide(shown: RenderableType, widest: int | None = None) -> None:
     """
     natural = results.measure(shown, options=results.options.update(max_width=1000)).maximum
     width = max(natural, 1) if widest is None else min(results.width, widest)
-    wide = Console(file=results.file, width=width, highlight=False, emoji=False)
+    wide = _Results(file=results.file, width=width, highlight=False, emoji=False)
     with writing_results():
         wide.print(shown, crop=False)
 
@@ -72,16 +83,26 @@ def emit(document: dict[str, Any]) -> None:
 
 @contextmanager
 def writing_results() -> Iterator[None]:
-    """Turn what goes wrong in writing to stdout into an :class:`ImageError`."""
+    """Turn what goes wrong in writing to stdout into an :class:`ImageError`, or a :class:`ReaderGoneError`."""
     try:
         yield
         results.file.flush()
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError as error:
+        silence_stdout()
+        raise ReaderGoneError from error
     except OSError as error:
         # Python would try again at its end, and print a traceback.
         silence_stdout()
         raise ImageError(f"standard output cannot be written ({error.strerror}); check where it goes.") from error
+
+
+@contextmanager
+def needing_the_reader() -> Iterator[None]:
+    """For work that ends where nobody reads standard output any more: tell that it is not done."""
+    try:
+        yield
+    except ReaderGoneError:
+        fail("standard output was closed before the end; run the same command again to go on.", 1)
 
 
 def silence_stdout() -> None:
@@ -199,6 +220,8 @@ def sentences(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except typer.Exit:
             raise
+        except ReaderGoneError:
+            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             fail("interrupted; no partial output was kept.", 130)
         except MagnError as error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from magn_cli.errors import UsageError, any_of
+from magn_cli.files import named
 from magn_cli.limits import MAX_CLUSTER_WORKERS, MAX_TILE, MIN_TILE, check_range
 from magn_cli.runtime.device import check_device as check_known_device
 from magn_cli.tasks import TASKS
@@ -33,6 +36,21 @@ WORK = "What to do"
 SPEED = "Speed and memory"
 REPORTS = "Reports and logging"
 OTHERS = "Networks of others"
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results go."""
+
+    path: Path
+    is_folder: bool
+    """The name ends in a slash, so it is a folder even if there is none yet."""
+
+
+def output(text: str) -> Output:
+    """Return what a word of the command line means as an output."""
+    return Output(named(text), text.endswith(("/", os.sep)))
+
 
 MAX_HTML_LIMIT = 1000.0
 MAX_PIXELS = 100_000_000_000

@@ -92,12 +92,6 @@ def _read_input() -> bytes:
 
 
 def _write_output(data: bytes) -> None:
-    try:
+    with console.writing_results():
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # Python would try again at its end, and print a traceback.
-        console.silence_stdout()
-        raise ImageError(f"standard output cannot be written ({error.strerror}); check where it goes.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,8 @@ from magn_cli.files import named
 from magn_cli.limits import check_range
 from magn_cli.tasks import TASKS, get_task
 from magn_cli.version import __version__
+
+log = logging.getLogger(__name__)
 
 
 @with_task_options("restore")
@@ -41,13 +44,14 @@ def restore(
         ),
     ] = "auto",
     out: Annotated[
-        Path | None,
+        options.Output | None,
         typer.Option(
             "--out",
             "-o",
             help="Output file (png, jpg, webp, tif), folder, or - for a pipe; may be a URL. Default: "
             "<name>_restored beside the input, as PNG or in --format.",
-            parser=named,
+            parser=options.output,
+            metavar="PATH",
             rich_help_panel=options.FILES,
             show_default=False,
         ),
@@ -91,7 +95,7 @@ def restore(
         str | None,
         typer.Option(
             help="JPEG output quality: 1 to 100 (chroma 4:4:4), or like-input for the quantization tables and "
-            "subsampling of a JPEG input. Default: 95.",
+            "subsampling of a JPEG input (95 for other inputs). Default: 95.",
             rich_help_panel=options.FILES,
             show_default=False,
         ),
@@ -159,7 +163,8 @@ def restore(
         raise UsageError(f"invalid --on-error {on_error!r}: choose continue or stop.")
     check_range("--html-limit", html_limit, 0.1, options.MAX_HTML_LIMIT)
     options.max_pixels(max_pixels)
-    is_pipe = pipes.PIPE in (*sources, out)
+    target = None if out is None else out.path
+    is_pipe = pipes.PIPE in (*sources, target)
     options.check_workers(cluster, workers, device, is_pipe=is_pipe, compares=compare is not None)
     from magn_cli import batch, images
     from magn_cli.api.loading import AUTO, Loader
@@ -199,12 +204,13 @@ def restore(
         **own,
     }
     with stopping.on_any_signal():
-        ends = pipes.ends(sources, out, suffix)
+        ends = pipes.ends(sources, target, suffix)
         if ends.output is not None and (log_json or dry_run):
             raise UsageError("the picture goes to standard output: omit --log-json and --dry-run.")
         plan = batch.plan(
             ends.sources,
             ends.out,
+            out_is_folder=out is not None and out.is_folder,
             settings=settings,
             recursive=recursive,
             mosaics="too" if task == AUTO else "only" if loader.mosaics else "no",
@@ -212,6 +218,8 @@ def restore(
             overwrite=overwrite,
             store=ends.store,
         )
+        if quality is not None and plan.jobs and images.output_format(plan.jobs[0].target) != "JPEG":
+            log.warning("--quality is for JPEG outputs and changes nothing here; add --format jpg.")
         compared = None
         if compare is not None:
             from magn_cli.report.compare import comparison
@@ -229,7 +237,7 @@ def restore(
             raise typer.Exit(view.preview())
         plan.check()
         run: batch.RunPlan
-        with ExitStack() as stack:
+        with console.needing_the_reader(), ExitStack() as stack:
             if cluster is None:
                 keep_freed_memory()
                 network = loader.load()

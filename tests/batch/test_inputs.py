@@ -105,6 +105,46 @@ def test_results_are_no_inputs(tmp_path):
     assert len(found(tmp_path / "out", recursive=True)) == 2
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_own_pictures_in_the_output_folder_are_neither_skipped_nor_replaced(tmp_path, overwrite):
+    for name in ("a.png", "sub/a.png", "sub/c.jpg"):
+        picture(tmp_path / "photos" / name, shade=len(name))
+    before = content(tmp_path)
+    with pytest.raises(UsageError, match=r"a\.png is in the output folder"):
+        restore(tmp_path / "photos", tmp_path / "photos/sub", recursive=True, overwrite=overwrite)
+    assert content(tmp_path) == before
+
+
+def test_results_of_several_runs_may_lie_in_the_output_folder(tmp_path, monkeypatch):
+    picture(tmp_path / "photos/a.jpg")
+    restore(tmp_path / "photos", tmp_path / "photos/out/40", recursive=True, settings={"level": 40})
+    restore(tmp_path / "photos", tmp_path / "photos/out", recursive=True)
+    monkeypatch.chdir(tmp_path / "photos/out")
+    events = restore(Path(".."), Path(), recursive=True)
+    assert [type(event) for event in events] == [batch.Kept]
+
+
+def test_results_beside_pictures_are_no_inputs_for_another_folder(tmp_path):
+    picture(tmp_path / "photos/a.jpg")
+    restore(tmp_path / "photos")
+    assert found(tmp_path / "photos", out=tmp_path / "out") == [tmp_path / "photos/a.jpg"]
+
+
+@pytest.mark.parametrize("words", ["*.jpg", "dead.jpg"])
+def test_a_link_that_leads_nowhere_is_a_failure_however_it_is_named(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "dead.jpg").symlink_to("nowhere.jpg")
+    ((_, failure),) = inputs.find([words], None).failures
+    assert str(failure) == "dead.jpg cannot be used (it is a link that leads nowhere); check the path."
+
+
+def test_a_folder_for_one_picture_need_not_exist_if_it_is_named_as_one(tmp_path):
+    source = picture(tmp_path / "a.jpg")
+    restore(source, tmp_path / "new", out_is_folder=True)
+    assert tree(tmp_path / "new") == ["a.png"]
+
+
 @pytest.mark.parametrize("out", [None, "photos", "photos/../photos"])
 def test_the_output_folder_is_the_input_folder(tmp_path, out):
     picture(tmp_path / "photos/a.png")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from magn_cli import batch
+from magn_cli import batch, cli
 from magn_cli.batch import pace
 from tests.support.commands import magn, refused
 from tests.support.folders import command, picture, tree
@@ -50,6 +50,52 @@ def test_a_closed_output_is_one_sentence(otter_jpeg):
     done = subprocess.run(line, shell=True, capture_output=True, timeout=120, check=False)
     assert done.returncode == 1 and done.stderr.decode().count("\n") == 1, done.stderr
     assert done.stderr.startswith(b"magn: standard output cannot be written")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell of Unix")
+@pytest.mark.parametrize("words", ["restore otter.jpg -q -t jpeg -o -", "inspect otter.jpg --json -"])
+def test_a_reader_that_has_seen_enough_gets_no_complaint(words, otter_jpeg):
+    line = f'"{sys.executable}" -m magn_cli {words} 2>said | true; echo "${{PIPESTATUS[0]}}"'
+    shell = ["bash", "-c", line]
+    done = subprocess.run(shell, cwd=otter_jpeg.parent, capture_output=True, text=True, timeout=120, check=False)
+    assert (otter_jpeg.parent / "said").read_text() == ""
+    assert done.stdout == "1\n"
+
+
+def test_a_run_whose_reader_goes_away_says_that_it_is_not_done(tmp_path):
+    for number in range(3):
+        picture(tmp_path / f"{number}.jpg")
+    process = command("restore", tmp_path, "--task", "jpeg", "--threads", 1, "--log-json", stdin=-1)
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert err.decode() == (
+        "magn: standard output was closed before the end; run the same command again to go on.\n"
+    )
+
+
+def test_an_empty_argument_is_not_taken_for_the_current_folder(otter_jpeg, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = tree(tmp_path)
+    for words in (["restore", ""], ["restore", otter_jpeg, "-o", ""], ["eval", "", "--out="], ["degrade", ""]):
+        refused(magn(*words), 2, "an argument is empty")
+    assert tree(tmp_path) == before
+
+
+def test_a_slash_at_the_end_names_a_folder(otter_jpeg, tmp_path):
+    assert magn("restore", otter_jpeg, "--task", "jpeg", "--out", f"{tmp_path}/new/").exit_code == 0
+    assert tree(tmp_path) == ["new/otter.png", "otter.jpg"]
+
+
+def test_an_interruption_before_the_command_begins_is_one_sentence(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run", interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        cli.main()
+    assert capsys.readouterr().err == "magn: interrupted.\n"
 
 
 @pytest.mark.parametrize(
