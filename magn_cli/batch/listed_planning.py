@@ -6,7 +6,7 @@ Listings of inputs and outputs go page by page into a temporary database, which 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -226,9 +226,11 @@ class _Search:
             self.failures.append((source.named, error))
 
     def _drop_results_beside(self, source: _Source) -> None:
-        known = journal.results_in(source.folder, self.store)
+        known: Container[str] | None = None
         doubtful = inputs.Doubtful()
         for path in self.table.results_beside(source.number, RESTORED):
+            if known is None:
+                known = journal.results_in(source.folder, self.store)
             if path.relative_to(source.folder).as_posix() not in known:
                 doubtful.add(path)
             self.table.drop([path], source.number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -49,9 +49,6 @@ def resolve(task: str, preset: str, weights: str | PathLike[str] | None = None) 
     """
     path, sha256 = _located(task, preset, weights)
     about = read_metadata(path)
-    if weights is None:
-        # A registry can give a network another name than the preset it was trained with.
-        about = replace(about, preset=preset)
     if about.task != task:
         fix = f"use --task {about.task}" if weights is not None else "correct the registry that names it"
         raise WeightsError(f"{path} is a checkpoint for {about.task}, not for {task}; {fix}.")
