@@ -24,9 +24,8 @@ in bf16 (eight runs, 0.8 to 3.2), before residual blocks ran over strips, and 4 
 (one run, float32, 0.07). For AMD's AVX-512 BF16, the ratio to float32 is that of docs/performance.md.
 """
 
-START = 3.0
-"""Seconds to start Python, import torch and load a network: 2.2 and 3.0 on the machines of
-docs/performance.md."""
+START = 2.0
+"""Seconds to start Python, import torch and load a network: 1.8 to 2.0 with 0.2.0, see docs/performance.md."""
 
 PROGRAM = 300 << 20
 """Bytes of the program itself with torch and the weights, measured with a picture of 0.01 megapixels."""
