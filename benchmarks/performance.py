@@ -16,7 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 RUNS = (
-    ("Start", "start.py --repeat 3"),
+    ("Start", "start.py --repeat 5"),
     ("Networks", "network.py --size 512 --window"),
     ("From the network to a restore", "network.py --parts --size 3456 --precision fp32 --repeat 1"),
     ("int8", "int8.py --repeat 3"),

@@ -25,7 +25,7 @@ in bf16 (eight runs, 0.8 to 3.2), before residual blocks ran over strips, and 4 
 """
 
 START = 2.0
-"""Seconds to start Python, import torch and load a network: 1.8 to 2.0 with 0.2.0, see docs/performance.md."""
+"""Seconds to start Python, import torch and load a network: 1.5 to 2.0 with 0.2.0, see docs/performance.md."""
 
 PROGRAM = 300 << 20
 """Bytes of the program itself with torch and the weights, measured with a picture of 0.01 megapixels."""
@@ -33,7 +33,7 @@ PROGRAM = 300 << 20
 COPIES = 4
 """Copies of the picture's samples beside the network: decoded, restored, and in the files.
 
-Against the peaks in docs/performance.md for 12 and 100 megapixels, the forecast is 16 % below to 20 % above. Where
+Against the peaks in docs/performance.md for 12 and 100 megapixels, the forecast is 17 % below to 20 % above. Where
 the result lies in a temporary file, no other copy of the picture is made while the network runs.
 """
 
