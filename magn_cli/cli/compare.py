@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from magn_cli.cli import console, options
+from magn_cli.cli import console, options, sparing
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.files import printable
 from magn_cli.limits import check_range
@@ -68,8 +68,8 @@ def compare(
     from magn_cli.report.two import TwoPage
 
     compared = comparison(a, b, reference, recursive)
-    if {out.resolve(), json.resolve() if json else None} & {side.path.resolve() for side in compared.sides}:
-        raise UsageError(f"{out} is one of the pictures; give the page another name.")
+    pictures = [path for _, paths in compared.names for path in paths]
+    sparing.check_apart({"--out": out, "--json": json}, [*pictures, *(side.path for side in compared.sides)])
     with TwoPage(compared.sides, compared.reference) as page, console.bar(quiet) as bar:
         line = bar.add_task("", total=len(compared.names))
         for picture in compared:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from magn_cli.cli import console, options
+from magn_cli.cli import console, options, sparing
 from magn_cli.cli.task_options import of_task, with_task_options
 from magn_cli.cli.views.evaluation import EvaluationPage, command
 from magn_cli.errors import ImageError, MagnError, UsageError, unexpected
@@ -230,7 +230,9 @@ def evaluate(
     """
     console.show_log(verbose, quiet)
     outputs = {"json": json, "csv": csv, "markdown": markdown}
-    _check_outputs({**outputs, "html": html}, overwrite)
+    reports = {f"--{kind}": path for kind, path in {**outputs, "html": html}.items()}
+    _check_outputs(reports, overwrite)
+    sparing.check_apart(reports, [*(against or ()), *_files(weights, degraded)], "one of the inputs")
     if link_images and html is None:
         raise UsageError("--link-images needs --html: give the page a name.")
     if link_images and isinstance(html, UrlPath):
@@ -284,6 +286,7 @@ def evaluate(
             where = ClusterSettings(cluster, workers, threads or 1, device)
             place = stack.enter_context(measuring.OnCluster(where, needs_pixels=page is not None))
             measured = evaluation.evaluate(request, place)
+        _check_apart(reports, measured)
         for name in measured.missing:
             console.say(f"{name} is not in {data}: skipped.")
         if measured.lacking is not None:
@@ -366,6 +369,23 @@ def _print(results: list[MethodResult]) -> None:
         for line in lines:
             shown.add_row(*(escape(line[i]) for i in used))
         console.print_wide(shown)
+
+
+def _files(weights: str | None, degraded: Path | None) -> list[Path]:
+    """Return the files beside pictures that may be read."""
+    from magn_cli.degrade.manifest import NAME
+
+    # A checkpoint on the Hub is no file here.
+    return [*([Path(weights)] if weights else []), *([degraded / NAME] if degraded else [])]
+
+
+def _check_apart(reports: dict[str, Path | None], measured: Evaluation) -> None:
+    """Raise :class:`UsageError` where a report would replace a picture of the sets."""
+    request = measured.request
+    # Pictures without a partner are not among the files of the pairs.
+    folders = [request.clean or request.data, request.degraded]
+    pictures = [path for job in measured.jobs for pair in job.pairs for path in pair.files]
+    sparing.check_apart(reports, [*folders, *pictures])
 
 
 def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:

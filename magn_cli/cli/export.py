@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from magn_cli.cli import console, options
+from magn_cli.cli import console, options, sparing
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.files import atomic
 
@@ -107,6 +107,7 @@ def export(
     if target == console.STANDARD_OUTPUT:
         raise UsageError("a network cannot go to standard output: give --out the name of a file.")
     console.check_report(target, overwrite)
+    sparing.check_apart({"--out": target}, [found.path], "the checkpoint itself")
     if level is None and found.about.scale is None:
         settings = ExportSettings(opset=opset, check=not no_check, threads=threads)
     exported = exporting.export(found, settings)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from magn_cli.cli import console, options
+from magn_cli.cli import console, options, sparing
 from magn_cli.cli.task_options import of_task, with_task_options
 from magn_cli.errors import UsageError
 from magn_cli.limits import check_range
@@ -120,8 +120,7 @@ def graph(
         threads=threads,
         options=of_task(task, "restore", task_options),
     )
-    if out.exists() and photo.exists() and out.samefile(photo):
-        raise UsageError(f"--out {out} is the photo itself; give another name.")
+    sparing.check_apart({"--out": out}, [photo], "the photo itself")
     console.check_report(out, overwrite)
     opened = images.read(photo, mosaics=loader.mosaics)
     known = None

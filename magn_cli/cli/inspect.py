@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from magn_cli.cli import console, options, pipes
+from magn_cli.cli import console, options, pipes, sparing
 from magn_cli.cli.views.inspect import SORTS, InspectView
 from magn_cli.errors import ImageError, any_of
 from magn_cli.files import printable
@@ -67,6 +67,7 @@ def inspect(
 
     ends = pipes.ends(sources, Path(), None)
     found = batch.find(ends.sources, None, recursive, "too", ends.store)
+    sparing.check_apart({"--json": json}, [*ends.sources, *(picture.path for picture in found.pictures)])
     view = InspectView(found.is_one_file, sort, reverse)
     for path, error in found.failures:
         view.add(inspection.BrokenFile(path, str(error)))

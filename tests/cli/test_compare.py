@@ -123,6 +123,19 @@ class TestFailures:
     def test_no_page(self, folders, out):
         refused(magn("compare", folders / "clean", folders / "bad", "-o", folders / out), 2, out)
 
+    def test_no_report_takes_the_place_of_a_picture(self, folders):
+        one, other, page = folders / "clean/one.png", folders / "bad/one.jpg", folders / "page.html"
+        before = other.read_bytes()
+        (folders / "link.json").symlink_to(other)
+        for path in (other, folders / "link.json"):
+            words = ("compare", one, other, "-o", page, "--json", path, "--overwrite")
+            refused(magn(*words), 2, f"--json {path} is one of the pictures")
+        words = ("compare", folders / "clean", folders / "bad", "-o", page, "--json", other, "--overwrite")
+        refused(magn(*words), 2, f"--json {other} is one of the pictures")
+        assert other.read_bytes() == before and not page.exists()
+        page.symlink_to(one)
+        refused(magn("compare", one, other, "-o", page, "--overwrite"), 2, f"--out {page} is one of the pictures")
+
     def test_an_existing_page(self, folders):
         (folders / "a.html").write_text("mine")
         words = ["compare", folders / "clean", folders / "bad", "-o", folders / "a.html"]

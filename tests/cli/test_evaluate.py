@@ -181,6 +181,28 @@ class TestMistakes:
         assert "clean (2)" in done.stdout
         assert magn(*words, "--baseline", "nlm").exit_code == 0
 
+    @pytest.mark.parametrize("option", ["--json", "--csv", "--markdown", "--html"])
+    def test_a_report_does_not_take_the_place_of_a_picture(self, clean, tmp_path, option):
+        words = ("eval", clean, "--task", "jpeg", "--level", 20, "--baselines-only", "--overwrite")
+        path = clean / "sub" / "b.png"
+        before = path.read_bytes()
+        (tmp_path / "link").symlink_to(path)
+        for report in (path, tmp_path / "link"):
+            refused(magn(*words, option, report), 2, f"{option} {report} is one of the pictures")
+        assert path.read_bytes() == before
+
+    def test_a_report_takes_the_place_of_no_other_input(self, clean, tmp_path):
+        degraded, own = tmp_path / "set", tmp_path / "own.safetensors"
+        assert magn("degrade", clean, "--task", "jpeg", "--level", "20", "--out", degraded).exit_code == 0
+        own.write_bytes(b"a network")
+        words = ("eval", clean, "--degraded", degraded, "--weights", own, "--overwrite", "--json")
+        for report in (degraded / "manifest.json", own):
+            before = report.read_bytes()
+            refused(magn(*words, report), 2, f"--json {report} is one of the inputs")
+            assert report.read_bytes() == before
+        picture = next(degraded.rglob("a.jpg"))
+        refused(magn("eval", clean, "--degraded", degraded, "--overwrite", "--json", picture), 2, "pictures")
+
     def test_a_report_that_exists_is_not_replaced_unasked(self, clean, tmp_path):
         (tmp_path / "a.json").write_text("mine")
         words = ("eval", clean, "--task", "jpeg", "--level", 20, "--json", tmp_path / "a.json", "--baselines-only")

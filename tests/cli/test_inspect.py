@@ -239,6 +239,21 @@ class TestOptions:
         assert len(json.loads(path.read_text())["photos"]) == 4
         refused(magn("inspect", photos, "--json", path), 2, "a.json", "--overwrite")
 
+    def test_a_report_does_not_take_the_place_of_a_photo(self, photos, tmp_path):
+        path = photos / "old.jpg"
+        before = path.read_bytes()
+        (tmp_path / "link").symlink_to(path)
+        (tmp_path / "second.json").hardlink_to(path)
+        for source in (path, photos, tmp_path / "link"):
+            for report in (path, tmp_path / "link", tmp_path / "second.json"):
+                result = magn("inspect", source, "--json", report, "--overwrite")
+                refused(result, 2, f"--json {report} is one of the pictures")
+        # Not inspected, but a picture of that folder.
+        refused(magn("inspect", photos, "--json", photos / "sub/deep.png", "--overwrite"), 2, "deep.png")
+        assert path.read_bytes() == before
+        (photos / "a.json").write_text("old")
+        assert magn("inspect", photos, "--json", photos / "a.json", "--overwrite").exit_code == 0
+
     def test_every_field_is_documented(self, photos):
         text = (ROOT / "docs" / "inspect.md").read_text()
         (photos / "broken.jpg").write_bytes(b"no picture")
