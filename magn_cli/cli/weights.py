@@ -15,11 +15,13 @@ from magn_cli.errors import NotHereError, UsageError, WeightsError
 from magn_cli.files import printable
 
 if TYPE_CHECKING:
+    from magn_cli.weights.metadata import Checkpoint
     from magn_cli.weights.registry import RegistryEntry
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
 SCHEMA = 1
+NOT_REGISTERED = "intact, not in the registry"
 
 
 @app.command("list")
@@ -123,6 +125,7 @@ def pull(
 
 
 def _chosen(task: str | None, preset: str, everything: bool) -> list[RegistryEntry]:
+    from magn_cli.tasks import get_task
     from magn_cli.weights.registry import entries, find
 
     if everything and task is not None:
@@ -130,7 +133,7 @@ def _chosen(task: str | None, preset: str, everything: bool) -> list[RegistryEnt
     if not everything and task is None:
         raise UsageError("nothing to download: give --task or --all.")
     if task is not None:
-        return [find(task, preset)]
+        return [find(get_task(task).name, preset)]
     return [entry for entry in entries() if not entry.missing]
 
 
@@ -150,22 +153,13 @@ def verify(
 
       magn weights verify run/magn-s-jpeg.safetensors
     """
-    from magn_cli.weights.checkpoint import load_checkpoint
     from magn_cli.weights.registry import entries
-    from magn_cli.weights.resolve import here
 
     wrong = 0
-    checks: list[tuple[Path | None, RegistryEntry | None]] = [(path, None) for path in files or []]
-    checks = checks or [(None, entry) for entry in entries() if not entry.missing]
-    for given, entry in checks:
+    checks: list[Path | RegistryEntry] = [*files] if files else [e for e in entries() if not e.missing]
+    for check in checks:
         try:
-            path = given if entry is None else here(entry, again=True)[0]
-            assert path is not None
-            about = load_checkpoint(path)[1]
-            if entry is not None and about.task != entry.task:
-                raise WeightsError(
-                    f"{path} is a checkpoint for {about.task}, not for {entry.task}: correct the registry."
-                )
+            path, about = _read_again(check)
         except NotHereError:
             continue
         except WeightsError as error:
@@ -177,13 +171,28 @@ def verify(
         raise typer.Exit(WeightsError.exit_code)
 
 
+def _read_again(check: Path | RegistryEntry) -> tuple[Path, Checkpoint]:
+    """Read a file, or that of an entry. Raises :class:`WeightsError`."""
+    from magn_cli.weights.checkpoint import load_checkpoint
+    from magn_cli.weights.paths import check_no_folder
+    from magn_cli.weights.resolve import here
+
+    if isinstance(check, Path):
+        return check, load_checkpoint(check_no_folder(check))[1]
+    path = here(check, again=True)[0]
+    about = load_checkpoint(path)[1]
+    if about.task != check.task:
+        raise WeightsError(f"{path} is a checkpoint for {about.task}, not for {check.task}: correct the registry.")
+    return path, about
+
+
 def _known(path: Path) -> str:
     from magn_cli.files import checksum
     from magn_cli.weights.registry import entries
 
     found = checksum.of(path, again=True)
-    known = any(entry.sha256.lower() == found for entry in entries())
-    return f"sha256 {found}" + ("" if known else ", intact, not in the registry")
+    known = [f"{entry.preset} for {entry.task}" for entry in entries() if entry.sha256.lower() == found]
+    return f"sha256 {found}, " + (f"in the registry as {' and '.join(known)}" if known else NOT_REGISTERED)
 
 
 @app.command()
@@ -198,10 +207,11 @@ def path(
 
       magn weights path -t jpeg
     """
+    from magn_cli.tasks import get_task
     from magn_cli.weights.registry import find
     from magn_cli.weights.resolve import here
 
-    console.answer(str(here(find(task, preset))[0]))
+    console.answer(str(here(find(get_task(task).name, preset))[0]))
 
 
 @app.command()

@@ -21,6 +21,13 @@ def shipped_registry() -> Path:
     return packaged if packaged.is_file() else Path(__file__).parents[2] / REGISTRY
 
 
+def check_no_folder(path: Path) -> Path:
+    """Return the path of a checkpoint that a user gives, or raise :class:`WeightsError` if it is a folder."""
+    if path.is_dir():
+        raise WeightsError(f"the weights {path} are a folder; give the .safetensors file in it.")
+    return path
+
+
 def own_registry() -> Path | None:
     """Return the user's registry, which need not exist.
 

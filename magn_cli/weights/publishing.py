@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from magn_cli.files import checksum
-from magn_cli.weights import hub
+from magn_cli.weights import hub, paths
 from magn_cli.weights.card import model_card, trained
 from magn_cli.weights.checkpoint import load_checkpoint
 from magn_cli.weights.registry import as_toml, check_inside, entries
@@ -29,7 +29,7 @@ def push(path: Path, repo_id: str, card: str | None, private: bool) -> str:
     Raises:
         WeightsError: the file is no checkpoint, or the upload fails.
     """
-    check_inside(path.name, "the upload")
+    check_inside(paths.check_no_folder(path).name, "the upload")
     about = load_checkpoint(path)[1]
     sha256 = checksum.of(path, again=True)
     figures = next((e.figures for e in entries() if e.sha256.lower() == sha256), {})

@@ -71,7 +71,7 @@ def _located(task: str, preset: str, weights: str | PathLike[str] | None) -> tup
         named = fspath(weights)
         if not hub.is_reference(named):
             log.info("weights: %s, as given", named)
-            return Path(named), None
+            return paths.check_no_folder(Path(named)), None
         reference = hub.parse(named)
         where = "cached" if hub.cached(reference) else "from the Hub"
         path, sha256 = hub.get(reference), None

@@ -244,6 +244,8 @@ class TestCommands:
         done = magn("weights", "pull", "--all")
         assert done.exit_code == 0 and done.stdout.count("safetensors") == 4
         refused(magn("weights", "pull"), 2, "--task")
+        for command in ("path", "pull"):
+            refused(magn("weights", command, "--task", "foo"), 2, "unknown task 'foo'", "demosaic")
         refused(magn("weights", "path", "--task", "jpeg", "--preset", "magn"), 3, "not trained yet")
 
     def test_verify_finds_the_damaged_one(self, home, own):
@@ -283,8 +285,19 @@ class TestCommands:
 
     def test_verify_takes_files(self, home):
         done = magn("weights", "verify", JPEG)
-        assert done.exit_code == 0 and "magn-s for jpeg" in done.stdout
+        assert done.exit_code == 0 and "in the registry as magn-s for jpeg" in done.stdout.replace("\n", " ")
+        copy, _ = copied(home)
+        assert "in the registry as magn-s for jpeg" in magn("weights", "verify", copy).stdout.replace("\n", " ")
         refused(magn("weights", "verify", home / "no.safetensors"), 3, "no.safetensors")
+
+    def test_a_folder_is_not_said_to_be_missing(self, home, otter_jpeg):
+        for words in (
+            ("weights", "verify", home),
+            ("weights", "push", home, "me/mine"),
+            ("restore", otter_jpeg, "--task", "jpeg", "--weights", home),
+            ("export", "--task", "jpeg", "--weights", home),
+        ):
+            refused(magn(*words), 3, f"{home} are a folder", ".safetensors")
 
     def test_a_checkpoint_for_another_task(self, home, own):
         _, entry = copied(home)
