@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,7 @@ import typer
 
 from magn_cli.cli import console, options, sparing
 from magn_cli.cli.task_options import of_task, with_task_options
-from magn_cli.errors import UsageError
+from magn_cli.errors import ImageError, UsageError
 from magn_cli.limits import check_range
 from magn_cli.tasks import TASKS, get_task
 
@@ -139,7 +141,9 @@ def graph(
     check_inside(str(photo), opened, place)
     from magn_cli.inference.graph_window import graph_window
 
-    window = graph_window(loader.load_task(task), opened, place, wanted, known)
+    restorer = loader.load_task(task)
+    with _naming(photo):
+        window = graph_window(restorer, opened, place, wanted, known)
     from magn_cli.report.compare import with_profile
     from magn_cli.report.graph_page import graph_page
     from magn_cli.report.graph_still import still
@@ -151,6 +155,15 @@ def graph(
         images.write(out, sheet, with_profile(opened, sheet), overwrite=overwrite)
     if not quiet:
         console.say(f"{out}: {window.describe(choice)}")
+
+
+@contextmanager
+def _naming(photo: Path) -> Iterator[None]:
+    """Name the file in errors about its picture, which know nothing of it."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"{photo}: {error}") from error
 
 
 def _graph_and_level(kind: str | None, level: str) -> tuple[str, str]:

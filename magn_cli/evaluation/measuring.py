@@ -48,8 +48,16 @@ def measured(pair: Pair, task: Task, protocol: Protocol, methods: Sequence[Metho
                 pixels[method.facts.name] = latest[0]
                 found.append(row)
             else:
-                found.append(str(row))
+                found.append(_named(pair, row))
     except ImageError as error:
-        return MeasuredPair(str(error), ends_run=is_hopeless(error))
+        return MeasuredPair(_named(pair, error), ends_run=is_hopeless(error))
     reference, access = (loaded[0].reference, loaded[0].access) if loaded else (None, None)
     return MeasuredPair(tuple(found), pixels, reference, access)
+
+
+def _named(pair: Pair, error: ImageError) -> str:
+    """Return the sentence of an error, with the name of the pair where it knows nothing of files."""
+    says = str(error)
+    # What reads no files says which are missing.
+    is_named = not pair.files or says.startswith(f"{pair.name} ") or any(str(path) in says for path in pair.files)
+    return says if is_named else f"{pair.name}: {says}"

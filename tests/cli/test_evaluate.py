@@ -148,6 +148,12 @@ class TestMistakes:
         for method in ("input", "magn-s"):
             assert f"magn: {method}: a cannot be compared" in done.stderr
 
+    def test_a_network_that_cannot_take_a_picture_names_it(self, clean, tmp_path):
+        done = magn("eval", clean, "--degraded", clean, "--task", "demosaic")
+        assert done.exit_code == 1
+        for name in ("a", "sub/b"):
+            assert f"magn-s: {name}: the picture is not a GRBG mosaic" in done.stderr
+
     @pytest.mark.parametrize("name", ["empty", "text", "none"])
     def test_folders_without_pictures(self, tmp_path, name):
         if name != "none":

@@ -190,6 +190,8 @@ def test_outputs_that_are_refused(photo, tmp_path):
 
 
 def test_photos_that_are_refused(photo, tmp_path):
+    words = ("graph", photo, "-t", "demosaic", "-o", tmp_path / "g.html")
+    refused(magn(*words), 1, f"{photo}: the picture is not a GRBG mosaic")
     refused(magn("graph", tmp_path / "missing.png", "-t", "denoise", "-o", tmp_path / "g.html"), 1, "missing.png")
     (tmp_path / "broken.png").write_bytes(photo.read_bytes()[:500])
     refused(magn("graph", tmp_path / "broken.png", "-t", "denoise", "-o", tmp_path / "g.html"), 1, "broken.png")
