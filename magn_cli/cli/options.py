@@ -240,7 +240,7 @@ def tile(given: str) -> int | None:
 def choice(option: str, given: str, known: tuple[str, ...]) -> str:
     """Return ``given``, or raise :class:`UsageError` where it is none of ``known``."""
     if given not in known:
-        raise UsageError(f"invalid {option} {given!r}: choose {', '.join(known[:-1])} or {known[-1]}.")
+        raise UsageError(f"invalid {option} {given!r}: choose {any_of(known)}.")
     return given
 
 

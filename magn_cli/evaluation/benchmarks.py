@@ -90,7 +90,7 @@ def benchmark(dataset: str, task: str | None = None) -> Benchmark:
         return found[0]
     if found:
         raise UsageError(f"{dataset} is in two tables: add --task {' or --task '.join(b.task for b in found)}.")
-    known = ", ".join(dict.fromkeys(b.dataset for b in BENCHMARKS if task in (None, b.task)))
+    known = any_of(dict.fromkeys(b.dataset for b in BENCHMARKS if task in (None, b.task)))
     raise UsageError(f"unknown test set {dataset!r}{f' for {task}' if task else ''}: choose {known}.")
 
 

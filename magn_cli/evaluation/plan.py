@@ -9,7 +9,7 @@ from typing import Any
 
 from magn_cli.degrade import DegradeRecipe, check_levels, find
 from magn_cli.degrade import manifest as manifests
-from magn_cli.errors import ImageError, UsageError
+from magn_cli.errors import ImageError, UsageError, any_of
 from magn_cli.evaluation import pairs
 from magn_cli.evaluation.benchmarks import Benchmark, benchmark, table
 from magn_cli.evaluation.request import AUTO, Request
@@ -59,7 +59,7 @@ def jobs(request: Request) -> tuple[list[EvaluationJob], list[str]]:
     )
     there = {b: folder for b in wanted if (folder := _folder(request.data, b.dataset))}
     if not there:
-        names = ", ".join(b.dataset for b in wanted)
+        names = any_of(b.dataset for b in wanted)
         raise ImageError(f"{request.data} has no folder {names}: put the set there, or give another --data.")
     work = [job for b, folder in there.items() for job in _of_benchmark(request, b, folder)]
     return work, [b.dataset for b in wanted if b not in there]
@@ -128,7 +128,7 @@ def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:
             for v in levels
         ]
     if request.task is None:
-        raise UsageError(f"the task is unknown: give --task {', '.join(TASKS)}.")
+        raise UsageError(f"the task is unknown: give --task {any_of(TASKS)}.")
     task = get_task(request.task)
     if request.degraded is not None:
         levels = [None] if request.levels is None else [*check_levels(task, request.levels)]

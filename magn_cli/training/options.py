@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from magn_cli.errors import UsageError
+from magn_cli.errors import UsageError, any_of
 from magn_cli.limits import MAX_SEED, MAX_WORKERS, check_range
 
 Kind = Literal["muon", "adamw", "adam"]
@@ -129,7 +129,7 @@ class TrainingOptions:
             ("schedule", get_args(Schedule)),
         ):
             if getattr(self, name) not in known:
-                raise UsageError(f"unknown {name} {getattr(self, name)!r}: choose {', '.join(known)}.")
+                raise UsageError(f"unknown {name} {getattr(self, name)!r}: choose {any_of(known)}.")
         for name, (low, high) in RANGES.items():
             check_range(name, getattr(self, name), low, high)
         for name in ("learning_rate", "gamma"):

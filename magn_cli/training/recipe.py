@@ -11,7 +11,7 @@ from typing import Any
 
 import tomli_w
 
-from magn_cli.errors import TrainingError, UsageError
+from magn_cli.errors import TrainingError, UsageError, any_of
 from magn_cli.files import atomic, structured
 from magn_cli.model import PRESETS, MagnConfig
 from magn_cli.tasks import TASKS, PairOptions, Task, declared, get_task
@@ -135,14 +135,14 @@ def resolve(values: Values) -> TrainingRecipe:
     Raises :class:`UsageError` where one is out of range, or where task, preset or data are missing or unknown.
     """
     if not values.get("task"):
-        raise UsageError(f"no task is given: use --task with {', '.join(TASKS)}.")
+        raise UsageError(f"no task is given: use --task with {any_of(TASKS)}.")
     task, values = get_task(values["task"]), own(values)
     top = {key: _tuples(v) for key, v in values.items() if key not in ("network", "pairs", "training")}
     pairs = task.pairs(**{key: _tuples(v) for key, v in values.get("pairs", {}).items()})
     training = TrainingOptions(**{key: _tuples(v) for key, v in values.get("training", {}).items()})
     recipe = TrainingRecipe(**top, network=dict(values.get("network", {})), pairs=pairs, training=training)
     if recipe.preset not in PRESETS:
-        raise UsageError(f"unknown preset {recipe.preset!r}: choose {', '.join(PRESETS)}.")
+        raise UsageError(f"unknown preset {recipe.preset!r}: choose {any_of(PRESETS)}.")
     if not recipe.data:
         raise UsageError("no photographs are given: use --data with a folder.")
     _try_pairs(task, pairs)

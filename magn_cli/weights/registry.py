@@ -11,7 +11,7 @@ from typing import Any
 
 import tomli_w
 
-from magn_cli.errors import NoSuchWeightsError, WeightsError
+from magn_cli.errors import NoSuchWeightsError, WeightsError, any_of
 from magn_cli.files import structured
 from magn_cli.tasks import TASKS
 from magn_cli.weights import paths
@@ -140,7 +140,7 @@ def _entry(where: str, which: str, values: dict[str, Any], folder: Path) -> Regi
         if not values.get(key):
             raise WeightsError(f"{where} lacks the key {key!r} in {which}; add it.")
     patterns = {"repo_id": (REPOSITORY, "user/name"), "revision": (COMMIT, "the 40 digits of a commit"),
-                "sha256": (SHA256, "its 64 digits"), "task": (TASK, " or ".join(TASKS))}  # fmt: skip
+                "sha256": (SHA256, "its 64 digits"), "task": (TASK, any_of(TASKS))}  # fmt: skip
     for key, (pattern, meant) in patterns.items():
         if values.get(key) and not pattern.fullmatch(values[key]):
             raise WeightsError(f"{where} has an invalid {key!r} in {which}: {values[key]!r}; write {meant}.")

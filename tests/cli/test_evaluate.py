@@ -173,7 +173,7 @@ class TestMistakes:
             ([".", "--task", "jpeg", "--level", "20,x"], "x"),
             ([".", "--task", "jpeg", "--level", "20", "--protocol", "mine"], "mine"),
             ([".", "--task", "jpeg", "--level", "20", "--baseline", "nlm"], "nlm"),
-            ([".", "--level", "20"], "--task"),
+            ([".", "--level", "20"], "give --task denoise, jpeg or demosaic."),
         ],
     )
     def test_requests_that_make_no_sense(self, clean, monkeypatch, words, part):
