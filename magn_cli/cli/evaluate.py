@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from magn_cli.evaluation.report import MethodResult
     from magn_cli.inference.onnx import Told
 
+SHOWN = 3
+"""Names of pictures in a sentence, at most."""
+
 
 @with_task_options("degrade")
 @console.sentences
@@ -294,7 +297,7 @@ def evaluate(
         if page is not None:
             page.prepare(measured)
             stack.enter_context(page)
-        _measure(measured, quiet, page)
+        failed = _measure(measured, quiet, page)
         lost = _write(measured.results, outputs)
         if page is not None:
             lost |= _write_page(page, measured)
@@ -306,7 +309,7 @@ def evaluate(
     if measured.untried:
         console.complain(f"{measured.untried} pictures were not tried; run the same command again.")
     if measured.failures:
-        console.fail(f"{measured.failures} measurements failed; the means leave them out.", ImageError.exit_code)
+        console.fail(_incomplete(measured, failed), ImageError.exit_code)
     if measured.lacking is not None and not baseline and not against:
         raise typer.Exit(measured.lacking.exit_code)
 
@@ -344,17 +347,28 @@ def _write_page(page: EvaluationPage, measured: Evaluation) -> bool:
     return True
 
 
-def _measure(measured: Evaluation, quiet: bool, page: EvaluationPage | None) -> None:
+def _measure(measured: Evaluation, quiet: bool, page: EvaluationPage | None) -> list[str]:
+    """Measure all pictures, and return the names of those with failures, which are told."""
+    failed = dict[tuple[str, str], str]()
     with console.bar(quiet) as bar:
         line = bar.add_task("", total=measured.total)
         for picture in measured:
             bar.update(line, description=printable(picture.job.dataset), advance=1)
             for failure in picture.failures:
+                failed[picture.job.dataset, picture.name] = picture.name
                 console.complain(failure)
             if page is not None:
                 page.add(picture)
     if not measured.results:
         console.fail("no picture could be measured.", ImageError.exit_code)
+    return list(failed.values())
+
+
+def _incomplete(measured: Evaluation, failed: list[str]) -> str:
+    total = len({(job.dataset, pair.name) for job in measured.jobs for pair in job.pairs})
+    more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
+    names = f"{', '.join(failed[:SHOWN])}{more}"
+    return f"{len(failed)} of {total} pictures failed ({names}); the means leave out what could not be measured."
 
 
 def _print(results: list[MethodResult]) -> None:

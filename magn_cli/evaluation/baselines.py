@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from magn_cli.errors import UsageError
+from magn_cli.errors import UsageError, any_of
 from magn_cli.tasks import Baseline, Task
 
 Float = NDArray[np.float32]
@@ -23,7 +23,8 @@ def method(name: str, task: Task, **options: Any) -> Baseline:
     """
     known: dict[str, Baseline] = {INPUT: _input, **task.baselines}
     if name not in known:
-        raise UsageError(f"unknown baseline {name!r} for {task.name}: choose {', '.join(known)}.")
+        advice = f"choose {any_of(task.baselines)}" if task.baselines else "it has none, so omit --baseline"
+        raise UsageError(f"unknown baseline {name!r} for {task.name}: {advice}.")
 
     def run(degraded: Float, level: float | None) -> Float:
         return task.run_baseline(known[name], degraded, level, **options)

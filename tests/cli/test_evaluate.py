@@ -130,6 +130,8 @@ class TestMistakes:
         words = ("eval", clean, "--degraded", tmp_path / "bad", "--task", "jpeg", "--baselines-only")
         done = magn(*words)
         assert done.exit_code == 1 and "b.png has no partner sub/b" in done.stderr and "clean (1)" in done.stdout
+        # Once, however many methods there are.
+        assert "1 of 2 pictures failed (sub/b)" in magn(*words[:-1]).stderr
 
     def test_two_sizes(self, clean, tmp_path, otter):
         (tmp_path / "bad" / "sub").mkdir(parents=True)
@@ -172,7 +174,8 @@ class TestMistakes:
             ([".", "--task", "jpeg"], "--level"),
             ([".", "--task", "jpeg", "--level", "20,x"], "x"),
             ([".", "--task", "jpeg", "--level", "20", "--protocol", "mine"], "mine"),
-            ([".", "--task", "jpeg", "--level", "20", "--baseline", "nlm"], "nlm"),
+            ([".", "--task", "jpeg", "--level", "20", "--baseline", "nlm"], "'nlm' for jpeg: it has none"),
+            ([".", "--task", "denoise", "--level", "20", "--baseline", "no"], "'no' for denoise: choose nlm."),
             ([".", "--level", "20"], "give --task denoise, jpeg or demosaic."),
         ],
     )
