@@ -69,12 +69,17 @@ def _explain(error: Any) -> None:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return
-    message = " ".join(error.format_message().split()).rstrip(".?")
+    message = " ".join(error.format_message().split())
+    problem, asks, guess = message.partition("Did you mean ")
+    if asks:
+        problem = f"{problem.strip(' .(')}: did you mean {guess.strip(' .?)')}? See"
+    else:
+        problem = f"{message.rstrip('.?')}; see"
     context, names = error.ctx, ["--help"]
     while context is not None:
         names.insert(0, context.info_name if context.parent is not None else "magn")
         context = context.parent
-    console.complain(f"{message[:1].lower()}{message[1:]}; see {' '.join(names)}.")
+    console.complain(f"{problem[:1].lower()}{problem[1:]} {' '.join(names)}.")
 
 
 app = typer.Typer(

@@ -95,6 +95,7 @@ def test_shared_options_have_one_text():
         (["eval", ".", "--seed", "x"], ["--seed", "magn eval --help"]),
         (["weights", "pull", "--bogus"], ["--bogus", "magn weights pull --help"]),
         (["bogus"], ["bogus", "magn --help"]),
+        (["restroe"], ["no such command 'restroe': did you mean 'restore'? See magn --help."]),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence(words, parts):
