@@ -7,7 +7,7 @@ from functools import cache, partial
 from os import PathLike
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
-from magn_cli.errors import UsageError, any_of
+from magn_cli.errors import NoSuchWeightsError, UsageError, any_of
 from magn_cli.inference.auto import AutoRestorer
 from magn_cli.inference.options import check_strength, check_tile
 from magn_cli.inference.restored_photo import PhotoNetwork
@@ -68,7 +68,7 @@ class Loader:
         options: Mapping[str, object] | None = None,
     ) -> None:
         """Arguments and errors as for :func:`magn_cli.load`."""
-        chosen = None if task == AUTO else get_task(task)
+        chosen = None if task == AUTO else get_task(task, or_auto=True)
         self.task, self.mosaics = task, chosen is None or chosen.mosaics
         self.options = dict(options or {}) | ({"pattern": pattern} if pattern is not None else {})
         if chosen is not None:
@@ -83,7 +83,7 @@ class Loader:
         self.device, self.precision = check_device(device), check_precision(precision)
         self.threads, self.tile = check_threads(threads), check_tile(tile)
         self.compile, self.ensemble = compile, ensemble
-        names = [task] if chosen else candidates()
+        names = [task] if chosen else _all_with_weights(candidates(), preset)
         self.weights: dict[str, ResolvedWeights] = {name: resolve(name, preset, weights) for name in names}
         self.variants = {name: {} if weights is not None else _variants(name, preset) for name in names}
         """By task: the presets of its variants. Their weights are resolved when they are needed."""
@@ -150,6 +150,26 @@ class Loader:
         return TiledNetwork(
             model, device, dtype, self.tile, compiled=self.compile, copied=False, threads=self.threads
         )
+
+
+def _all_with_weights(tasks: list[str], preset: str) -> list[str]:
+    """Return the tasks, or raise :class:`NoSuchWeightsError` if a preset lacks weights for one of them.
+
+    A photo may need any of them.
+    """
+    there = {entry.task for entry in entries() if entry.preset == preset and not entry.missing}
+    known = [task for task in tasks if task in there]
+    if known == tasks:
+        return tasks
+    if known:
+        raise NoSuchWeightsError(
+            f"the preset {preset} has weights for {' and '.join(known)} only, not for all tasks that auto chooses "
+            f"from; give --task {any_of(known)}."
+        )
+    raise NoSuchWeightsError(
+        f"the preset {preset} has no weights yet for the tasks that auto chooses from ({', '.join(tasks)}); "
+        "give another --preset, or one --task and its --weights FILE."
+    )
 
 
 def _variants(task: str, preset: str) -> dict[str, str]:

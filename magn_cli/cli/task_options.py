@@ -41,6 +41,9 @@ def with_task_options(use: Use) -> Callable[[Callable[..., Any]], Callable[..., 
 
         @functools.wraps(command)
         def run(**values: Any) -> Any:
+            # Commands that restore take auto, too.
+            if use == "restore" and (task := values.get("task")) not in (None, AUTO):
+                get_task(task, or_auto=True)
             given = {name: values.pop(name) for name in offered}
             values[PARAMETER] = {
                 name: tuple(value) if isinstance(value, list) else value

@@ -45,10 +45,13 @@ def register(task: Task) -> None:
     TASKS[task.name] = task
 
 
-def get_task(name: str) -> Task:
-    """Return a task by its name, or raise :class:`UsageError` if it is unknown."""
+def get_task(name: str, or_auto: bool = False) -> Task:
+    """Return a task by its name, or raise :class:`UsageError` if it is unknown.
+
+    ``or_auto``: ``auto`` could be given as well, so the error offers it.
+    """
     if name not in TASKS:
-        raise UsageError(f"unknown task {name!r}: choose {any_of(TASKS)}.")
+        raise UsageError(f"unknown task {name!r}: choose {any_of([*TASKS, *(_RESERVED if or_auto else ())])}.")
     return TASKS[name]
 
 

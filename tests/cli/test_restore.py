@@ -142,7 +142,7 @@ class TestMistakes:
         assert [p.name for p in tmp_path.iterdir()] == ["otter.jpg"]
 
     def test_unknown_task(self, otter_jpeg):
-        refused(magn("restore", otter_jpeg, "--task", "dehaze"), 2, "dehaze", "denoise", "jpeg")
+        refused(magn("restore", otter_jpeg, "--task", "dehaze"), 2, "dehaze", "denoise, jpeg, demosaic or auto.")
 
     @pytest.mark.parametrize("level", ["4", "96", "-1", "nan", "strong"])
     def test_level_out_of_range(self, otter_jpeg, level):
@@ -180,6 +180,12 @@ class TestMistakes:
 
     def test_weights_that_do_not_exist_yet(self, otter_jpeg):
         refused(magn("restore", otter_jpeg, "--task", "denoise", "--preset", "magn"), 3, "denoise", "--weights")
+
+    @pytest.mark.parametrize("task", [(), ("--task", "auto")])
+    def test_a_preset_that_cannot_serve_auto(self, otter_jpeg, task):
+        refused(magn("restore", otter_jpeg, "--preset", "magn", *task), 3, "magn has no weights", "auto", "--task")
+        result = magn("restore", otter_jpeg, "--preset", "magn-s-white", *task)
+        refused(result, 3, "magn-s-white has weights for denoise only", "give --task denoise.")
 
     def test_weights_file_that_is_not_there(self, otter_jpeg, tmp_path):
         refused(magn("restore", otter_jpeg, "--task", "jpeg", "--weights", tmp_path / "w.safetensors"), 3, "w.saf")
