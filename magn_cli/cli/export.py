@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from magn_cli.export import Exported
 
 FORMATS = ("onnx", "darktable")
+ONNX = ".onnx"
 
 
 @console.sentences
@@ -95,19 +96,20 @@ def export(
         if wanted == "input":
             raise UsageError("darktable gives networks no level: give --level unknown or a number.")
     settings = ExportSettings(opset=opset, level=wanted, check=not no_check, threads=threads)
-    if packed and out is not None and out.suffix != darktable.SUFFIX:
-        raise UsageError(f"darktable knows packages by their suffix: end {out.name} in {darktable.SUFFIX}.")
     check_extra("magn export", "export", "onnx", "onnxruntime")
     found = resolve(task, preset, weights)
     if packed:
         target = out or Path(f"{darktable.default_name(task, found.about.preset)}{darktable.SUFFIX}")
         darktable.check_name(target.stem)
     else:
-        target = out or Path(f"{found.about.preset}-{task}.onnx")
+        target = out or Path(f"{found.about.preset}-{task}{ONNX}")
     if target == console.STANDARD_OUTPUT:
         raise UsageError("a network cannot go to standard output: give --out the name of a file.")
     console.check_report(target, overwrite)
     sparing.check_apart({"--out": target}, [found.path], "the checkpoint itself")
+    who, suffix = ("darktable knows packages", darktable.SUFFIX) if packed else ("programs know networks", ONNX)
+    if target.suffix != suffix:
+        raise UsageError(f"{who} by their suffix: end {target.name} in {suffix}.")
     if level is None and found.about.scale is None:
         settings = ExportSettings(opset=opset, check=not no_check, threads=threads)
     exported = exporting.export(found, settings)

@@ -190,6 +190,7 @@ def test_what_a_command_line_can_get_wrong(checkpoint, tmp_path):
     refused(magn(*export, "--level", "much"), 2, "invalid level 'much'")
     refused(magn(*export, "--out", tmp_path), 2, "is a folder")
     refused(magn(*export, "--out", "-"), 2, "standard output")
+    refused(magn(*export, "--out", tmp_path / "k.txt"), 2, "end k.txt in .onnx")
     refused(magn(*export, "--out", tmp_path / "none/a.onnx"), 1, "folder not found")
     refused(magn("export", "--task", "jpeg", "--weights", checkpoint), 3, "is a checkpoint for denoise")
     refused(magn("export", "--task", "denoise", "--weights", tmp_path / "none.safetensors"), 3, "does not exist")
