@@ -16,6 +16,8 @@ from magn_cli.limits import MAX_SEED, MAX_WORKERS, check_range
 if TYPE_CHECKING:
     from magn_cli.degrade import DegradeOutcome
 
+GO_ON = "again to go on"
+
 
 @with_task_options("degrade")
 @console.sentences
@@ -107,18 +109,22 @@ def degrade(
                 failed += 1
                 console.complain(str(done.error))
 
-        if cluster is None:
-            untried = library.run(plan, workers or 1, report)
-        else:
-            from magn_cli.batch.cluster import ClusterSettings, degrading
+        try:
+            if cluster is None:
+                untried = library.run(plan, workers or 1, report)
+            else:
+                from magn_cli.batch.cluster import ClusterSettings, degrading
 
-            untried = degrading.run(plan, ClusterSettings(cluster, workers, device="cpu"), report)
+                untried = degrading.run(plan, ClusterSettings(cluster, workers, device="cpu"), report)
+        except KeyboardInterrupt:
+            # What is finished is in the set; only --overwrite would make it once more.
+            console.fail(f"interrupted; run the same command {'to start over' if overwrite else GO_ON}.", 130)
     if not quiet and made + kept:
         there = f", {kept} already there" if kept else ""
         console.say(f"{made} made{there}, in {out}")
     if failed and len(plan.sources) > 1:
         console.complain(f"{failed} of {len(plan.sources)} pictures could not be degraded.")
     if untried:
-        console.complain(f"{untried} pictures were not tried; run the same command again to go on.")
+        console.complain(f"{untried} pictures were not tried; run the same command {GO_ON}.")
     if failed:
         raise typer.Exit(ImageError.exit_code)
