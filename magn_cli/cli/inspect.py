@@ -70,7 +70,8 @@ def inspect(
     sparing.check_apart({"--json": json}, [*ends.sources, *(picture.path for picture in found.pictures)])
     view = InspectView(found.is_one_file, sort, reverse)
     for path, error in found.failures:
-        view.add(inspection.BrokenFile(path, str(error)))
+        is_there = ends.store.is_taken(path)
+        view.add(inspection.BrokenFile(path, str(error), kind="unusable" if is_there else "missing"))
     with console.bar(quiet) as bar:
         line = bar.add_task("", total=len(found.pictures))
         for picture in found.pictures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from magn_cli.analysis.grain import Grain
 from magn_cli.files import Access
@@ -30,6 +31,9 @@ class BrokenFile:
     bytes: int | None = None
     size: tuple[int, int] | None = None
     """Width and height that its header states."""
+
+    kind: Literal["broken", "missing", "unusable"] = "broken"
+    """``unusable``: no file, but for example a folder that cannot be listed."""
 
 
 @dataclass(frozen=True)

@@ -215,6 +215,14 @@ class TestBrokenFiles:
         table = magn("inspect", photos)
         assert table.exit_code == 1 and "broken" in table.stdout.splitlines()[-1]
 
+    def test_the_table_tells_missing_from_broken(self, photos, tmp_path):
+        (photos / "broken.jpg").write_bytes(b"no picture")
+        (tmp_path / "empty").mkdir()
+        table = magn("inspect", photos, tmp_path / "nope.jpg", tmp_path / "empty")
+        assert table.exit_code == 1 and "; 1 broken; 1 missing; 1 unusable." in table.stderr
+        kinds = {Path(line.split()[0]).name: line.split()[-1] for line in table.stdout.splitlines()[-3:]}
+        assert kinds == {"nope.jpg": "missing", "empty": "unusable", "broken.jpg": "broken"}
+
     def test_too_many_pixels(self, otter_jpeg):
         refused(magn("inspect", otter_jpeg, "--max-pixels", "100"), 1, "--max-pixels")
 

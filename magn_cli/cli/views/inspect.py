@@ -92,7 +92,8 @@ class InspectView:
             told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
             seconds = [p.plan.forecast.seconds for p in self.photos if p.plan.forecast]
             known = sum(s for s in seconds if s is not None)
-            broken = f"; {len(self.broken)} broken" if self.broken else ""
+            kinds = Counter(file.kind for file in self.broken)
+            broken = "".join(f"; {count} {kind}" for kind, count in sorted(kinds.items()))
             in_all = f"; about {inspect_rows.duration(known)} in all" if known and None not in seconds else ""
             console.say(f"{total} files: {told or 'no photo'}{in_all}{broken}.")
         return len(self.broken)
@@ -110,7 +111,7 @@ class InspectView:
         for photo in self._sorted():
             table.add_row(*_cells(inspect_rows.of_table(photo)))
         for file in self.broken:
-            words = [str(file.path), file.format or "", *[""] * (len(_COLUMNS) - 4), "broken", ""]
+            words = [str(file.path), file.format or "", *[""] * (len(_COLUMNS) - 4), file.kind, ""]
             table.add_row(*_cells(words))
         return table
 
