@@ -16,12 +16,15 @@ from magn_cli.limits import check_range
 
 @console.sentences
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A picture or a folder.", show_default=False)],
+    a: Annotated[
+        Path, typer.Argument(metavar="A", help="A picture or a folder.", readable=False, show_default=False)
+    ],
     b: Annotated[
         Path,
         typer.Argument(
             metavar="B",
             help="Another version of it. Pictures of folders are matched by relative path without suffix.",
+            readable=False,
             show_default=False,
         ),
     ],

@@ -23,7 +23,7 @@ PAGES = (".html", ".htm")
 @with_task_options("restore")
 @console.sentences
 def graph(
-    photo: Annotated[Path, typer.Argument(help="Picture to look into.", show_default=False)],
+    photo: Annotated[Path, typer.Argument(help="Picture to look into.", readable=False, show_default=False)],
     out: Annotated[
         Path,
         typer.Option(

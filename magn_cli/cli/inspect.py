@@ -21,6 +21,8 @@ def inspect(
         typer.Argument(
             help="Pictures, folders, or patterns such as '*.jpg'. - reads one picture from a pipe.",
             metavar="PHOTO...",
+            # One that is closed to the user is a failure among the others.
+            readable=False,
             show_default=False,
         ),
     ],

@@ -13,7 +13,7 @@ from magn_cli.degrade.files import made, read
 from magn_cli.degrade.manifest import DegradedFile
 from magn_cli.degrade.recipe import DegradeLevel, DegradeRecipe, folder_name
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import LOCAL, Store, UrlPath, checksum, sentences
+from magn_cli.files import LOCAL, NotOrdinaryError, Store, UrlPath, checksum, sentences
 from magn_cli.files.store import Lists
 
 log = logging.getLogger(__name__)
@@ -85,13 +85,20 @@ def plan(
     return DegradePlan(out, recipe, levels, sources, overwrite, known | found, frozenset(found), store)
 
 
-def find(clean: Path, recursive: bool = True, store: Store = LOCAL) -> list[Source]:
+def find(
+    clean: Path,
+    recursive: bool = True,
+    store: Store = LOCAL,
+    failed: Callable[[Path, OSError], None] | None = None,
+) -> list[Source]:
     """Return the pictures of a folder, or a single one, sorted by name.
 
     Args:
         clean: a picture, or a folder.
         recursive: include sub-folders.
         store: where it is.
+        failed: is told of each sub-folder that cannot be listed; what has the name of a picture and is no file,
+            such as a link that leads nowhere, is then returned, and fails when it is read. None: both raise.
 
     Raises:
         ImageError: ``clean`` does not exist, contains no picture or cannot be listed.
@@ -106,7 +113,17 @@ def find(clean: Path, recursive: bool = True, store: Store = LOCAL) -> list[Sour
             there = files.listed(clean, images.INPUT_SUFFIXES, recursive, store)
             found = [Source(one.path, one.path.relative_to(clean).as_posix(), one.status.bytes) for one in there]
         else:
-            paths = files.find(clean, images.INPUT_SUFFIXES, recursive=recursive, store=store)
+            odd = list[Path]()
+
+            def tell(path: Path, error: OSError) -> None:
+                if failed is None or path == clean:
+                    raise error
+                if isinstance(error, NotOrdinaryError):
+                    odd.append(path)
+                else:
+                    failed(path, error)
+
+            paths = files.find(clean, images.INPUT_SUFFIXES, recursive=recursive, failed=tell, store=store) + odd
             found = [Source(path, path.relative_to(clean).as_posix()) for path in paths]
     if not found:
         raise ImageError(f"the folder {clean} contains no picture; give a folder of photographs.")

@@ -14,6 +14,7 @@ from magn_cli import images
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.evaluation import metrics
 from magn_cli.evaluation.pairs import by_name
+from magn_cli.files import sentences
 from magn_cli.images import Photo
 from magn_cli.version import __version__
 
@@ -148,7 +149,12 @@ def comparison(a: Path, b: Path, reference: str | None = None, recursive: bool =
     sides = tuple(Side(f"{letter}: {path.resolve().name}", path) for letter, path in named)
     paths = [side.path for side in sides]
     if kinds == {True}:
-        return Comparison(sides, index, by_name(paths, recursive))
+        failures = list[str]()
+
+        def failed(path: Path, error: OSError) -> None:
+            failures.append(str(sentences.unusable(error, path)))
+
+        return Comparison(sides, index, by_name(paths, recursive, failed=failed), failures)
     name = a.name if a.name == b.name else f"{a.name} and {b.name}"
     return Comparison(sides, index, [(name, list[Path | None](paths))])
 

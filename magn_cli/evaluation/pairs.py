@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -67,9 +67,14 @@ def of_folders(clean: Path, degraded: Path, task: Task, level: float | None, sto
 
 
 def by_name(
-    folders: Sequence[Path], recursive: bool = True, store: Store = LOCAL
+    folders: Sequence[Path],
+    recursive: bool = True,
+    store: Store = LOCAL,
+    failed: Callable[[Path, OSError], None] | None = None,
 ) -> list[tuple[str, list[Path | None]]]:
     """Match the pictures of folders by relative path without suffix.
+
+    ``failed``: as of :func:`magn_cli.degrade.find`.
 
     Returns:
         Each name, as the last folder has it, with the path in each folder; None where there is none. Sorted.
@@ -80,7 +85,8 @@ def by_name(
     """
     names, sides = dict[str, str](), list[dict[str, Path]]()
     for folder in folders:
-        named = [(str(PurePosixPath(s.name).with_suffix("")), s.path) for s in find(folder, recursive, store)]
+        found = find(folder, recursive, store, failed)
+        named = [(str(PurePosixPath(s.name).with_suffix("")), s.path) for s in found]
         if two := first_collision((path, name) for name, path in named):
             raise UsageError(f"{two[0]} and {two[1]} would be paired by one name; take one of them away.")
         # A disk or an archive may have changed how accents are stored.

@@ -28,7 +28,7 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ImageError(f"{path} {_unreadable(error)}.") from error
+        raise ImageError(f"{_unreadable(path, error)}.") from error
     except ValueError:
         raise ImageError(f"{path} is not a possible file name: check the name.") from None
     except MemoryError:
@@ -77,17 +77,19 @@ def unusable(error: OSError, otherwise: Path | None) -> ImageError:
     return ImageError(f"{where} cannot be used ({error.strerror}); check the path.")
 
 
-def _unreadable(error: OSError) -> str:
+def _unreadable(path: Path, error: OSError) -> str:
     match error:
+        case FileNotFoundError() if not isinstance(path, UrlPath) and path.is_symlink():
+            return f"{path} is a link that leads nowhere: mend or remove it"
         case FileNotFoundError():
-            return "does not exist: check the name"
+            return f"{path} does not exist: check the name"
         case PermissionError():
-            return "may not be read by you: change its permissions"
+            return f"you have no permission to read {path}: change its permissions"
         case IsADirectoryError():
-            return "is a folder: name a picture file in it"
+            return f"{path} is a folder: name a picture file in it"
         case NotOrdinaryError():
-            return "is not an ordinary file: name a picture file"
+            return f"{path} is not an ordinary file: name a picture file"
         case StoreError():
-            return f"cannot be read: {error.strerror}"
+            return f"{path} cannot be read: {error.strerror}"
     reason = "its name is too long" if error.errno == errno.ENAMETOOLONG else error.strerror
-    return f"cannot be read ({reason}): check the name and the disk"
+    return f"{path} cannot be read ({reason}): check the name and the disk"

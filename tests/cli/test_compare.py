@@ -103,6 +103,28 @@ class TestFailures:
             and "differ in size" in result.stderr
         )
 
+    def test_a_link_that_leads_nowhere_is_one_failure(self, folders):
+        (folders / "good/one.jpg").unlink()
+        (folders / "good/one.jpg").symlink_to("nowhere.jpg")
+        (folders / "bad/four.jpg").symlink_to("nowhere.jpg")
+        result, document, _ = compared(folders, folders / "bad", folders / "good")
+        assert result.exit_code == 1 and [one["name"] for one in document["pictures"]] == ["two"]
+        first, second = document["failures"]
+        assert "four.jpg has no partner" in first and "one.jpg is a link that leads nowhere" in second
+
+    def test_a_sub_folder_that_is_closed(self, folders, monkeypatch):
+        """The tests may run as root, whom nothing is closed to."""
+
+        def children(_, folder):
+            if folder == folders / "bad/sub":
+                raise PermissionError(13, "Permission denied", str(folder))
+            return folder.iterdir()
+
+        monkeypatch.setattr("magn_cli.files.local.LocalDisk.children", children)
+        result, document, _ = compared(folders, folders / "bad", folders / "good", "-r")
+        assert result.exit_code == 1 and [one["name"] for one in document["pictures"]] == ["one", "two"]
+        assert f"{folders / 'bad/sub'} cannot be used (Permission denied)" in document["failures"][0]
+
     def test_a_broken_picture(self, folders):
         (folders / "bad/one.jpg").write_bytes(b"no picture")
         words = [folders / "clean/one.png", folders / "bad/one.jpg", "-o", folders / "page.html"]

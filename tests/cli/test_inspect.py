@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from magn_cli.cli.views.inspect import SORTS
+from magn_cli.files.local import LocalDisk
 from magn_cli.tasks import TASKS, get_task
 from tests.support.commands import magn, refused
 from tests.support.dng import Sensor, write_dng
@@ -222,6 +223,22 @@ class TestBrokenFiles:
         assert table.exit_code == 1 and "; 1 broken; 1 missing; 1 unusable." in table.stderr
         kinds = {Path(line.split()[0]).name: line.split()[-1] for line in table.stdout.splitlines()[-3:]}
         assert kinds == {"nope.jpg": "missing", "empty": "unusable", "broken.jpg": "broken"}
+
+    def test_a_folder_that_is_closed_to_the_user(self, photos, tmp_path, monkeypatch):
+        """The tests may run as root, whom nothing is closed to."""
+        closed, (access, children) = tmp_path / "closed", (os.access, LocalDisk.children)
+        closed.mkdir()
+
+        def opened(disk, folder):
+            if folder == closed:
+                raise PermissionError(13, "Permission denied", str(folder))
+            return children(disk, folder)
+
+        monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(closed) and access(path, mode))
+        monkeypatch.setattr(LocalDisk, "children", opened)
+        result, found = inspected(closed, photos)
+        assert result.exit_code == 1 and f"{closed} cannot be used (Permission denied)" in result.stderr
+        assert [one["error"] is None for one in found] == [True] * 4 + [False]
 
     def test_too_many_pixels(self, otter_jpeg):
         refused(magn("inspect", otter_jpeg, "--max-pixels", "100"), 1, "--max-pixels")
