@@ -259,12 +259,13 @@ def check_urls(given: dict[str, Any]) -> None:
 def show_log(verbose: bool, quiet: bool, tell: Callable[[str], None] = say) -> None:
     """Send what the library logs to stderr, as sentences, and the progress of downloads to terminals only.
 
-    ``tell`` is given each sentence instead of :func:`say`.
+    ``quiet`` wins: it promises errors only, also to processes beside the first one. ``tell`` is given each
+    sentence instead of :func:`say`.
     """
     if quiet or not messages.is_terminal:
         # Read when the Hub's client is imported, which only a download does.
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
+    level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
     handler = logging.Handler()
     handler.emit = lambda record: tell(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("magn_cli").handlers = [handler]

@@ -76,12 +76,14 @@ def evaluate(
     task: options.AnyTask = None,
     level: options.Levels = None,
     protocol: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="paper (as Tables II-IV were made) or modern (8 bit, Gaussian SSIM).",
+            help="paper (as Tables II-IV were made) or modern (8 bit, Gaussian SSIM). Default: paper, for sets of "
+            "real pairs modern.",
             rich_help_panel=options.WORK,
+            show_default=False,
         ),
-    ] = "paper",
+    ] = None,
     baseline: Annotated[
         list[str] | None,
         typer.Option(
@@ -257,7 +259,8 @@ def evaluate(
         tile=options.tile(tile),
         ensemble=ensemble,
     )
-    options.choice("--protocol", protocol, get_args(Protocol))
+    if protocol is not None:
+        options.choice("--protocol", protocol, get_args(Protocol))
     told = _told(against_range, against_layout, against_level, against_multiple, against_tile, against_overlap)
     if told is not None and not against:
         raise UsageError("the options --against-... need a network: give one with --against.")
@@ -269,7 +272,7 @@ def evaluate(
         data=data,
         task=task,
         levels=degrade.read_numbers(level),
-        protocol="paper" if protocol == "paper" else "modern",
+        protocol=None if protocol is None else "paper" if protocol == "paper" else "modern",
         baselines=tuple(baseline or ()),
         network=None if baselines_only else network,
         against=tuple(against or ()),

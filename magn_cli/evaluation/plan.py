@@ -72,6 +72,10 @@ def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[Eval
     task = get_task(found.task)
     if found.pairs is not None:
         _only_auto(request)
+        if request.protocol == "paper":
+            raise UsageError(
+                f"{found.dataset} has real pairs, which the paper does not: give --protocol modern, or omit it."
+            )
         return [
             EvaluationJob(found.dataset, task, v, pairs.real(folder, found.pairs, task, v), "modern", {}, found)
             for v in ([None] if request.levels is None else check_levels(task, request.levels))
@@ -81,7 +85,7 @@ def _of_benchmark(request: Request, found: Benchmark, folder: Path) -> list[Eval
     known, sources = _for_restoring(task, recipe.options), find(folder)
     return [
         EvaluationJob(
-            found.dataset, task, level, pairs.on_the_fly(sources, recipe, level), request.protocol, known, found
+            found.dataset, task, level, pairs.on_the_fly(sources, recipe, level), _protocol(request), known, found
         )
         for level in levels
     ]
@@ -122,7 +126,7 @@ def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:
                 task,
                 v,
                 pairs.of_manifest(clean, request.degraded, known, v, store),
-                request.protocol,
+                _protocol(request),
                 options,
             )
             for v in levels
@@ -141,7 +145,7 @@ def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:
                 task,
                 v,
                 pairs.of_folders(clean, request.degraded, task, v, store),
-                request.protocol,
+                _protocol(request),
                 options,
             )
             for v in levels
@@ -150,9 +154,14 @@ def _of_folder(request: Request, clean: Path) -> list[EvaluationJob]:
     options, wanted = _for_restoring(task, recipe.options), check_levels(task, request.levels)
     sources = find(clean, store=store)
     return [
-        EvaluationJob(name, task, v, pairs.on_the_fly(sources, recipe, v, store), request.protocol, options)
+        EvaluationJob(name, task, v, pairs.on_the_fly(sources, recipe, v, store), _protocol(request), options)
         for v in wanted
     ]
+
+
+def _protocol(request: Request) -> Protocol:
+    """Return the protocol for pictures that are degraded as in the paper."""
+    return request.protocol or "paper"
 
 
 def _for_restoring(task: Task, options: Mapping[str, Any]) -> dict[str, Any]:

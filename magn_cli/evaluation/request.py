@@ -71,8 +71,9 @@ class Request:
     levels: tuple[float, ...] | None = None
     """In the task's units; None: those of the set."""
 
-    protocol: Protocol = "paper"
-    """``paper``: as Tables II-IV were made. ``modern``: 8 bit always, Gaussian SSIM."""
+    protocol: Protocol | None = None
+    """``paper``: as Tables II-IV were made. ``modern``: 8 bit always, Gaussian SSIM. None: ``modern`` for sets of
+    real pairs, which the paper has none of, else ``paper``."""
 
     baselines: tuple[str, ...] = ()
     """Names of the task's :attr:`~magn_cli.tasks.Task.baselines`; the degraded input is always measured."""
@@ -99,7 +100,7 @@ class Request:
     """Of noise made on the fly, 0 to 2^63 - 1."""
 
     def __post_init__(self) -> None:
-        if self.protocol not in get_args(Protocol):
+        if self.protocol not in (None, *get_args(Protocol)):
             raise UsageError(f"unknown protocol {self.protocol!r}: choose {' or '.join(get_args(Protocol))}.")
         check_range("--seed", self.seed, 0, MAX_SEED)
         check_threads(self.threads)

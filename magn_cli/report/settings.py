@@ -25,7 +25,7 @@ def settings(command: str, evaluation: Evaluation) -> dict[str, str]:
         "date": f"{now:%Y-%m-%d %H:%M %Z}",
         "pictures": ", ".join(dict.fromkeys(f"{len(job.pairs)} in {job.dataset}" for job in work)),
         "degraded": _degraded(request, work),
-        "protocol": request.protocol,
+        "protocol": ", ".join(dict.fromkeys(job.protocol for job in work)),
     }
     for chosen in evaluation.methods.values():
         for method in chosen:

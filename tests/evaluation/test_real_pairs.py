@@ -79,6 +79,7 @@ def test_a_picture_without_a_partner_is_named(real, tmp_path):
     [
         ({"dataset": "PolyU", "task": "jpeg"}, UsageError, "'PolyU' for jpeg"),
         ({"dataset": "PolyU", "task": "auto", "levels": (5.0,)}, UsageError, "omit --level"),
+        ({"dataset": "PolyU", "protocol": "paper"}, UsageError, "give --protocol modern"),
         ({"dataset": "Set12", "task": "auto"}, ImageError, "Set12"),
     ],
 )

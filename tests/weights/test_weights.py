@@ -45,6 +45,11 @@ def copied(home, name="mine.safetensors"):
     return path, {"file": name, "sha256": checksum.of(path), "size": path.stat().st_size}
 
 
+def _quietly(*words):
+    """With --verbose, over which --quiet wins."""
+    return (*words, "--verbose", "--quiet", "--overwrite")
+
+
 class TestRegistry:
     def test_an_own_checkpoint_is_used_by_its_preset(self, home, own, otter):
         path, entry = copied(home)
@@ -277,6 +282,7 @@ class TestCommands:
         ):
             done = magn("restore", otter_jpeg, "--task", "jpeg", "--verbose", "--overwrite", *words)
             assert done.exit_code == 0 and where in done.stderr
+            assert magn(*_quietly("restore", otter_jpeg, "--task", "jpeg", *words)).output == ""
 
     def test_nothing_in_a_file_commands_the_terminal(self, own):
         own("[[checkpoint]]\ntask = 'jpeg'\npreset = 'a'\nmissing = \"\\u001b[2Jx [bold]y\"\n")
