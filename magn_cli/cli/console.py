@@ -163,7 +163,7 @@ def check_report(path: Path, overwrite: bool) -> None:
 
 def _check_remote_report(path: UrlPath, overwrite: bool) -> None:
     store = store_of([path])
-    check_output(path, store)
+    check_output(path, store, "name")
     found = store.status(path)
     if found is not None and found.kind == "folder":
         raise UsageError(f"{path} is a folder: give the name of a file.")

@@ -40,7 +40,7 @@ def slot(task: str) -> str:
     """
     found = get_task(task).darktable
     if found is None:
-        raise UsageError(f"darktable has no use for networks for {task}: export it with --format onnx.")
+        raise UsageError(f"darktable cannot use networks for {task}: export this one with --format onnx.")
     return found
 
 
@@ -53,7 +53,7 @@ def check_name(name: str) -> str:
     """Return the name of a package, or raise :class:`UsageError` where darktable would refuse it."""
     if len(name) > 64 or not _NAME.fullmatch(name):
         raise UsageError(
-            f"darktable takes the name of the file for the name of the network, and {name!r} is none: "
+            f"darktable takes the name of the file for the name of the network, and {name!r} is not a valid name: "
             "use lower-case letters, digits and hyphens."
         )
     return name

@@ -27,12 +27,15 @@ def store_of(paths: Iterable[Path], here: Store = LOCAL) -> Store:
     return store_for(paths, here)
 
 
-def check_output(path: Path, store: Store) -> None:
-    """Raise :class:`UsageError` for a URL that can only be read, OSError for one in a bucket that is not there."""
+def check_output(path: Path, store: Store, what: str = "--out") -> None:
+    """Raise :class:`UsageError` for a URL that can only be read, OSError for one in a bucket that is not there.
+
+    ``what``: what the user can give instead.
+    """
     if not isinstance(path, UrlPath):
         return
     if path.scheme in WEB:
-        raise UsageError(f"{path.scheme}:// can only be read; give an output that is none.")
+        raise UsageError(f"{path.scheme}:// URLs are read-only; give another {what}.")
     try:
         # A bucket that is not there is told before any work.
         store.status(UrlPath(*path.parts[:2]))

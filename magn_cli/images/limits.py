@@ -39,6 +39,6 @@ def check_size(width: int, height: int) -> None:
     most = _allowed.get() or MAX_PIXELS
     if width * height > most:
         raise RefusedError(
-            f"has {width} x {height} pixels, more than the {most:,} that are read: "
+            f"has {width} x {height} pixels, more than the limit of {most:,} pixels: "
             "cut it into smaller pictures, or allow it with --max-pixels if you trust it"
         )

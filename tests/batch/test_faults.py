@@ -117,7 +117,7 @@ def test_an_unreadable_file(tmp_path):
     picture(tmp_path / "photos/a.png")
     picture(tmp_path / "photos/b.png").chmod(0)
     good, bad = restore(tmp_path / "photos", tmp_path / "out")
-    assert isinstance(good, batch.Done) and "may not be read" in str(bad.error)
+    assert isinstance(good, batch.Done) and "you have no permission to read" in str(bad.error)
 
 
 def test_a_file_that_the_disk_does_not_give(tmp_path, monkeypatch):

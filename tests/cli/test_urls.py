@@ -72,8 +72,8 @@ def test_a_preview_writes_nothing(bucket):
     "words, code, says",
     [
         (["ftp://host/a.jpg", "--out", "a.png"], 2, "no way to reach ftp://"),
-        (["s3://{}/a.jpg", "--out", "https://host/a.png"], 2, "can only be read"),
-        (["https://127.0.0.1:9/a.jpg"], 2, "can only be read"),
+        (["s3://{}/a.jpg", "--out", "https://host/a.png"], 2, "read-only"),
+        (["https://127.0.0.1:9/a.jpg"], 2, "read-only"),
         (["s3://{}-none/in", "--out", "s3://{}/out"], 1, "there is no bucket"),
         (["s3://{}/in", "--out", "s3://{}-none/out"], 1, "there is no bucket"),
         (["s3://{}/none", "--out", "s3://{}/out"], 1, "there is no file or folder"),

@@ -199,7 +199,7 @@ def test_what_a_command_line_can_get_wrong(checkpoint, tmp_path):
     refused(magn(*packed, "--level", "input"), 2, "darktable gives networks no level")
     refused(magn(*packed, "--out", tmp_path / "a.zip"), 2, "end a.zip in .dtmodel")
     refused(magn(*packed, "--out", tmp_path / "My Network.dtmodel"), 2, "lower-case letters, digits and hyphens")
-    refused(magn("export", "--task", "jpeg", "--format", "darktable"), 2, "no use for networks for jpeg")
+    refused(magn("export", "--task", "jpeg", "--format", "darktable"), 2, "cannot use networks for jpeg: export")
 
 
 def test_a_missing_extra_is_one_sentence(checkpoint, tmp_path, monkeypatch):

@@ -318,6 +318,14 @@ class TestCompare:
             assert sheet.info["icc_profile"] == before.info["icc_profile"]
             assert not sheet.getexif()
 
+    def test_what_was_restored_earlier_is_counted(self, otter, tmp_path):
+        (tmp_path / "photos").mkdir()
+        words = ["restore", tmp_path / "photos", "-t", "jpeg", "-o", tmp_path / "out"]
+        for name, told in (("a", "1 picture restored earlier is"), ("b", "2 pictures restored earlier are")):
+            Image.fromarray(otter[:40, :48]).save(tmp_path / "photos" / f"{name}.jpg", quality=20)
+            assert magn(*words).exit_code == 0
+            assert told in magn(*words, "--compare", tmp_path / f"{name}.html").stderr
+
     def test_a_turned_photo_is_shown_upright(self, otter, tmp_path):
         exif = Image.Exif()
         exif[0x0112] = 6

@@ -121,6 +121,7 @@ def refusal(path):
     with pytest.raises(ImageError) as caught:
         images.read(path)
     message = str(caught.value)
-    assert message.startswith(str(path)) and message.endswith(".") and "\n" not in message
+    starts = (str(path), f"you have no permission to read {path}: ")
+    assert message.startswith(starts) and message.endswith(".") and "\n" not in message
     assert ". " not in message.removeprefix(str(path))
     return message

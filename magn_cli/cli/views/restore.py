@@ -98,9 +98,10 @@ class RestoreView:
         """Sum up; return the exit code."""
         code = 1 if self.failures or self.lacks_comparison else 0
         if self.compared is not None and self.kept and not self.quiet:
-            console.say(
-                f"{self.kept} restored earlier are not in the comparison: use --overwrite to include them."
-            )
+            several = self.kept > 1
+            before = f"{self.kept} picture{'s' if several else ''} restored earlier {'are' if several else 'is'}"
+            them = "them" if several else "it"
+            console.say(f"{before} not in the comparison: use --overwrite to include {them}.")
         self._sum_up(untried, code)
         if self.plan.total == 1 and self.done + len(self.failures) == 1:
             return code

@@ -334,7 +334,7 @@ class Web(Drive):
         self, path: UrlPath, data: bytes, *, replace: bool, note: bytes | None = None, only: str | None = None
     ) -> None:
         """Raise StoreError."""
-        raise StoreError(errno.EROFS, f"{self.scheme}:// can only be read, so give another --out", str(path))
+        raise StoreError(errno.EROFS, f"{self.scheme}:// URLs are read-only, so give another --out", str(path))
 
     def listing(self, folder: UrlPath, recursive: bool) -> Iterator[Listed]:
         """Raise StoreError."""
