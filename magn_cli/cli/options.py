@@ -175,15 +175,14 @@ LogJson = Annotated[
 ]
 HtmlLimit = Annotated[float, typer.Option(help="Maximum size of an HTML page, in MB.", rich_help_panel=REPORTS)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=REPORTS)]
-Verbose = Annotated[
-    bool,
-    typer.Option(
-        "--verbose",
-        "-v",
-        help="Verbose output: which weights, tiles and settings are used.",
-        rich_help_panel=REPORTS,
-    ),
-]
+
+
+def verbose(what: str) -> Any:
+    """Return the option ``--verbose`` of a command that tells ``what``."""
+    return typer.Option("--verbose", "-v", help=f"Verbose output: {what}.", rich_help_panel=REPORTS)
+
+
+Verbose = Annotated[bool, verbose("which weights, tiles and settings are used")]
 
 
 def check_cluster(

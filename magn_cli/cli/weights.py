@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from magn_cli.cli import console, options
+from magn_cli.cli import console, options, sparing
 from magn_cli.errors import NotHereError, UsageError, WeightsError
-from magn_cli.files import printable
 
 if TYPE_CHECKING:
     from magn_cli.weights.metadata import Checkpoint
@@ -29,6 +26,9 @@ NOT_REGISTERED = "intact, not in the registry"
 def list_(
     json: options.Json = None,
     overwrite: options.Overwrite = False,
+    verbose: Annotated[
+        bool, options.verbose("the whole training of each checkpoint, its path, sha256 and licence")
+    ] = False,
 ) -> None:
     """List all checkpoints, where they are, and how well they do.
 
@@ -36,27 +36,24 @@ def list_(
 
       magn weights list
 
+      magn weights list --verbose
+
       magn weights list --json -
     """
+    from magn_cli.cli.views.weights import show
+    from magn_cli.weights.paths import own_registry
     from magn_cli.weights.registry import entries
 
     if json is not None:
         console.check_report(json, overwrite)
     rows = [_row(entry) for entry in entries()]
+    files = [own_registry(), *(Path(row["path"]) for row in rows if row["path"])]
+    sparing.check_apart({"--json": json}, files, "one of the inputs")
     if json is not None:
         document = {"schema": SCHEMA, "weights": rows}
         console.write_report(json_module.dumps(document, indent=1) + "\n", json)
         return
-    table = Table(box=None, pad_edge=False)
-    for column in ("task", "preset", "state", "MB", "trained", "PSNR in dB"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        figures = ", ".join(f"{where} {value:.2f}" for where, value in row["figures"].items())
-        size = f"{row['size'] / 1e6:.1f}" if row["size"] else ""
-        words = [row["task"], row["preset"], row["state"], size, row["trained"], figures]
-        table.add_row(*(escape(printable(word)) for word in words))
-    with console.writing_results():
-        console.results.print(table)
+    show(rows, verbose)
     for row in rows:
         if row["missing"]:
             console.say(f"The {row['preset']} weights for {row['task']} {row['missing']}.")

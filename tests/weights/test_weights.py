@@ -242,6 +242,25 @@ class TestCommands:
         shown = magn("weights", "list")
         assert "bundled" in shown.stdout and "recipes/magn.toml" in shown.stderr
 
+    def test_list_reads_well_in_80_columns(self, home, own):
+        path, entry = copied(home)
+        own(None, trained="1,000 steps in 5 minutes" + 20 * ", then 2,000 in 10", **entry)
+        lines = magn("weights", "list").stdout.splitlines()
+        assert max(map(len, lines)) <= 80
+        at = lines.index("magn-s for jpeg: bundled, 2.7 MB")
+        assert lines[at + 1].startswith("  Classic5: ") and lines[at + 1].endswith("33.85 dB at q40")
+        assert lines[at + 2].startswith("  trained: ") and lines[at + 2].endswith(" ...")
+        whole = " ".join(magn("weights", "list", "--verbose").stdout.split())
+        assert str(path) in whole and entry["sha256"] in whole and 20 * ", then 2,000 in 10" in whole
+
+    def test_list_replaces_no_registry(self, home, own):
+        path, entry = copied(home)
+        own(None, **entry)
+        for report in (path, home / "own" / "weights.toml"):
+            before = report.read_bytes()
+            refused(magn("weights", "list", "--json", report, "--overwrite"), 2, f"--json {report} is one of")
+            assert report.read_bytes() == before
+
     def test_path_and_pull_of_what_is_bundled(self):
         for words in (("path", "--task", "jpeg"), ("pull", "--task", "jpeg")):
             done = magn("weights", *words)
