@@ -48,7 +48,7 @@ def compare(
     html_limit: options.HtmlLimit = 25,
     json: options.Json = None,
     quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    verbose: Annotated[bool, options.verbose("which files are compared")] = False,
 ) -> None:
     """Compare two versions of a picture, or of a folder, on one page with a slider.
 

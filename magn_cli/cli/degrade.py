@@ -65,7 +65,7 @@ def degrade(
     ] = None,
     cluster: options.Cluster = None,
     quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    verbose: Annotated[bool, options.verbose("requests that are repeated, and workers that start")] = False,
 ) -> None:
     """Make a degraded set from clean photos, for training or evaluation.
 

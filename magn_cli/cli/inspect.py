@@ -44,7 +44,7 @@ def inspect(
     max_pixels: options.MaxPixels = None,
     json: options.Json = None,
     quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    verbose: Annotated[bool, options.verbose("also which results of earlier runs are left alone")] = False,
 ) -> None:
     """Show what is in photos, and what magn restore would do with them and why.
 

@@ -97,7 +97,7 @@ def pull(
         bool, typer.Option("--all", help="All checkpoints of the registry.", rich_help_panel=options.WORK)
     ] = False,
     quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    verbose: Annotated[bool, options.verbose("where each checkpoint was found")] = False,
 ) -> None:
     """Download checkpoints, for example before going offline.
 
@@ -229,7 +229,7 @@ def push(
         typer.Option("--private", help="Make a new repository private.", rich_help_panel=options.WORK),
     ] = False,
     quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    verbose: Annotated[bool, options.verbose("what is uploaded")] = False,
 ) -> None:
     """Upload a checkpoint with its model card to the Hugging Face Hub.
 

@@ -112,6 +112,7 @@ class Comparison:
         for side, path in zip(self.sides, paths, strict=True):
             if path is None:
                 raise ImageError(f"{known[0]} has no partner {name} in {side.path}: add the missing file.")
+        log.info("%s: %s", name, " and ".join(map(str, known)))
         photos = tuple(images.read(path) for path in known)
         for path, photo in zip(known[1:], photos[1:], strict=True):
             first, other = (f"{p.pixels.shape[1]}x{p.pixels.shape[0]}" for p in (photos[0], photo))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from magn_cli.files import checksum
@@ -9,6 +10,8 @@ from magn_cli.weights import hub, paths
 from magn_cli.weights.card import model_card, trained
 from magn_cli.weights.checkpoint import load_checkpoint
 from magn_cli.weights.registry import as_toml, check_inside, entries
+
+log = logging.getLogger(__name__)
 
 DATA = "Trained on photographs in: {folders}."
 LIMITS = "Not described yet."
@@ -37,6 +40,7 @@ def push(path: Path, repo_id: str, card: str | None, private: bool) -> str:
     if text is None:
         folders = ", ".join(map(str, about.training.get("data", []))) or "not recorded"
         text = model_card(about, path.name, figures, DATA.format(folders=folders), LIMITS)
+    log.info("%s, sha256 %s, with %s", path.name, sha256, "the card as given" if card else "a card made from it")
     commit = hub.push(path, repo_id, text, replace=card is not None, private=private)
     return as_toml(
         {

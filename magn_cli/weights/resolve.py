@@ -127,13 +127,15 @@ def pull(entry: RegistryEntry) -> Path:
         WeightsError: the download fails, or a file outside of the cache is damaged.
     """
     try:
-        return here(entry)[0]
+        path, where = here(entry)
     except NotHereError:
-        return _downloaded(entry)
+        path, where = _downloaded(entry), "from the Hub"
     except DamagedError:
         if entry.file:
             raise
-        return _downloaded(entry)
+        path, where = _downloaded(entry), "from the Hub again"
+    log.info("%s: %s", entry.name, where)
+    return path
 
 
 def _downloaded(entry: RegistryEntry) -> Path:

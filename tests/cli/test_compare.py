@@ -74,6 +74,11 @@ def test_gray_beside_colour_and_16_bits(tmp_path, otter):
     assert 15 < document["pictures"][0]["a"]["psnr"] < 60
 
 
+def test_verbose_tells_the_files(folders):
+    result, _, _ = compared(folders, folders / "clean", folders / "bad", "-v")
+    assert f"two: {folders / 'clean/two.png'} and {folders / 'bad/two.jpg'}" in result.stderr
+
+
 def test_equal_pictures(folders):
     path = folders / "clean/one.png"
     result, document, page = compared(folders, path, path, "--reference", "B")

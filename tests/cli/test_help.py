@@ -77,7 +77,7 @@ def test_the_panels_are_those_of_the_conventions():
 def test_shared_options_have_one_text():
     shared = {
         "weights", "ensemble", "overwrite", "device", "threads", "tile", "json", "log_json", "html_limit", "quiet",
-        "verbose", "max_pixels",
+        "max_pixels",
     }  # fmt: skip
     texts = {}
     for parameters in commands().values():
@@ -85,6 +85,13 @@ def test_shared_options_have_one_text():
             if option.name in shared:
                 texts.setdefault(option.name, set()).add(option.help)
     assert texts.keys() == shared and all(len(found) == 1 for found in texts.values()), texts
+
+
+def test_verbose_promises_what_the_command_does():
+    told = {words: o.help for words, parameters in commands().items() for o in parameters if o.name == "verbose"}
+    assert all(text.startswith("Verbose output: ") for text in told.values())
+    networks = {words for words, text in told.items() if "tiles" in text}
+    assert networks.isdisjoint({("degrade",), ("inspect",), ("compare",), *(w for w in told if w[0] == "weights")})
 
 
 @pytest.mark.parametrize(
