@@ -33,7 +33,7 @@ class BrokenFile:
     """Width and height that its header states."""
 
     kind: Literal["broken", "missing", "unusable"] = "broken"
-    """``unusable``: no file, but for example a folder that cannot be listed."""
+    """``unusable``: what is in it does not matter, such as a file or folder that is closed to the user."""
 
 
 @dataclass(frozen=True)

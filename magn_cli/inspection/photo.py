@@ -6,6 +6,7 @@ import io
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from magn_cli import images
 from magn_cli.analysis import findings
@@ -63,7 +64,17 @@ def _broken(path: Path, data: bytes, error: ImageError, store: Store) -> BrokenF
         None if cause is None or (isinstance(cause, OSError) and cause.filename) else " ".join(str(cause).split())
     )
     size = images.read_size(io.BytesIO(data)) if data else None
-    return BrokenFile(path, str(error), detail or None, images.format_of(data) if data else None, length, size)
+    # Pillow raises other errors of the system for damaged pictures.
+    kind: Literal["broken", "unusable"] = "unusable" if isinstance(cause, PermissionError) else "broken"
+    return BrokenFile(
+        path,
+        str(error),
+        detail or None,
+        images.format_of(data) if data else None,
+        length,
+        size,
+        kind,
+    )
 
 
 def _inspected(path: Path, data: bytes, photo: Photo, remarks: tuple[str, ...], preset: str) -> Inspection:

@@ -224,6 +224,15 @@ class TestBrokenFiles:
         kinds = {Path(line.split()[0]).name: line.split()[-1] for line in table.stdout.splitlines()[-3:]}
         assert kinds == {"nope.jpg": "missing", "empty": "unusable", "broken.jpg": "broken"}
 
+    def test_a_file_that_is_closed_is_not_said_to_be_broken(self, otter_jpeg, monkeypatch):
+        def closed(*_):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(LocalDisk, "read", closed)
+        result = magn("inspect", otter_jpeg)
+        refused(result, 1, f"you have no permission to read {otter_jpeg}: ")
+        assert "Unusable" in words_of(result.stdout) and "Broken" not in result.stdout
+
     def test_a_folder_that_is_closed_to_the_user(self, photos, tmp_path, monkeypatch):
         """The tests may run as root, whom nothing is closed to."""
         closed, (access, children) = tmp_path / "closed", (os.access, LocalDisk.children)

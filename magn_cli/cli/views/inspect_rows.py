@@ -65,7 +65,7 @@ def of_broken(file: BrokenFile) -> Iterator[tuple[str, str]]:
         yield "File", ", ".join([_format(file.format or "no picture"), *([size] if size else [])])
     if file.size:
         yield "Picture", f"{file.size[0]} x {file.size[1]}, as its header says"
-    yield "Broken", file.error
+    yield file.kind.capitalize(), file.error
     if file.detail:
         yield "Decoder", file.detail
 
