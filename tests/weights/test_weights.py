@@ -13,6 +13,7 @@ import magn_cli
 from magn_cli.errors import NoSuchWeightsError, WeightsError
 from magn_cli.files import checksum
 from magn_cli.weights import paths, registry, resolve
+from magn_cli.weights.metadata import read_metadata
 from tests.support.commands import magn, refused
 
 SHA = "ab" * 32
@@ -26,6 +27,15 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("MAGN_WEIGHTS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
     return tmp_path
+
+
+def test_bundled_checkpoints_call_themselves_what_the_registry_calls_them():
+    bundled = [entry for entry in registry.entries() if entry.path and entry.path.is_file()]
+    assert len(bundled) == 4
+    for entry in bundled:
+        about = read_metadata(entry.path)
+        assert (about.task, about.preset) == (entry.task, entry.preset)
+
 
 
 @pytest.fixture
