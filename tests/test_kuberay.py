@@ -55,4 +55,4 @@ def test_magn_knows_the_command(spec):
     with command.make_context(name, words) as context:
         given = context.params
     assert given["cluster"] == "auto" and given["task"] == "jpeg" and given["recursive"]
-    assert all(str(path).startswith("/archive/") for path in (*given["sources"], given["out"]))
+    assert all(str(path).startswith("/archive/") for path in (*given["sources"], given["out"].path))

@@ -19,7 +19,7 @@ from magn_cli.cli.inspect import inspect
 from magn_cli.cli.restore import restore
 from magn_cli.cli.train import train
 from magn_cli.cli.weights import app as weights
-from magn_cli.errors import MagnError, UsageError
+from magn_cli.errors import MagnError
 from magn_cli.version import __version__
 
 
@@ -36,11 +36,7 @@ class Commands(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Run a command and leave with its exit code."""
-        words = list(sys.argv[1:] if args is None else args)
         try:
-            if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in words):
-                # As the name of a file it would mean the current folder.
-                raise UsageError("an argument is empty; check the variable that it comes from.")
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except MagnError as error:
             console.complain(str(error))

@@ -115,13 +115,16 @@ def is_url(text: str) -> bool:
 def named(text: str | Path) -> Path:
     """Return the path that a word of the command line means: on the disk, or a :class:`UrlPath`.
 
-    Passwords and signatures are put aside for the store. Raises :class:`UsageError` for what is no usable URL.
+    Passwords and signatures are put aside for the store. Raises :class:`UsageError` for what is no usable URL, and
+    for an empty word, which would mean the current folder.
 
     >>> named("s3://bucket/a.jpg")
     UrlPath('s3://bucket/a.jpg')
     """
     if isinstance(text, PurePosixPath | Path):
         return text
+    if not text:
+        raise UsageError("the name of a file or folder is empty; check the variable that it comes from.")
     if not is_url(text):
         return Path(text)
     path, secret = _address(text)

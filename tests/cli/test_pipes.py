@@ -78,8 +78,14 @@ def test_a_run_whose_reader_goes_away_says_that_it_is_not_done(tmp_path):
 def test_an_empty_argument_is_not_taken_for_the_current_folder(otter_jpeg, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = tree(tmp_path)
-    for words in (["restore", ""], ["restore", otter_jpeg, "-o", ""], ["eval", "", "--out="], ["degrade", ""]):
-        refused(magn(*words), 2, "an argument is empty")
+    for words in (
+        ["restore", ""],
+        ["restore", otter_jpeg, "-o", ""],
+        ["eval", "", "--task", "jpeg"],
+        ["eval", "--task", "jpeg", "--json="],
+        ["degrade", ""],
+    ):
+        refused(magn(*words), 2, "the name of a file or folder is empty")
     assert tree(tmp_path) == before
 
 

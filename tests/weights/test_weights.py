@@ -37,7 +37,6 @@ def test_bundled_checkpoints_call_themselves_what_the_registry_calls_them():
         assert (about.task, about.preset) == (entry.task, entry.preset)
 
 
-
 @pytest.fixture
 def own(home):
     """Write the user's registry."""
