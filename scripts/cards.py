@@ -29,12 +29,12 @@ SHOWN = {"denoise": ("otter.png", 50), "jpeg": ("otter.png", 10), "demosaic": ("
 SIDE, ZOOM = 128, 2
 
 
-def worst(task: str, preset: str) -> Image.Image:
-    """Return the square with the largest error, side by side: clean, degraded, restored."""
+def worst(task: str, weights: Path) -> Image.Image:
+    """Return the square with the largest error of a checkpoint, side by side: clean, degraded, restored."""
     name, level = SHOWN[task]
     clean = to_float(read(ROOT / "examples" / name).pixels)
     degraded = get_task(task).degrade(clean, level, np.random.default_rng(0))
-    restored = load_photo_restorer(task, preset=preset).restore_values(degraded, level)
+    restored = load_photo_restorer(task, weights=weights).restore_values(degraded, level)
     error = np.square(restored - clean).mean(-1)
     sums = [
         (error[top : top + SIDE, left : left + SIDE].sum(), top, left)
@@ -59,5 +59,5 @@ for entry in (entry for entry in entries() if not entry.missing):
     )
     card = model_card(about, path.name, entry.figures, DATA, limits)
     (folder / "README.md").write_text(card, encoding="utf-8")
-    worst(entry.task, entry.preset).save(folder / "limits.png")
+    worst(entry.task, path).save(folder / "limits.png")
     print(folder / "README.md")

@@ -16,8 +16,6 @@ from magn_cli.limits import MAX_SEED, MAX_WORKERS, check_range
 if TYPE_CHECKING:
     from magn_cli.degrade import DegradeOutcome
 
-GO_ON = "again to go on"
-
 
 @with_task_options("degrade")
 @console.sentences
@@ -118,13 +116,14 @@ def degrade(
                 untried = degrading.run(plan, ClusterSettings(cluster, workers, device="cpu"), report)
         except KeyboardInterrupt:
             # What is finished is in the set; only --overwrite would make it once more.
-            console.fail(f"interrupted; run the same command {'to start over' if overwrite else GO_ON}.", 130)
+            further = "start over" if overwrite else "go on"
+            console.fail(f"interrupted; run the same command again to {further}.", 130)
     if not quiet and made + kept:
         there = f", {kept} already there" if kept else ""
         console.say(f"{made} made{there}, in {out}")
     if failed and len(plan.sources) > 1:
         console.complain(f"{failed} of {len(plan.sources)} pictures could not be degraded.")
     if untried:
-        console.complain(f"{untried} pictures were not tried; run the same command {GO_ON}.")
+        console.complain(f"{untried} pictures were not tried; run the same command again to go on.")
     if failed:
         raise typer.Exit(ImageError.exit_code)
