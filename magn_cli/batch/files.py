@@ -20,8 +20,8 @@ from magn_cli.batch import events, journal
 from magn_cli.batch.journal import Journal, JournalEntry, Origin
 from magn_cli.batch.plan import BatchPlan
 from magn_cli.batch.targets import Job, check_folder, check_writable
-from magn_cli.errors import ImageError
-from magn_cli.files import Access, Lock, NotOrdinaryError, Store, StoreError, checksum, sentences
+from magn_cli.errors import ImageError, MagnError
+from magn_cli.files import Access, Lock, NotOrdinaryError, Store, StoreError, checksum, remove_leftovers, sentences
 from magn_cli.images import Photo, WriteOptions
 from magn_cli.inference.restored_photo import RestoredPhoto
 from magn_cli.version import __version__
@@ -81,7 +81,7 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
     job, began, token = loaded.job, time.perf_counter(), events.picture.set(loaded.job.source)
     try:
         folders.check(job)
-        make_folder(job.target.parent, job.store)
+        make_folders_of(job)
         data = content(loaded, restored, folders.options)
         kept, entry = folders.journal(job), None
         with sentences.writing(job.target):
@@ -102,11 +102,19 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
 
 
 def put(job: Job, data: bytes, access: Access | None, overwrite: bool, note: bytes | None = None) -> None:
-    """Write the bytes of a result under its name, with its picture's permissions and a note. Raises OSError."""
+    """Write the bytes of a result under its name, with its picture's permissions and a note.
+
+    Raises OSError, or :class:`ImageError` where its folder has vanished.
+    """
     more: dict[str, Any] = {} if access is None else {"access": access}
     if note is not None:
         more["note"] = note
-    job.store.write(job.target, data, overwrite=overwrite, **more)
+    try:
+        job.store.write(job.target, data, overwrite=overwrite, **more)
+    except FileNotFoundError as error:
+        if not job.store.has_folders(job.target):
+            raise
+        raise ImageError(_vanished(job.folder or job.target.parent)) from error
 
 
 def begin(kept: Journal, entry: JournalEntry) -> bytes | None:
@@ -167,18 +175,12 @@ class Folders:
         """Raises ImageError where a folder cannot be used, UsageError while another run uses it."""
         with self._stack as stack:
             store = self.plan.store
-            names: dict[Path, set[str]] = {}
             for job in self.plan.jobs:
-                if store.has_folders(job.target):
-                    names.setdefault(job.target.parent, set()).add(job.target.name)
                 if job.folder is None:
                     check_folder(job.target.parent, store)
                 elif store.identity(job.folder) not in self._journals:
                     self._open(job.folder, stack)
-            for folder, targets in names.items():
-                with suppress(OSError):
-                    for path in store.remove_leftovers(folder, targets):
-                        log.info("removed %s, left by a run that was killed.", path)
+            remove_leftovers((job.target for job in (*self.plan.jobs, *self.plan.kept)), store)
             self._stack = stack.pop_all()
         return self
 
@@ -272,6 +274,18 @@ class Folders:
         self._journals[store.identity(folder)] = opened
 
 
+def tidy_up(plan: BatchPlan) -> None:
+    """Remove what killed runs have left of results that are kept, except in folders that another run is using."""
+    store = plan.store
+    for folder in {job.folder for job in plan.kept if job.folder is not None and store.has_folders(job.folder)}:
+        with suppress(MagnError, OSError):
+            lock = journal.locked(folder, store)
+            try:
+                remove_leftovers((job.target for job in plan.kept if job.folder == folder), store)
+            finally:
+                lock.release()
+
+
 def _whats_wrong(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename} is no file of magn's ({error.strerror})"
@@ -283,11 +297,26 @@ def _vanished(folder: Path) -> str:
     return f"the output folder {folder} was moved or removed during the run; run the same command again."
 
 
+def make_folders_of(job: Job) -> None:
+    """Make the folders of a result below the run's output folder. Raises :class:`ImageError` if that is gone."""
+    within = job.folder or job.target.parent
+    try:
+        job.store.make_folder(job.target.parent, within)
+    except FileNotFoundError as error:
+        raise ImageError(_vanished(within)) from error
+    except OSError as error:
+        raise _unmade(job.target.parent, error) from error
+
+
 def make_folder(folder: Path, store: Store) -> None:
-    """Make the folder of a result where it is not there yet. Raises :class:`ImageError`."""
+    """Make a folder where it is not there yet. Raises :class:`ImageError`."""
     try:
         store.make_folder(folder)
-    except StoreError as error:
-        raise ImageError(f"the folder {folder} cannot be made: {error.strerror}.") from error
     except OSError as error:
-        raise ImageError(f"the folder {folder} cannot be made ({error.strerror}); give another --out.") from error
+        raise _unmade(folder, error) from error
+
+
+def _unmade(folder: Path, error: OSError) -> ImageError:
+    if isinstance(error, StoreError):
+        return ImageError(f"the folder {folder} cannot be made: {error.strerror}.")
+    return ImageError(f"the folder {folder} cannot be made ({error.strerror}); give another --out.")

@@ -19,7 +19,7 @@ from typing import Protocol
 from magn_cli.batch import events, files
 from magn_cli.batch.events import Done, Event, Failed, Kept, Working
 from magn_cli.batch.failing import Stopped, sentence
-from magn_cli.batch.files import Folders, LoadedPhoto
+from magn_cli.batch.files import Folders, LoadedPhoto, tidy_up
 from magn_cli.batch.plan import BatchPlan
 from magn_cli.batch.targets import Job
 from magn_cli.errors import WeightsError
@@ -109,6 +109,7 @@ def carry_out(
     for job in plan.kept:
         report(Kept(job))
     if not plan.jobs:
+        tidy_up(plan)
         return 0
     with Folders(plan, options) as folders:
         untried = restore(folders)

@@ -49,6 +49,10 @@ class DegradePlan:
     store: Store = LOCAL
     """Storage of all files."""
 
+    def targets(self, source: Source) -> list[Path]:
+        """Return the paths of a picture's results."""
+        return [self.out / self.recipe.result_name(source.name, level) for level in self.levels]
+
 
 Wanted = dict[str, tuple[Source, DegradeLevel]]
 """Source and level of each requested result, by its path relative to ``out``."""

@@ -15,7 +15,7 @@ from magn_cli.degrade.files import made, read, save
 from magn_cli.degrade.manifest import NAME, DegradedFile
 from magn_cli.degrade.planning import DegradePlan, Source
 from magn_cli.errors import ImageError, MagnError
-from magn_cli.files import Store, StoreError, UrlPath, checksum, is_hopeless, sentences
+from magn_cli.files import Store, StoreError, UrlPath, checksum, is_hopeless, remove_leftovers, sentences
 
 log = logging.getLogger(__name__)
 
@@ -91,13 +91,14 @@ class ManifestKeeper:
         """``report`` is called with each outcome."""
         self.plan, self._report = plan, report
         self._results, self._saved, self._warned = dict(plan.known), time.monotonic(), False
-        names = [plan.recipe.result_name(source.name, level) for source in plan.sources for level in plan.levels]
-        self.folders = sorted({(plan.out / name).parent for name in names})
+        self._targets = [target for source in plan.sources for target in plan.targets(source)]
+        self.folders = sorted({target.parent for target in self._targets})
         self._interval = SAVE_SECONDS_REMOTE if isinstance(plan.out, UrlPath) else SAVE_SECONDS
 
     def __enter__(self) -> ManifestKeeper:
         """Raises :class:`ImageError` if a folder cannot be made."""
         _make_folders(self.folders, self.plan.store)
+        remove_leftovers([*self._targets, self.plan.out / NAME], self.plan.store)
         return self
 
     def __exit__(self, *_: object) -> None:

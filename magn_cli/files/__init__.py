@@ -6,6 +6,7 @@ Nothing here knows what a picture is: suffixes come from the caller. All paths g
 from magn_cli.files.access import Access, narrowest
 from magn_cli.files.collisions import check_collisions, collision_key, first_collision
 from magn_cli.files.find import find, is_left_alone, links_to_folders, listed
+from magn_cli.files.leftovers import remove_leftovers
 from magn_cli.files.local import LOCAL
 from magn_cli.files.memory import WithMemory
 from magn_cli.files.places import check_output, store_of
@@ -36,6 +37,7 @@ __all__ = [
     "named",
     "narrowest",
     "printable",
+    "remove_leftovers",
     "store_of",
     "without_secrets",
 ]

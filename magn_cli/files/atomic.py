@@ -67,11 +67,16 @@ def write_bytes(path: Path, data: bytes, *, overwrite: bool = True, access: Acce
 
 
 def check_writable(path: Path) -> None:
-    """Raise OSError where :func:`writing` could not write a file of this name, found out by beginning to."""
+    """Raise OSError where :func:`writing` could not write a file of this name, found out by beginning to.
+
+    Removes what killed processes have left of writing it.
+    """
     with suppress(FileNotFoundError):
         path.lstat()
     with suppress(_NothingToWriteError), writing(path):
         raise _NothingToWriteError
+    with suppress(OSError):
+        remove_leftovers(path.parent, [path.name])
 
 
 class _NothingToWriteError(Exception):

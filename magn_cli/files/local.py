@@ -96,9 +96,15 @@ class LocalDisk:
         """Return none."""
         return None
 
-    def make_folder(self, folder: Path) -> None:
-        """Make a folder and those above it."""
-        folder.mkdir(parents=True, exist_ok=True)
+    def make_folder(self, folder: Path, within: Path | None = None) -> None:
+        """Make a folder and those above it, up to ``within``."""
+        if within is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+        # One by one, as parents that have just vanished would be made again.
+        for name in folder.relative_to(within).parts:
+            within = within / name
+            within.mkdir(exist_ok=True)
 
     def is_writable(self, folder: Path) -> bool:
         """Whether permissions allow files in a folder."""

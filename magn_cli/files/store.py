@@ -120,8 +120,11 @@ class Store(Protocol):
     def matching(self, pattern: Path) -> list[Path]:
         """Return what matches a pattern (``*``, ``?``, ``[]``, ``**``), sorted, without hidden names."""
 
-    def make_folder(self, folder: Path) -> None:
-        """Make a folder, with those above it, where it is not there yet."""
+    def make_folder(self, folder: Path, within: Path | None = None) -> None:
+        """Make a folder, with those above it, where it is not there yet.
+
+        ``within``: the folder, or one above it, that must exist. Raises FileNotFoundError if it does not.
+        """
 
     def is_writable(self, folder: Path) -> bool:
         """Whether files can be made in a folder, as far as that can be told without trying."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from magn_cli import images
+from magn_cli import files, images
 from magn_cli.errors import ImageError, UsageError
 from magn_cli.files import atomic
 from magn_cli.images import Array, Metadata, Photo
@@ -90,10 +89,9 @@ def comparison(
             )
         for target in targets.values():
             _check(target, others, overwrite, parents=True)
-        for folder, target in {target.parent: target for target in targets.values()}.items():
+        for target in {target.parent: target for target in targets.values()}.values():
             _try(target)
-            with suppress(OSError):
-                atomic.remove_leftovers(folder, [target.name for target in targets.values()])
+        files.remove_leftovers(targets.values())
         return ComparePictures(targets, overwrite)
     if not images.is_supported_output(path):
         raise UsageError(f"invalid comparison {path}: give a name such as compare.html or compare.png.")
@@ -206,6 +204,3 @@ def _try(path: Path) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ImageError(f"{path} cannot be written ({reason}); give another name.") from error
-    # What a run that was killed has left.
-    with suppress(OSError):
-        atomic.remove_leftovers(path.parent, [path.name])

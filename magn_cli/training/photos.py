@@ -128,6 +128,7 @@ def pack(
     if index is None:
         try:
             cache.mkdir(parents=True, exist_ok=True)
+            files.remove_leftovers([packed_path, index_path])
             with atomic.writing(packed_path, access=access) as file:
                 index = _write_all(paths, file, smallest, avoid, progress)
                 if not index["names"]:

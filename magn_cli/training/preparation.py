@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from magn_cli import files
 from magn_cli.errors import ImageError, TrainingError, UsageError
 from magn_cli.training import leakage, photos, recipe
 from magn_cli.training.loop import Trainer
@@ -69,6 +70,8 @@ def begin(trainer: Trainer, resume: bool) -> None:
         )
     if first:
         _make_folder(trainer.out)
+        others = (trainer.out / name for name in ("config.toml", "log.csv", "curves.png"))
+        files.remove_leftovers([trainer.state_path, trainer.checkpoint_path, trainer.best_path, *others])
     if resume:
         said = trainer.resume()
     else:

@@ -101,7 +101,7 @@ def test_who_was_in_company_of_a_deadly_picture_is_not_blamed(photos, tmp_path):
 
 
 def test_a_result_that_a_lost_worker_has_written_is_not_made_again(photos, tmp_path):
-    """The worker dies after the write and before its answer."""
+    """The worker dies after the write, before its answer, and before the file has lost its temporary name."""
     plan = planned(batch, photos, tmp_path / "out")
     died = []
 
@@ -109,12 +109,15 @@ def test_a_result_that_a_lost_worker_has_written_is_not_made_again(photos, tmp_p
         if method == "write" and not died:
             died.append(task.job)
             pool.real.write(task.job)
+            target = task.job.target
+            target.with_name(f".{target.name}.0123456789ab.tmp").hardlink_to(target)
             return True
         return False
 
     pool = FakePool(plan, kill=kill)
     events, _ = run(plan, pool)
     assert sorted(event.job.source.name for event in events) == [f"{n:02}.png" for n in range(12)]
+    assert tree(tmp_path / "out") == [f"{n:02}.png" for n in range(12)]
     restored = [task for call in pool.seen for tasks in call for task in tasks].count(died[0].source.name)
     assert restored and all(isinstance(event, batch.Done) for event in events)
     again = batch.plan([photos], tmp_path / "out", settings=plan.settings)
@@ -124,6 +127,7 @@ def test_a_result_that_a_lost_worker_has_written_is_not_made_again(photos, tmp_p
 def test_a_worker_that_was_given_up_and_writes_late_harms_nothing(photos, tmp_path):
     """A second worker finds the same bytes under the name."""
     plan = planned(batch, photos, tmp_path / "out")
+    (tmp_path / "out").mkdir()
     job = plan.jobs[0]
     pool = FakePool(plan)
     pool.real.restore(job)

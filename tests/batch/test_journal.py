@@ -422,6 +422,25 @@ def test_a_folder_of_results_that_vanishes(photos, tmp_path, nth):
     assert not out.exists()
 
 
+@posix
+@pytest.mark.parametrize("source", ["a.png", "sub/c.png"])
+def test_a_folder_of_results_that_vanishes_just_before_a_write(photos, tmp_path, monkeypatch, source):
+    """Not even the folders of a result are made again."""
+    out = tmp_path / "out"
+    picture(photos / "sub/c.png")
+    check = files.Folders.check
+
+    def and_gone(folders, job):
+        check(folders, job)
+        if job.source == photos / source:
+            out.rename(tmp_path / "gone")
+
+    monkeypatch.setattr(files.Folders, "check", and_gone)
+    with pytest.raises(ImageError, match="was moved or removed during the run"):
+        restore(photos, out, recursive=True)
+    assert not out.exists()
+
+
 def test_a_folder_that_is_made_anew_meanwhile(photos, tmp_path):
     out = tmp_path / "out"
 

@@ -173,6 +173,22 @@ def test_what_a_killed_run_has_left_is_removed(photos, tmp_path):
     assert not ours.exists() and all(path.exists() for path in others)
 
 
+def test_what_is_left_of_a_finished_result_is_removed(photos, tmp_path):
+    """A run that is killed before its new file has lost the temporary name has written it."""
+    out = tmp_path / "out"
+    restore(photos, out)
+    before = content(out)
+    left = [out / f".{name}.0123456789ab.tmp" for name in ("a.png", "b.png")]
+    for path in left:
+        path.hardlink_to(out / path.name[1:6])
+    (out / "b.png").unlink()
+    assert kinds(restore(photos, out)) == ["Kept", "Done"]
+    assert content(out) == before
+    left[0].hardlink_to(out / "a.png")
+    assert kinds(restore(photos, out)) == ["Kept", "Kept"]
+    assert content(out) == before
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows removes no open file")
 def test_what_another_process_is_writing_is_left_alone(photos, tmp_path):
     out = tmp_path / "out"

@@ -17,6 +17,7 @@ from magn_cli.degrade.recipe import generator
 from magn_cli.images import gray
 from tests.support import commands
 from tests.support.commands import refused
+from tests.support.folders import Content
 
 GOLDEN_NOISE = [0.500825, -0.853665, 0.71488684, 1.3404185]
 GOLDEN_PSNR = {"denoise": 20.157, "jpeg": 30.837, "demosaic": 6.534}
@@ -32,8 +33,8 @@ def done(clean, task, out, *words):
     return result
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+def contents(folder: Path) -> dict[str, Content]:
+    return {p.relative_to(folder).as_posix(): Content(p.read_bytes()) for p in folder.rglob("*") if p.is_file()}
 
 
 def manifest(folder: Path):
@@ -240,6 +241,15 @@ class TestRunAgain:
         (out / "manifest.json").unlink()
         (out / "denoise-10" / "a.tif").unlink()
         assert "1 made, 2 already there" in done(clean, "denoise", out, "--level", 10).stderr
+        assert contents(out) == before
+
+    def test_what_a_killed_run_has_left_is_removed(self, clean, tmp_path):
+        out = tmp_path / "out"
+        done(clean, "jpeg", out, "--level", 10)
+        before = contents(out)
+        for folder, name in ((out, "manifest.json"), (out / "jpeg-10", "a.jpg"), (out / "jpeg-10/sub", "a.jpg")):
+            (folder / f".{name}.0123456789ab.tmp").write_bytes(b"half")
+        assert "3 already there" in done(clean, "jpeg", out, "--level", 10).stderr
         assert contents(out) == before
 
     def test_an_interrupted_run_lists_what_it_made(self, clean, tmp_path, monkeypatch):

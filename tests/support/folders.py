@@ -1,5 +1,6 @@
 """Shared by tests of whole folders: a fast fake network, and the command in a separate process."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -57,8 +58,15 @@ def tree(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in files)
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in tree(folder)}
+class Content(bytes):
+    """Bytes of a file, short where a test that fails shows them."""
+
+    def __repr__(self):
+        return f"<{len(self)} bytes, sha256 {hashlib.sha256(self).hexdigest()[:12]}>"
+
+
+def content(folder: Path) -> dict[str, Content]:
+    return {name: Content((folder / name).read_bytes()) for name in tree(folder)}
 
 
 def command(*words, **options) -> subprocess.Popen:

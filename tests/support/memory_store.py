@@ -61,7 +61,7 @@ class MemoryStore:
     def matching(self, pattern):
         return sorted(name for name in self.objects if fnmatch(str(name), str(pattern)))
 
-    def make_folder(self, folder):
+    def make_folder(self, folder, within=None):
         pass
 
     def is_writable(self, folder):

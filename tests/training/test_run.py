@@ -57,8 +57,10 @@ def test_a_run_is_stopped_and_resumed(photos, tmp_path, caplog):
     assert seen[0].length == 6 and seen[0].seconds_left > 0 and seen[0].psnr is not None
     assert stopped.best_psnr == seen[0].figures["psnr_mean"] and stopped.best_checkpoint.exists()
 
+    # As of a run that was killed meanwhile.
+    (out / ".state.pt.0123456789ab.tmp").write_bytes(b"half")
     done = train({}, out=out, resume=True)
-    assert not done.stopped and done.step == 6
+    assert not done.stopped and done.step == 6 and not list(out.glob(".*.tmp"))
     _, about = load_checkpoint(done.checkpoint)
     assert about.training["steps"] == 6 and about.training["command"] == "magn train"
     assert about.training["data"] == ["photos"] and str(tmp_path) not in str(about.training)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from magn_cli.batch.cluster.base import BaseWorker
@@ -15,7 +14,7 @@ from magn_cli.batch.cluster.staff import ClusterSettings, staffed
 from magn_cli.batch.pace import BYTES_A_PIXEL, megapixels
 from magn_cli.degrade import DegradeOutcome, DegradePlan, ManifestKeeper, Source, degrade
 from magn_cli.errors import ImageError
-from magn_cli.files import UrlPath
+from magn_cli.files import UrlPath, remove_leftovers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +92,8 @@ def _work(pool: Pool[_Picture], pictures: list[_Picture], keeper: ManifestKeeper
         dispatcher.hand_out()
         for happened in pool.wait():
             if isinstance(happened, Lost):
-                for picture in happened.worker.tasks:
-                    _tidy_up(keeper.plan, picture.source)
+                left = (name for picture in happened.worker.tasks for name in keeper.plan.targets(picture.source))
+                remove_leftovers(left, keeper.plan.store)
                 for picture in dispatcher.take_back(happened):
                     error = ImageError(set_aside(picture.source.path, happened.reason))
                     keeper.take(DegradeOutcome(picture.source, error=error))
@@ -106,11 +105,3 @@ def _work(pool: Pool[_Picture], pictures: list[_Picture], keeper: ManifestKeeper
                 if happened.value.outcome.ends_run:
                     return len(pictures) - settled
     return 0
-
-
-def _tidy_up(plan: DegradePlan, source: Source) -> None:
-    """Remove what a worker that died has begun to write."""
-    for level in plan.levels:
-        target = plan.out / plan.recipe.result_name(source.name, level)
-        with suppress(OSError):
-            plan.store.remove_leftovers(target.parent, {target.name})

@@ -25,7 +25,7 @@ from magn_cli.batch.pipeline import RunPlan, carry_out
 from magn_cli.batch.plan import BatchPlan
 from magn_cli.batch.targets import Job
 from magn_cli.errors import ImageError, WeightsError
-from magn_cli.files import checksum, is_hopeless, sentences
+from magn_cli.files import checksum, is_hopeless, remove_leftovers, sentences
 from magn_cli.images import WriteOptions
 from magn_cli.inference.options import Level
 
@@ -207,13 +207,12 @@ class _Run:
 
     def _recover(self, lost: Lost[_Picture]) -> None:
         """Let others do what a worker left behind."""
+        remove_leftovers((picture.job.target for picture in lost.worker.tasks), self.first.store)
         for picture in list(lost.worker.tasks):
             if self._is_written(picture):
                 lost.worker.tasks.remove(picture)
                 self._finish(picture, lost.worker.name)
                 continue
-            with suppress(OSError):
-                picture.job.store.remove_leftovers(picture.job.target.parent, {picture.job.target.name})
             picture.result = picture.entry = None
         for picture in self.dispatcher.take_back(lost):
             says = set_aside(picture.job.source, lost.reason)

@@ -74,7 +74,7 @@ class Worker(BaseWorker):
         with self.about(job.source) as told:
             try:
                 data, access = self._held.pop(job.target)
-                files.make_folder(job.target.parent, job.store)
+                files.make_folders_of(job)
                 with sentences.writing(job.target):
                     try:
                         files.put(job, data, access, self.setup.overwrite, note)

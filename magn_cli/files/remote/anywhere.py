@@ -105,12 +105,12 @@ class Anywhere:
         found = self.listing(fixed, recursive)
         return sorted(one.path for one in found if one.problem is None and takes(one.path))
 
-    def make_folder(self, folder: Path) -> None:
-        """Make a folder where there are some."""
+    def make_folder(self, folder: Path, within: Path | None = None) -> None:
+        """Make a folder where there are some; ``within`` is for this machine's only."""
         if isinstance(folder, UrlPath):
             _drive(folder).make_folder(folder)
         else:
-            self.here.make_folder(folder)
+            self.here.make_folder(folder, within)
 
     def is_writable(self, folder: Path) -> bool:
         """Whether files can be made; of other machines, only the web is known not to take any."""
