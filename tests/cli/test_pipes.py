@@ -28,6 +28,7 @@ def piped(data, *words):
 def test_from_pipe_to_pipe(otter_jpeg, tmp_path):
     code, out, err = piped(otter_jpeg.read_bytes(), "-")
     assert code == 0 and err.startswith("standard input: ") and "quality 20" in err
+    assert err.endswith(", to standard output\n")
     assert os.sep not in err.replace("MP/s", "")
     assert magn("restore", otter_jpeg, "--task", "jpeg", "--threads", 1).exit_code == 0
     with Image.open(io.BytesIO(out)) as one, Image.open(tmp_path / "otter_restored.png") as other:
@@ -105,7 +106,7 @@ def test_an_interruption_before_the_command_begins_is_one_sentence(monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    ("data", "words"), [(b"", "standard input is empty"), (b"text", "standard input is not a")]
+    ("data", "words"), [(b"", "standard input is empty"), (b"text", "standard input contains no")]
 )
 def test_what_comes_is_no_picture(data, words):
     code, out, err = piped(data, "-")

@@ -31,7 +31,7 @@ def test_empty_file(tmp_path):
 
 def test_text_named_jpg(tmp_path):
     (tmp_path / "a.jpg").write_text("This is no picture, and longer than any header.\n" * 20)
-    assert "is not a JPEG, PNG" in refusal(tmp_path / "a.jpg")
+    assert "contains no JPEG, PNG" in refusal(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize(

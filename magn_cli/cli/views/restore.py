@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from magn_cli.cli import console
 from magn_cli.errors import MagnError
-from magn_cli.files import printable, without_secrets
+from magn_cli.files import WithMemory, printable, without_secrets
 from magn_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -259,7 +259,13 @@ def sentence(done: Done) -> str:
     """Say what was done to a picture, how fast, and where it is."""
     restored = done.restored
     if restored.task is None:
-        return f"{restored.describe_level()}, in {done.job.target}"
+        return f"{restored.describe_level()}, {_where(done.job)}"
     level = "" if restored.scale is None else f" {restored.describe_level()}"
     speed = f" ({done.megapixels / done.seconds:.2f} MP/s)" if done.seconds else ""
-    return f"{restored.task}{level}, {done.megapixels:.1f} MP in {done.seconds:.1f} s{speed}, in {done.job.target}"
+    return f"{restored.task}{level}, {done.megapixels:.1f} MP in {done.seconds:.1f} s{speed}, {_where(done.job)}"
+
+
+def _where(job: Job) -> str:
+    """Say where a result is; what is held in memory is on its way to standard output."""
+    held = isinstance(job.store, WithMemory) and job.target in job.store.held
+    return "to standard output" if held else f"in {job.target}"

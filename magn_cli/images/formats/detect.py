@@ -85,14 +85,13 @@ def detect_format(head: bytes) -> str:
             raise _unread(name)
     for start, name in _OTHER_STARTS.items():
         if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(start):
-            raise RefusedError(f"is {name} and no picture, whatever its name says: get the picture itself")
+            raise RefusedError(f"is {name} and not a picture: get the picture itself")
     if _is_icon(head):
         raise _unread(_ICON_NAMES[head[2]])
     if _is_targa(head):
         raise _unread("a Targa (TGA) picture")
     raise RefusedError(
-        "is not a JPEG, PNG, WebP, TIFF, BMP, PNM, AVIF or HEIF picture, whatever its name says: "
-        "convert it to one of them first"
+        "contains no JPEG, PNG, WebP, TIFF, BMP, PNM, AVIF or HEIF picture: convert it to one of these first"
     )
 
 
