@@ -456,7 +456,7 @@ def test_wrong_checksums_in_png(kind):
         (b"\0\0\1\0\1\0\x20\x20\0\0\1\0\x18\0" + struct.pack("<II", 99, 22) + bytes(99), "icon"),
         (b"<!DOCTYPE html><html><body>Not found</body></html>", "web page"),
         (b"PK\3\4" + bytes(60), "ZIP"),
-        (bytes(200), "is not a JPEG"),
+        (bytes(200), "contains no JPEG"),
     ],
 )
 def test_other_files_under_the_name_of_a_picture(tmp_path, start, words):
