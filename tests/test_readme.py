@@ -1,6 +1,7 @@
 """The commands of the documents run: each block, in a folder with pictures of the names that it uses.
 
-A block is run as it stands. ``<!-- slow -->`` above it marks what takes minutes; lines that install are left out.
+A block is run as it stands, except that it trains for a minute only. ``<!-- slow -->`` above it marks what takes
+minutes; lines that install are left out.
 """
 
 import os
@@ -27,6 +28,7 @@ DOCUMENTS = (
     "docs/python.md",
 )
 BLOCK = re.compile(r"^(<!-- (?P<mark>[\w ]+) -->\n)?```(?P<language>sh|python)\n(?P<text>.*?)^```$", re.M | re.S)
+TRAINS = re.compile(r"--max-minutes \d+")
 INSTALLS = re.compile(r"^(pip|apt|brew) install [^&\n]*(&& |$)", re.M)
 
 
@@ -46,7 +48,8 @@ class Block:
         bash = shutil.which("bash")
         if bash is None:
             pytest.skip("needs bash")
-        return [bash, "-euo", "pipefail", "-c", INSTALLS.sub("", self.text)]
+        text = TRAINS.sub("--max-minutes 1", INSTALLS.sub("", self.text))
+        return [bash, "-euo", "pipefail", "-c", text]
 
 
 def blocks():
