@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 RUNS = (
     ("Start", "start.py --repeat 5"),
     ("Networks", "network.py --size 512 --window"),
-    ("From the network to a restore", "network.py --parts --size 3456 --precision fp32 --repeat 1"),
+    ("From the network to a restore", "network.py --parts --size 3456 --precision fp32 --repeat 3"),
     ("int8", "int8.py --repeat 3"),
     ("Attention", "attention.py --repeat 15"),
     ("Pictures", "pictures.py --megapixels 1 4 12 --repeat 1"),
