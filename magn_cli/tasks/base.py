@@ -142,8 +142,11 @@ class TrainingPair:
     """Options for :meth:`Task.network_input`."""
 
     noisier: Pixels | None = None
-    """Where ``level`` is more than was done to ``degraded``: the picture degraded as much as is told. What the
-    network makes of it is then the target."""
+    """Where ``level`` is more than was done to ``degraded``: the picture degraded more. What the network makes of
+    it is then the target."""
+
+    noisier_level: float | None = None
+    """What the network is told with :attr:`noisier`; None where there is none."""
 
 
 class Task(ABC):

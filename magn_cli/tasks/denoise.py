@@ -57,6 +57,11 @@ EXCESS = 1.2, 2.0
 """How many times its noise a pair is told at least, where it is told more, and the least that it is told then. The
 greatest is the highest sigma."""
 
+BEYOND = 0.5
+"""By how much of the difference between what is told and what is there the noise of such a target exceeds what is
+told. With no more noise than is told, nearly all detail stays, and the better the network, the more: the restored
+skyline has 98 % of its gradients at sigma 20 that it has at sigma 10, and 97 % at 25."""
+
 MOST_BEYOND = 2.0
 """How many times the told sigma a result may lie beyond the values around it. Coarse noise shifts all of these."""
 
@@ -187,8 +192,9 @@ class Denoise(Task):
         know it of a picture about as well, and noise is stronger in some places than in others. Where a pair is
         told much less than that, its target keeps a part of the noise, which holds the level to what it promises.
         Where white noise is told as much more, the target is what the network makes of the crop with noise added
-        up to the level that is told. A network that never saw such pairs put spots on soft, vivid colours. With
-        white noise added to that of a camera, it learned to keep coarse noise when told twice as much.
+        up to the level that is told and beyond. A network that never saw such pairs put spots on soft, vivid
+        colours. With white noise added to that of a camera, it learned to keep coarse noise when told twice as
+        much.
         """
         is_camera = rng.random() < pairs.own["camera"]
         pair = self._camera_pair(clean, rng) if is_camera else super().training_pair(clean, rng, pairs)
@@ -208,9 +214,10 @@ class Denoise(Task):
         if least >= most:
             return pair
         told = math.exp(rng.uniform(math.log(least), math.log(most)))
-        missing = np.float32(math.sqrt(told**2 - pair.level**2) / 255)
+        sigma = min(told + BEYOND * (told - pair.level), most)
+        missing = np.float32(math.sqrt(sigma**2 - pair.level**2) / 255)
         noisier = pair.degraded + rng.standard_normal(pair.degraded.shape, np.float32) * missing
-        return replace(pair, level=told, noisier=noisier)
+        return replace(pair, level=told, noisier=noisier, noisier_level=sigma)
 
     def _camera_pair(self, clean: Pixels, rng: np.random.Generator) -> TrainingPair:
         lowest, highest = CAMERA_SIGMA

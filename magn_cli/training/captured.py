@@ -166,14 +166,14 @@ class CapturedStep:
             t.to(memory_format=torch.channels_last)
             for t in (self._crops.degraded, self._crops.clean, self._crops.noisier)
         )
-        level = self._crops.level
+        level, noisier_level = self._crops.level, self._crops.noisier_level
         if not torch.is_tensor(trainer.optimizer.parts[0].param_groups[0]["lr"]):
             trainer.optimizer.set_rate(float(self.rate))
         trainer.optimizer.zero_grad()
         before = statistics.kept(trainer.model)
         device = trainer.engine.device.type
         with torch.autocast(device, trainer.dtype, enabled=trainer.dtype != torch.float32):
-            target, left_out = self._target(Crops(degraded, clean, level, noisier))
+            target, left_out = self._target(Crops(degraded, clean, level, noisier, noisier_level))
             restored = trainer.model(degraded, level).float()
         if left_out is not None:
             target = torch.where(left_out, restored.detach(), target)
@@ -217,7 +217,7 @@ class CapturedStep:
         most = math.ceil(self.MOST_TAUGHT * len(more))
         order = more.int().argsort(descending=True, stable=True)
         first = order[:most]
-        restored = self.trainer.averaged(crops.noisier[first], crops.level[first]).float().clamp(0, 1)
+        restored = self.trainer.averaged(crops.noisier[first], crops.noisier_level[first]).float().clamp(0, 1)
         taught = more[first][:, None, None, None]
         target = crops.clean.index_copy(0, first, torch.where(taught, restored, crops.clean[first]))
         left_out = more.index_fill(0, first, False)

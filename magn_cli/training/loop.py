@@ -483,7 +483,7 @@ class Trainer:
         if not more.any():
             return crops.clean
         target = crops.clean.clone()
-        target[more] = self.averaged(crops.noisier[more], crops.level[more]).float().clamp(0, 1)
+        target[more] = self.averaged(crops.noisier[more], crops.noisier_level[more]).float().clamp(0, 1)
         return target
 
     def _check(self, loss: float, gradient: float) -> None:

@@ -38,6 +38,9 @@ class Crops(NamedTuple):
     noisier: Tensor
     """``(C, H, W)``: :attr:`TrainingPair.noisier`, or ``degraded`` where ``clean`` is the target."""
 
+    noisier_level: Tensor
+    """``()``: what the network is told with ``noisier``."""
+
 
 class Pairs(Dataset[Crops]):
     """Pairs to train on. Item i is of ``(seed, i)`` only.
@@ -64,15 +67,18 @@ class Pairs(Dataset[Crops]):
         if rng.random() < self.options.gray:
             clean = (gray.luma if rng.random() < 0.5 else gray.gray)(clean)
         pair = self.task.training_pair(clean, rng, self.options)
-        level_input = UNKNOWN_LEVEL
+        level_input = noisier_level = UNKNOWN_LEVEL
         if self.task.scale is not None and pair.level is not None and rng.random() >= self.options.unknown:
-            level_input = self.task.scale.to_network(pair.level)
+            level_input = noisier_level = self.task.scale.to_network(pair.level)
+            if pair.noisier_level is not None:
+                noisier_level = self.task.scale.to_network(pair.noisier_level)
         degraded = self._input(pair.degraded[inner], pair)
         return Crops(
             degraded,
             _tensor(as_rgb(pair.clean[inner])),
             torch.tensor(level_input, dtype=torch.float32),
             degraded if pair.noisier is None else self._input(pair.noisier[inner], pair),
+            torch.tensor(noisier_level, dtype=torch.float32),
         )
 
     def _input(self, pixels: Pixels, pair: TrainingPair) -> Tensor:

@@ -166,7 +166,7 @@ def test_own_test_pictures_are_left_out_as_well(tmp_path, folder, otter):
 def test_pairs_belong_together(task, otter):
     pairs = Pairs([otter], get_task(task), 48, get_task(task).pairs(gray=0.25, unknown=0.2), seed=5)
     told = []
-    for degraded, clean, level, _ in (pairs[i] for i in range(30)):
+    for degraded, clean, level, *_ in (pairs[i] for i in range(30)):
         assert degraded.shape == clean.shape == (3, 48, 48) and degraded.dtype == torch.float32
         told.append(level)
         if task != "demosaic":
@@ -220,7 +220,7 @@ def test_levels_stay_in_the_range_asked_for(otter):
 
 def test_pairs_that_are_told_less_keep_a_part_of_the_noise(otter):
     options = get_task("denoise").pairs(unknown=0, camera=0.0, partial=1.0, excess=0.0, levels=(20, 30), gray=0)
-    for degraded, target, told, _ in itertools.islice(
+    for degraded, target, told, *_ in itertools.islice(
         Pairs([otter], get_task("denoise"), 96, options, seed=5), 20
     ):
         removed, told = float((degraded - target).square().mean().sqrt()) * 255, float(told) * 75
@@ -233,8 +233,9 @@ def test_pairs_that_are_told_more_have_a_noisier_twin(otter):
     options = get_task("denoise").pairs(unknown=0, camera=0.0, partial=0.0, excess=1.0, levels=(0, 40), gray=0)
     for crops in itertools.islice(Pairs([otter], get_task("denoise"), 96, options, seed=5), 20):
         noise, twins = (255 * float((x - crops.clean).std()) for x in (crops.degraded, crops.noisier))
-        told = float(crops.level) * 75
-        assert told > 1.15 * noise and twins == pytest.approx(told, rel=0.05)
+        told, twins_told = float(crops.level) * 75, float(crops.noisier_level) * 75
+        assert told > 1.15 * noise and twins == pytest.approx(twins_told, rel=0.05)
+        assert twins_told == pytest.approx(min(1.5 * told - 0.5 * noise, 75), rel=0.05)
 
 
 def test_pairs_with_the_noise_of_a_camera_have_none(otter):

@@ -115,7 +115,7 @@ def test_a_crop_that_is_told_more_is_to_become_what_the_network_makes_of_as_much
     target = trainer._target(crops)
     assert 2 < more.sum() < 10 and torch.equal(target[~more], crops.clean[~more])
     with torch.no_grad():
-        made_of_it = trainer.averaged(crops.noisier, crops.level)
+        made_of_it = trainer.averaged(crops.noisier, crops.noisier_level)
     assert target[more].min() >= 0 and target[more].max() <= 1
     assert torch.allclose(target[more], made_of_it[more].clamp(0, 1), atol=1e-4)
 
