@@ -22,6 +22,7 @@ from magn_cli.batch.plan import BatchPlan
 from magn_cli.batch.targets import Job, check_folder, check_writable
 from magn_cli.errors import ImageError, MagnError
 from magn_cli.files import Access, Lock, NotOrdinaryError, Store, StoreError, checksum, remove_leftovers, sentences
+from magn_cli.files.data import Data, in_memory
 from magn_cli.images import Photo, WriteOptions
 from magn_cli.inference.restored_photo import RestoredPhoto
 from magn_cli.version import __version__
@@ -61,11 +62,11 @@ def load(job: Job, max_pixels: int | None = None, mosaics: bool = False) -> Load
     """Read a picture. Raises :class:`ImageError`."""
     began, token = time.perf_counter(), events.picture.set(job.source)
     try:
-        data, status = images.read_bytes(job.source, job.store)
+        data, status = images.load(job.source, job.store)
         origin = Origin(len(data), status.changed_ns, checksum.of_bytes(data), status.tag)
         photo = images.decode(data, max_pixels, mosaics=mosaics, name=str(job.source), access=status.access)
         may_be_copied = photo.format == images.output_format(job.target) and len(data) <= MAX_HELD
-        kept = data if may_be_copied else None
+        kept = in_memory(data) if may_be_copied else None
         return LoadedPhoto(job, photo, origin, time.perf_counter() - began, kept)
     finally:
         events.picture.reset(token)
@@ -101,7 +102,7 @@ def save(loaded: LoadedPhoto, restored: RestoredPhoto, folders: Folders) -> floa
         events.picture.reset(token)
 
 
-def put(job: Job, data: bytes, access: Access | None, overwrite: bool, note: bytes | None = None) -> None:
+def put(job: Job, data: Data, access: Access | None, overwrite: bool, note: bytes | None = None) -> None:
     """Write the bytes of a result under its name, with its picture's permissions and a note.
 
     Raises OSError, or :class:`ImageError` where its folder has vanished.
@@ -128,7 +129,7 @@ def begin(kept: Journal, entry: JournalEntry) -> bytes | None:
         raise ImageError(_vanished(kept.folder)) from error
 
 
-def content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions) -> bytes:
+def content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions) -> Data:
     """Return the bytes of the result: those of the input if nothing changed and the format is the same."""
     photo, format = loaded.photo, images.output_format(loaded.job.target)
     unchanged = restored.pixels is photo.pixels

@@ -8,6 +8,7 @@ from magn_cli import images
 from magn_cli.degrade.recipe import DegradeLevel, DegradeRecipe
 from magn_cli.errors import ImageError
 from magn_cli.files import LOCAL, Access, Store, checksum, sentences
+from magn_cli.files.data import in_memory
 
 
 def read(path: Path, store: Store = LOCAL) -> tuple[bytes, str, Access | None]:
@@ -39,7 +40,7 @@ def made(recipe: DegradeRecipe, photo: images.Photo, name: str, level: DegradeLe
     if isinstance(content, bytes):
         return content
     result = PurePath(recipe.result_name(name, level))
-    return images.encode(content, images.output_format(result), name=str(result))
+    return in_memory(images.encode(content, images.output_format(result), name=str(result)))
 
 
 def save(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from magn_cli.files.access import Access, narrowest
+from magn_cli.files.data import Data, blocks
 from magn_cli.files.store import NotOrdinaryError
 
 if sys.platform != "win32":
@@ -60,10 +61,11 @@ def writing(path: Path, *, overwrite: bool = True, access: Access | None = None)
         raise
 
 
-def write_bytes(path: Path, data: bytes, *, overwrite: bool = True, access: Access | None = None) -> None:
+def write_bytes(path: Path, data: Data, *, overwrite: bool = True, access: Access | None = None) -> None:
     """Write ``data`` to ``path``, as :func:`writing` does."""
     with writing(path, overwrite=overwrite, access=access) as file:
-        file.write(data)
+        for block in blocks(data):
+            file.write(block)
 
 
 def check_writable(path: Path) -> None:

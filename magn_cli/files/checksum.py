@@ -12,6 +12,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from magn_cli.files import atomic, structured
+from magn_cli.files.data import Data, blocks
 from magn_cli.files.local import LOCAL
 from magn_cli.files.store import Store
 
@@ -23,9 +24,12 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 log = logging.getLogger(__name__)
 
 
-def of_bytes(data: bytes) -> str:
+def of_bytes(data: Data) -> str:
     """Return the sha256 of bytes, in hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
+    found = hashlib.sha256()
+    for block in blocks(data):
+        found.update(block)
+    return found.hexdigest()
 
 
 def of_file(path: Path, store: Store = LOCAL) -> str:

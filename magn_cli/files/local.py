@@ -16,6 +16,7 @@ import psutil
 
 from magn_cli.files import atomic, locking
 from magn_cli.files.access import Access
+from magn_cli.files.data import Data, copied, is_large
 from magn_cli.files.store import START, AppendedLines, Lock, NotOrdinaryError, Status
 
 # Windows knows none of these; opening a named pipe must not wait for a writer.
@@ -53,25 +54,25 @@ class LocalDisk:
         """Open an ordinary file; links are followed, and the kind is that of what was opened."""
         return io.BufferedReader(_opened(path))
 
-    def read(self, path: Path, check: Callable[[bytes], None] | None = None) -> tuple[bytes, Status]:
+    def read(self, path: Path, check: Callable[[bytes], object] | None = None) -> tuple[bytes, Status]:
         """Return bytes and status, in one copy: the file may be as large as half of the memory."""
         with _opened(path) as file:
             if check is not None:
                 check(file.read(START))
                 file.seek(0)
-            about = os.fstat(file.fileno())
-            # A sparse file takes no room on the disk and all of it in memory.
-            if about.st_size > min(MAX_BYTES, psutil.virtual_memory().available):
-                raise MemoryError
-            # No more than that, should it grow meanwhile.
-            reader = io.BufferedReader(file)
-            try:
-                return reader.read(about.st_size), _status(about)
-            finally:
-                # Else it would close the file on its own, with a warning.
-                reader.detach()
+            return _whole(file)
 
-    def write(self, path: Path, data: bytes, *, overwrite: bool = False, access: Access | None = None) -> None:
+    def load(self, path: Path, check: Callable[[bytes], bool]) -> tuple[Data, Status]:
+        """Do so, or copy it into a temporary file."""
+        with _opened(path) as file:
+            may_be_copied = check(file.read(START))
+            file.seek(0)
+            about = os.fstat(file.fileno())
+            if may_be_copied and is_large(about.st_size) and about.st_size <= MAX_BYTES:
+                return copied(file, about.st_size), _status(about)
+            return _whole(file)
+
+    def write(self, path: Path, data: Data, *, overwrite: bool = False, access: Access | None = None) -> None:
         """Write under a temporary name in the same folder, then give it its own."""
         atomic.write_bytes(path, data, overwrite=overwrite, access=access)
 
@@ -171,6 +172,20 @@ def _opened(path: Path) -> io.FileIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _whole(file: io.FileIO) -> tuple[bytes, Status]:
+    about = os.fstat(file.fileno())
+    # A sparse file takes no room on the disk and all of it in memory.
+    if about.st_size > min(MAX_BYTES, psutil.virtual_memory().available):
+        raise MemoryError
+    # No more than that, should it grow meanwhile.
+    reader = io.BufferedReader(file)
+    try:
+        return reader.read(about.st_size), _status(about)
+    finally:
+        # Else it would close the file on its own, with a warning.
+        reader.detach()
 
 
 def _check_ordinary(found: os.stat_result, path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from magn_cli.files.access import Access
+from magn_cli.files.data import Data, in_memory
 from magn_cli.files.local import LocalDisk
 from magn_cli.files.store import START, Status
 
@@ -38,7 +39,7 @@ class WithMemory(LocalDisk):
         """Open a file."""
         return io.BytesIO(self._bytes(path)) if path in self.held else super().open(path)
 
-    def read(self, path: Path, check: Callable[[bytes], None] | None = None) -> tuple[bytes, Status]:
+    def read(self, path: Path, check: Callable[[bytes], object] | None = None) -> tuple[bytes, Status]:
         """Return bytes and status."""
         if path not in self.held:
             return super().read(path, check)
@@ -47,14 +48,20 @@ class WithMemory(LocalDisk):
             check(data[:START])
         return data, Status("file", len(data), 0)
 
-    def write(self, path: Path, data: bytes, *, overwrite: bool = False, access: Access | None = None) -> None:
+    def load(self, path: Path, check: Callable[[bytes], bool]) -> tuple[Data, Status]:
+        """Return bytes and status."""
+        if path not in self.held:
+            return super().load(path, check)
+        return self.read(path, check)
+
+    def write(self, path: Path, data: Data, *, overwrite: bool = False, access: Access | None = None) -> None:
         """Hold the bytes of a file."""
         if path not in self.held:
             super().write(path, data, overwrite=overwrite, access=access)
         elif self.held[path] is not None and not overwrite:
             raise FileExistsError(str(path))
         else:
-            self.held[path] = data
+            self.held[path] = in_memory(data)
 
     def _bytes(self, path: Path) -> bytes:
         data = self.held[path]

@@ -12,13 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-LARGE = 400 << 20
-"""Smallest array in bytes for which a file is used."""
+from magn_cli.files.data import is_large, let_go_of
 
-
-def is_large(size: int) -> bool:
-    """Return whether an array of ``size`` bytes comes into a file if the disk has room."""
-    return sys.platform == "linux" and size >= LARGE
+_ROWS = 256
 
 
 def scratch_array(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -42,14 +38,37 @@ def scratch_array(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[A
     return np.empty(shape, dtype)
 
 
+def contiguous(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the array if its values lie one after the other, else such a copy: a :func:`scratch_array`.
+
+    >>> contiguous(np.arange(6).reshape(2, 3).T).flags.c_contiguous
+    True
+    """
+    if array.flags.c_contiguous:
+        return array
+    copy = scratch_array(array.shape, array.dtype)
+    for start in range(0, len(array), _ROWS):
+        copy[start : start + _ROWS] = array[start : start + _ROWS]
+        let_go(copy)
+        let_go(array)
+    return copy
+
+
+def is_scratch(array: npt.NDArray[Any]) -> bool:
+    """Return whether an array, or what it is a part of, lies in a temporary file."""
+    return isinstance(_base(array), mmap.mmap)
+
+
 def let_go(array: npt.NDArray[Any]) -> None:
     """Take the pages of a scratch file out of this process's memory; does nothing for other arrays.
 
     ``array``: of :func:`scratch_array`, or a part of one. Its values stay, and are read again when needed.
     """
+    let_go_of(_base(array))
+
+
+def _base(array: npt.NDArray[Any]) -> object:
     base: object = array
     while isinstance(base, np.ndarray):
         base = base.base
-    held = base.obj if isinstance(base, memoryview) else base
-    if sys.platform == "linux" and isinstance(held, mmap.mmap):
-        held.madvise(mmap.MADV_DONTNEED)
+    return base.obj if isinstance(base, memoryview) else base

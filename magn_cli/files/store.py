@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
 from magn_cli.files.access import Access
+from magn_cli.files.data import Data
 
 MAX_NOTE = 1536
 """Bytes of a note: S3 takes 2 KB for names and values of all metadata of an object."""
@@ -90,13 +91,16 @@ class Store(Protocol):
     def open(self, path: Path) -> BinaryIO:
         """Open an ordinary file to read it; other kinds raise IsADirectoryError or :class:`NotOrdinaryError`."""
 
-    def read(self, path: Path, check: Callable[[bytes], None] | None = None) -> tuple[bytes, Status]:
+    def read(self, path: Path, check: Callable[[bytes], object] | None = None) -> tuple[bytes, Status]:
         """Return the bytes of an ordinary file, and its status as of that very reading.
 
         ``check`` is given the first :data:`START` bytes before the rest is read; what it raises passes through.
         """
 
-    def write(self, path: Path, data: bytes, *, overwrite: bool = False, access: Access | None = None) -> None:
+    def load(self, path: Path, check: Callable[[bytes], bool]) -> tuple[Data, Status]:
+        """Do as :meth:`read`, but where ``check`` returns True, a large file may come into a temporary one."""
+
+    def write(self, path: Path, data: Data, *, overwrite: bool = False, access: Access | None = None) -> None:
         """Make a file appear whole or not at all; raise FileExistsError where one is and is not to be replaced.
 
         That holds for a file that appears during the writing, too. ``access``: who may read it;

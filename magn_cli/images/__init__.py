@@ -9,7 +9,7 @@ from magn_cli.images.keeping import OUTPUT_FORMATS, Kept, kept_in, parts
 from magn_cli.images.limits import MAX_PIXELS
 from magn_cli.images.metadata.description import ExifSummary, exif_summary, profile_name
 from magn_cli.images.metadata.orientation import as_seen, as_stored
-from magn_cli.images.on_disk import read, read_bytes, write
+from magn_cli.images.on_disk import load, read, read_bytes, write
 from magn_cli.images.photo import Array, JpegTables, Metadata, Mosaic, Photo
 from magn_cli.images.raw.developing import developed
 from magn_cli.images.raw.libraw import NEEDS_DEMOSAIC, RAW_SUFFIXES
@@ -51,6 +51,7 @@ __all__ = [
     "is_beyond_range",
     "is_supported_output",
     "kept_in",
+    "load",
     "output_format",
     "parts",
     "photo_of",

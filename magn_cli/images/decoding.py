@@ -9,13 +9,15 @@ import numpy as np
 
 from magn_cli.errors import ImageError
 from magn_cli.files import Access
+from magn_cli.files.data import Data, in_memory
+from magn_cli.files.scratch import let_go
 from magn_cli.images.formats import bmp, heif, jpeg, pillow, png, pnm, riff, tiff
 from magn_cli.images.formats.detect import HEAD, detect_format
 from magn_cli.images.limits import RefusedError, at_most
 from magn_cli.images.metadata import colour_chunks
 from magn_cli.images.metadata.completion import completed
 from magn_cli.images.metadata.orientation import upright
-from magn_cli.images.photo import Photo
+from magn_cli.images.photo import Array, Photo
 from magn_cli.images.raw import libraw
 from magn_cli.images.warnings import about, warn
 
@@ -28,10 +30,11 @@ INPUT_SUFFIXES = frozenset(
 """The suffixes (lower case) of files to read in a folder; a single file is recognized by its content."""
 
 _UNNAMED = "The picture"
+_ROWS = 256
 
 
 def decode(
-    data: bytes,
+    data: Data,
     max_pixels: int | None = None,
     *,
     mosaics: bool = False,
@@ -96,7 +99,16 @@ def check_start(start: bytes, name: str = "") -> None:
         raise ImageError(f"{name or _UNNAMED} {refusal}.") from None
 
 
-def format_of(data: bytes) -> str | None:
+def is_read_in_parts(start: bytes, name: str = "") -> bool:
+    """Return whether :func:`decode` takes such a file part by part, so that it need not be in memory.
+
+    Raises ImageError as :func:`check_start` does.
+    """
+    check_start(start, name)
+    return detect_format(start[:HEAD]) == "TIFF"
+
+
+def format_of(data: Data) -> str | None:
     """Return the format of a file, as in ``Photo.format``, by its first bytes; None for no picture.
 
     The file may be damaged: of a damaged TIFF it is not known whether it is a camera's raw file.
@@ -110,13 +122,13 @@ def format_of(data: bytes) -> str | None:
         return "TIFF"
 
 
-def _decoded(data: bytes, mosaics: bool) -> tuple[Photo, bool]:
+def _decoded(data: Data, mosaics: bool) -> tuple[Photo, bool]:
     name = detect_format(data[:HEAD])
     if name != "RAW" and not (name == "TIFF" and libraw.is_raw_tiff(data)):
-        return _READERS[name](data)
+        return tiff.read(data) if name == "TIFF" else _READERS[name](in_memory(data))
     if not mosaics:
         raise RefusedError(f"looks like a camera raw file: {libraw.NEEDS_DEMOSAIC}")
-    return libraw.read(data), False
+    return libraw.read(in_memory(data)), False
 
 
 def _remark(photo: Photo, has_more: bool) -> None:
@@ -164,7 +176,6 @@ _READERS: dict[str, Callable[[bytes], tuple[Photo, bool]]] = {
     "JPEG": jpeg.read,
     "PNG": png.read,
     "WEBP": _read_webp,
-    "TIFF": tiff.read,
     "BMP": _read_bmp,
     "PNM": pnm.read,
     "AVIF": heif.read_avif,
@@ -173,5 +184,13 @@ _READERS: dict[str, Callable[[bytes], tuple[Photo, bool]]] = {
 
 
 def _check_finite(photo: Photo) -> None:
-    if not all(np.isfinite(part).all() for part in (photo.pixels, photo.alpha) if part is not None):
+    if not all(_is_finite(part) for part in (photo.pixels, photo.alpha) if part is not None):
         raise RefusedError("holds NaN or infinite values: replace them first")
+
+
+def _is_finite(values: Array) -> bool:
+    for start in range(0, len(values), _ROWS):
+        if not np.isfinite(values[start : start + _ROWS]).all():
+            return False
+        let_go(values)
+    return True

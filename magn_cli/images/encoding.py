@@ -9,6 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from magn_cli.errors import ImageError, UsageError
+from magn_cli.files.data import Data
 from magn_cli.images.depth import change_depth, full_scale
 from magn_cli.images.formats import jpeg, png, tiff
 from magn_cli.images.limits import RefusedError
@@ -77,7 +78,7 @@ def encode(
     options: WriteOptions | None = None,
     software: str | None = None,
     name: str = "",
-) -> bytes:
+) -> Data:
     """The bytes of a file of pixels, (H, W) gray or (H, W, 3) RGB.
 
     PNG and WebP are lossless, TIFF is and keeps float32; JPEG is written as the ``options`` say (None: the
@@ -103,7 +104,7 @@ def encode(
         raise ImageError(f"{name or 'The picture'} {refusal}.") from None
 
 
-def _encoded(kind: str, pixels: Array, like: Photo | None, options: WriteOptions, software: str | None) -> bytes:
+def _encoded(kind: str, pixels: Array, like: Photo | None, options: WriteOptions, software: str | None) -> Data:
     _check_sides(kind, pixels.shape)
     allowed = [np.dtype(depth) for depth in _DEPTHS[kind]]
     dtype = pixels.dtype if pixels.dtype in allowed else allowed[-1]

@@ -7,7 +7,8 @@ from pathlib import Path
 from magn_cli import files
 from magn_cli.errors import UsageError
 from magn_cli.files import sentences
-from magn_cli.images.decoding import check_start, decode
+from magn_cli.files.data import Data
+from magn_cli.images.decoding import check_start, decode, is_read_in_parts
 from magn_cli.images.encoding import WriteOptions, encode, output_format
 from magn_cli.images.photo import Array, Photo
 
@@ -21,12 +22,18 @@ def read_bytes(path: Path, store: files.Store = files.LOCAL) -> tuple[bytes, fil
         return store.read(path, partial(check_start, name=str(path)))
 
 
+def load(path: Path, store: files.Store = files.LOCAL) -> tuple[Data, files.Status]:
+    """Do as :func:`read_bytes`, but the bytes of a large TIFF file may come into a temporary file."""
+    with sentences.reading(path):
+        return store.load(path, partial(is_read_in_parts, name=str(path)))
+
+
 def read(
     path: Path, max_pixels: int | None = None, *, mosaics: bool = False, store: files.Store = files.LOCAL
 ) -> Photo:
     """The picture in a file; see :func:`magn_cli.images.decode`. Raises ImageError for whatever cannot be read."""
     path = path if isinstance(path, files.UrlPath) else Path(path)
-    data, status = read_bytes(path, store)
+    data, status = load(path, store)
     return decode(data, max_pixels, mosaics=mosaics, name=str(path), access=status.access)
 
 

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from magn_cli.files.scratch import is_large
+from magn_cli.files.data import is_large
 from magn_cli.inference import memory
 from magn_cli.model import MagnConfig
 from magn_cli.runtime.device import processor
@@ -57,7 +57,9 @@ class _Cpu:
     type = "cpu"
 
 
-def forecast(config: MagnConfig, size: tuple[int, int], sample_bytes: int, bf16: bool) -> Forecast:
+def forecast(
+    config: MagnConfig, size: tuple[int, int], sample_bytes: int, bf16: bool, streams: bool = False
+) -> Forecast:
     """Return the expected time and memory for a photo.
 
     Args:
@@ -65,12 +67,15 @@ def forecast(config: MagnConfig, size: tuple[int, int], sample_bytes: int, bf16:
         size: height and width in pixels.
         sample_bytes: bytes of all samples of the photo.
         bf16: whether the network may compute in bf16, if the CPU is faster in it.
+        streams: whether the photo lies in a temporary file, as its result then does.
     """
     kind = faster_in_bf16() if bf16 else None
     dtype = np.dtype(np.float16 if kind else np.float32)
     tile = memory.tile_for(config, size, _Cpu(), dtype)
     network = memory.needed(config, size, tile, dtype)
-    if is_large(sample_bytes):
+    if streams:
+        needed = PROGRAM + network
+    elif is_large(sample_bytes):
         needed = PROGRAM + max(network + sample_bytes, 2 * sample_bytes)
     else:
         needed = PROGRAM + network + COPIES * sample_bytes

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from magn_cli import images
 from magn_cli.analysis import findings
 from magn_cli.errors import ImageError
+from magn_cli.files.scratch import contiguous, let_go
 from magn_cli.images import Photo, from_float, to_float
 from magn_cli.inference.block_rows import block_rows
 from magn_cli.inference.ensemble import dihedral_transforms, whole_cells
@@ -127,7 +128,7 @@ class PhotoRestorer:
         if projection is not None:
             strips = block_rows(strips, projection.rows, len(stored))
         out = joined((rounded(rows, values) for rows, values in strips), len(stored))
-        pixels = np.ascontiguousarray(images.as_seen(out, photo.turned))
+        pixels = contiguous(images.as_seen(out, photo.turned))
         if hidden is not None:
             pixels[hidden] = photo.pixels[hidden]
         return RestoredPhoto(self.task.name, pixels, self.scale, found, self.network)
@@ -220,7 +221,7 @@ class PhotoRestorer:
         above, beside = self.task.margin(**options)
         bayer = self.task.keeps_bayer_phase
         strips = self.tiled.strips(network_input, level_input, keeps_bayer=bayer, progress=progress)
-        for rows, values in chain.from_iterable(map(_bands, strips)):
+        for rows, values in chain.from_iterable(map(_bands, _letting_go(strips, pixels))):
             values = self.task.bounded(values, network_input, rows.start, level)
             own = Span(max(rows.start - above, 0), rows.stop - above)
             if len(own) > 0:
@@ -244,6 +245,15 @@ class PhotoRestorer:
         if found.level is None and found.strength > 0 and not self.takes_unknown:
             raise ImageError(f"the network {self.network} must be told a level, and none was found; give --level.")
         return found
+
+
+def _letting_go(
+    strips: Iterator[tuple[Span, NDArray[np.float32]]], pixels: images.Array
+) -> Iterator[tuple[Span, NDArray[np.float32]]]:
+    """Yield the strips; what was read of a picture in a temporary file leaves the memory after each."""
+    for strip in strips:
+        yield strip
+        let_go(pixels)
 
 
 def _bands(strip: tuple[Span, NDArray[np.float32]]) -> Iterator[tuple[Span, NDArray[np.float32]]]:

@@ -14,6 +14,7 @@ from magn_cli.analysis.grain import measure_grain
 from magn_cli.analysis.jpeg_blocks import BLOCKS, NO_BLOCKS
 from magn_cli.errors import ImageError, unexpected
 from magn_cli.files import LOCAL, Store
+from magn_cli.files.data import Data, in_memory
 from magn_cli.images import Kept, Photo
 from magn_cli.inference.auto import task_for
 from magn_cli.inspection.facts import Blocks, BrokenFile, Inspection, JpegFacts, Noise, Raw
@@ -38,10 +39,10 @@ def inspect_file(
         >>> inspect_file(Path("missing.jpg")).error
         'missing.jpg does not exist: check the name.'
     """
-    data = b""
+    data: Data = b""
     try:
         with images.collected_warnings() as remarks:
-            data, status = images.read_bytes(path, store)
+            data, status = images.load(path, store)
             photo = images.decode(data, max_pixels, mosaics=True, name=str(path), access=status.access)
             return _inspected(path, data, photo, tuple(remarks), preset)
     except ImageError as error:
@@ -52,7 +53,7 @@ def inspect_file(
         return BrokenFile(path, f"{path}: {unexpected(error)}")
 
 
-def _broken(path: Path, data: bytes, error: ImageError, store: Store) -> BrokenFile:
+def _broken(path: Path, data: Data, error: ImageError, store: Store) -> BrokenFile:
     length = len(data) or None
     if length is None:
         # What starts like no picture is not loaded.
@@ -63,7 +64,7 @@ def _broken(path: Path, data: bytes, error: ImageError, store: Store) -> BrokenF
     detail = (
         None if cause is None or (isinstance(cause, OSError) and cause.filename) else " ".join(str(cause).split())
     )
-    size = images.read_size(io.BytesIO(data)) if data else None
+    size = images.read_size(io.BytesIO(in_memory(data))) if data else None
     # Pillow raises other errors of the system for damaged pictures.
     kind: Literal["broken", "unusable"] = "unusable" if isinstance(cause, PermissionError) else "broken"
     return BrokenFile(
@@ -77,7 +78,7 @@ def _broken(path: Path, data: bytes, error: ImageError, store: Store) -> BrokenF
     )
 
 
-def _inspected(path: Path, data: bytes, photo: Photo, remarks: tuple[str, ...], preset: str) -> Inspection:
+def _inspected(path: Path, data: Data, photo: Photo, remarks: tuple[str, ...], preset: str) -> Inspection:
     # As for restoring, the colours under transparent pixels do not count.
     shown = photo if photo.mosaic else findings.visible(photo)
     height, width = photo.pixels.shape[:2]

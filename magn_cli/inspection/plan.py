@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from magn_cli.errors import WeightsError
+from magn_cli.files.scratch import is_scratch
 from magn_cli.images import Photo
 from magn_cli.inference.forecast import Forecast, forecast
 from magn_cli.inference.options import within_range
@@ -40,7 +41,7 @@ def _forecast(about: Checkpoint, photo: Photo, bf16: bool) -> Forecast:
     # Of a mosaic, three samples a pixel become.
     samples = photo.pixels.nbytes * (1 if photo.mosaic is None else 3)
     height, width = photo.pixels.shape[:2]
-    return forecast(about.config, (height, width), samples + alpha, bf16)
+    return forecast(about.config, (height, width), samples + alpha, bf16, streams=is_scratch(photo.pixels))
 
 
 @cache

@@ -17,6 +17,7 @@ from magn_cli.batch.failing import sentence
 from magn_cli.batch.targets import Job
 from magn_cli.errors import WeightsError
 from magn_cli.files import Access, checksum, is_hopeless, sentences
+from magn_cli.files.data import Data, in_memory
 from magn_cli.inference.restored_photo import RestoredPhoto
 
 
@@ -31,7 +32,7 @@ class Worker(BaseWorker):
         super().__init__(setup)
         self.setup = setup
         self._thread = ThreadPoolExecutor(1, "magn-network")
-        self._held: dict[Path, tuple[bytes, Access | None]] = {}
+        self._held: dict[Path, tuple[Data, Access | None]] = {}
 
     def prepare(self) -> dict[str, str]:
         """Load the network."""
@@ -79,7 +80,7 @@ class Worker(BaseWorker):
                     try:
                         files.put(job, data, access, self.setup.overwrite, note)
                     except FileExistsError:
-                        if not again or job.store.read(job.target)[0] != data:
+                        if not again or job.store.read(job.target)[0] != in_memory(data):
                             raise
                 return Written(time.perf_counter() - began, told=told)
             except Exception as error:

@@ -13,6 +13,7 @@ import psutil
 
 from magn_cli.files import urls
 from magn_cli.files.access import Access
+from magn_cli.files.data import Data, in_memory
 from magn_cli.files.local import LOCAL, MAX_BYTES
 from magn_cli.files.remote import lines
 from magn_cli.files.remote.drives import Drive, drive_of
@@ -51,16 +52,20 @@ class Anywhere:
             return self.here.open(path)
         return io.BufferedReader(_Ranges(_drive(path), path, _drive(path).file(path).bytes), _BLOCK)
 
-    def read(self, path: Path, check: Callable[[bytes], None] | None = None) -> tuple[bytes, Status]:
+    def read(self, path: Path, check: Callable[[bytes], object] | None = None) -> tuple[bytes, Status]:
         """Return bytes and status."""
         if not isinstance(path, UrlPath):
             return self.here.read(path, check)
         return _drive(path).read(path, check or _any, min(MAX_BYTES, psutil.virtual_memory().available))
 
+    def load(self, path: Path, check: Callable[[bytes], bool]) -> tuple[Data, Status]:
+        """Return bytes and status; an object comes into memory."""
+        return self.read(path, check) if isinstance(path, UrlPath) else self.here.load(path, check)
+
     def write(
         self,
         path: Path,
-        data: bytes,
+        data: Data,
         *,
         overwrite: bool = False,
         access: Access | None = None,
@@ -68,7 +73,7 @@ class Anywhere:
     ) -> None:
         """Put an object, or write a file of this machine."""
         if isinstance(path, UrlPath):
-            _drive(path).put(path, data, replace=overwrite, note=note)
+            _drive(path).put(path, in_memory(data), replace=overwrite, note=note)
         elif access is None:
             self.here.write(path, data, overwrite=overwrite)
         else:

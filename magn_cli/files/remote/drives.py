@@ -78,7 +78,7 @@ class Drive:
             raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
         return found
 
-    def read(self, path: UrlPath, check: Callable[[bytes], None], limit: int) -> tuple[bytes, Status]:
+    def read(self, path: UrlPath, check: Callable[[bytes], object], limit: int) -> tuple[bytes, Status]:
         """Return a file and its status as of that reading.
 
         Args:
@@ -236,7 +236,7 @@ class S3(Drive):
             raise unknown
         return Status("folder", 0, 0) if page.get("KeyCount") or not path.key else None
 
-    def read(self, path: UrlPath, check: Callable[[bytes], None], limit: int) -> tuple[bytes, Status]:
+    def read(self, path: UrlPath, check: Callable[[bytes], object], limit: int) -> tuple[bytes, Status]:
         """Return an object and its status by one request."""
         data, status, problem = self.ask(path, lambda fs: sync(fs.loop, _get_object, fs, path, check, limit))
         if problem is not None:
@@ -488,7 +488,7 @@ def check_driver(scheme: str) -> None:
 
 
 async def _get_object(
-    fs: Any, path: UrlPath, check: Callable[[bytes], None], limit: int
+    fs: Any, path: UrlPath, check: Callable[[bytes], object], limit: int
 ) -> tuple[bytes, Status, Exception | None]:
     """Return an object, or what ``check`` raised: that is no error of the store, which would be tried again."""
     found = await fs._call_s3("get_object", Bucket=path.place, Key=path.key)

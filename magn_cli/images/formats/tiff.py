@@ -1,10 +1,10 @@
 """Read one page of TIFF files, and write one page with metadata."""
 
-import io
 import struct
 
 import numpy as np
 
+from magn_cli.files.data import Data, ScratchFile
 from magn_cli.files.scratch import let_go
 from magn_cli.images.formats import pillow, tiff_colours, tiff_damage, tiff_pages, tiff_samples
 from magn_cli.images.limits import RefusedError, check_size
@@ -32,7 +32,7 @@ _CENTIMETRE = 2.54
 _MAX_BYTES = 2**32 - 1
 
 
-def read(data: bytes) -> tuple[Photo, bool]:
+def read(data: Data) -> tuple[Photo, bool]:
     """Return the first full-resolution page of a TIFF or BigTIFF file, not yet turned, and whether there are more.
 
     Raises ValueError if the file is damaged, RefusedError if it is of a kind that is not read.
@@ -66,7 +66,7 @@ def read(data: bytes) -> tuple[Photo, bool]:
     return Photo(pixels, alpha, metadata, None, "TIFF", mosaic=mosaic), count > 1
 
 
-def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str | None) -> bytes:
+def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str | None) -> Data:
     """Return a TIFF file, deflated without loss, of uint8, uint16 or float32 pixels, ``(H, W)`` or ``(H, W, 3)``.
 
     ``alpha``: ``(H, W)`` of the same dtype. ``software``: the program's name, for its tag. Raises RefusedError
@@ -120,25 +120,23 @@ def encode(pixels: Array, alpha: Array | None, metadata: Metadata, software: str
     put(_STRIP_SIZES, tags.LONG, *[0] * len(starts))
     tags.append_directory(buffer, order, records, first=True)
     written = tags.read_directory(buffer)
-    # Unlike a bytearray, it gives away its bytes without a copy.
-    file = io.BytesIO()
-    file.write(buffer)
+    file = ScratchFile(pixels.nbytes)
+    file.write(bytes(buffer))
     offsets, sizes = [], []
     for start in starts:
         strip = pixels[start : start + rows].reshape(-1, width, colours)
         if alpha is not None:
             strip = np.dstack([strip, alpha[start : start + rows]])
-        offsets.append(file.tell())
+        offsets.append(file.size)
         sizes.append(file.write(tiff_samples.packed(strip, order)))
         let_go(pixels)
-        if file.tell() > _MAX_BYTES:
+        if file.size > _MAX_BYTES:
             raise RefusedError(
                 "would be larger than the 4 GiB that a TIFF file can hold: choose a .png name instead"
             )
     for tag, numbers in ((_STRIPS, offsets), (_STRIP_SIZES, sizes)):
-        file.seek(written.value_start(tag))
-        file.write(struct.pack(f"{order}{len(numbers)}I", *numbers))
-    return file.getvalue()
+        file.replace(written.value_start(tag), struct.pack(f"{order}{len(numbers)}I", *numbers))
+    return file.content()
 
 
 def _check_complete(page: tags.Directory) -> None:

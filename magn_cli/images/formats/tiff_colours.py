@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from magn_cli.files.scratch import contiguous
 from magn_cli.images.depth import change_depth, full_scale, stretched
 from magn_cli.images.formats import lab, pillow, tiff_samples
 from magn_cli.images.limits import RefusedError
@@ -134,7 +135,7 @@ def interpreted(page: Directory, samples: Array, layout: Layout) -> tuple[Array,
         pixels = top - pixels
     alpha = None
     if alpha_at is not None:
-        alpha = np.ascontiguousarray(samples[..., alpha_at])
+        alpha = contiguous(samples[..., alpha_at])
         if _meanings(page)[alpha_at - colours :][:1] == (_ASSOCIATED,):
             pixels = undo_premultiplication(pixels, alpha)
     if layout.colour == _CMYK:
@@ -142,7 +143,7 @@ def interpreted(page: Directory, samples: Array, layout: Layout) -> tuple[Array,
     if layout.colour in LAB:
         pixels = lab.to_srgb(pixels, icc=layout.colour == _ICC_LAB)
         warn("The picture is in L*a*b* colours; it was converted to sRGB.")
-    return np.ascontiguousarray(pixels), alpha
+    return contiguous(pixels), alpha
 
 
 def _from_cmyk(page: Directory, pixels: Array, alpha: Array | None) -> tuple[Array, Array | None]:

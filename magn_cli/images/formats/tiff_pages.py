@@ -1,5 +1,6 @@
 """Choose the page of a TIFF file that holds the picture, and name what else the file has that is not kept."""
 
+from magn_cli.files.data import Data
 from magn_cli.images.limits import RefusedError
 from magn_cli.images.metadata import tags
 from magn_cli.images.metadata.tags import Directory
@@ -21,7 +22,7 @@ _MAX_BELOW = 64
 _LEFT_OUT = {37724: "the layers of a Photoshop document", 52545: "content credentials (C2PA)"}
 
 
-def main_page(data: bytes) -> tuple[Directory, int]:
+def main_page(data: Data) -> tuple[Directory, int]:
     """Return the page that is the picture, and how many pages there are.
 
     It is the first one that is not said to be a thumbnail or a mask; if all are, the largest. Raises ValueError if

@@ -13,6 +13,8 @@ from contextlib import closing
 import numpy as np
 import numpy.typing as npt
 
+from magn_cli.files.data import Data, let_go_of
+from magn_cli.files.scratch import is_scratch, let_go, scratch_array
 from magn_cli.images.formats import pillow
 from magn_cli.images.limits import check_memory
 from magn_cli.images.metadata import tags
@@ -53,8 +55,9 @@ def read_samples(page: Directory, width: int, height: int, bits: int, dtype: np.
         raise ValueError("impossible tile width or number of channels")
     columns = -(-width // block_width)
     row_size = -(-block_width * depth * bits // 8)
-    check_memory(height * width * channels * dtype.itemsize)
-    samples = np.empty((height, width, channels), dtype)
+    samples = scratch_array((height, width, channels), dtype)
+    if not is_scratch(samples):
+        check_memory(samples.nbytes)
     for plane in range(planes):
         # Closed even where an error keeps it alive: Pillow and stderr are held while it is open.
         with closing(_plane_bytes(page, plane, planes, (columns, row_size), height)) as parts:
@@ -69,6 +72,8 @@ def read_samples(page: Directory, width: int, height: int, bits: int, dtype: np.
                     x = column * block_width
                     target = samples[y : y + len(part), x : x + block_width, plane : plane + depth]
                     target[...] = block[:, : target.shape[1]]
+                let_go(samples)
+                let_go_of(page.data)
     return samples
 
 
@@ -221,7 +226,7 @@ def _ends(offsets: tuple[int, ...], sizes: tuple[int, ...], length: int) -> list
 
 
 def _uncompressed(
-    data: bytes | bytearray, offsets: tuple[int, ...], strip_rows: int, height: int, row_size: int
+    data: Data | bytearray, offsets: tuple[int, ...], strip_rows: int, height: int, row_size: int
 ) -> Generator[tuple[int, npt.NDArray[np.uint8]], None, None]:
     """The rows of a plane in uncompressed strips, as they lie in the file: the largest files are of this kind."""
     for strip, offset in enumerate(offsets):

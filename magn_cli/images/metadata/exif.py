@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 
+from magn_cli.files.data import Data
 from magn_cli.images.metadata import tags
 from magn_cli.images.metadata.tags import Directory, read_directory
 from magn_cli.images.warnings import warn
@@ -186,7 +187,7 @@ def _copied(block: bytes, never: frozenset[int], longest: int | None = None) -> 
     return bytes(buffer)
 
 
-def _below(data: bytes | bytearray, tag: int, above: Directory | None = None) -> Directory | None:
+def _below(data: Data | bytearray, tag: int, above: Directory | None = None) -> Directory | None:
     try:
         offset = (above or read_directory(data)).integers(tag)
         return read_directory(data, offset[0]) if offset else None

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from magn_cli.files.scratch import contiguous
 from magn_cli.images.metadata import exif
 from magn_cli.images.metadata import xmp as packets
 from magn_cli.images.photo import Array, Metadata, Photo
@@ -40,8 +41,8 @@ def upright(photo: Photo) -> Photo:
     return replace(
         photo,
         turned=turned,
-        pixels=np.ascontiguousarray(turn(photo.pixels)),
-        alpha=None if photo.alpha is None else np.ascontiguousarray(turn(photo.alpha)),
+        pixels=contiguous(turn(photo.pixels)),
+        alpha=None if photo.alpha is None else contiguous(turn(photo.alpha)),
         metadata=replace(
             metadata,
             exif=_turned_exif(metadata.exif, turned),

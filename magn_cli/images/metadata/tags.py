@@ -8,6 +8,8 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
+from magn_cli.files.data import Data
+
 ByteOrder = Literal["<", ">"]
 
 ORIENTATION = 274
@@ -51,7 +53,7 @@ class Directory:
         is_big: whether the file is a BigTIFF, with records of 20 bytes and offsets of 8; else 12 and 4.
     """
 
-    data: bytes | bytearray
+    data: Data | bytearray
     order: ByteOrder
     start: int
     positions: dict[int, int]
@@ -131,7 +133,7 @@ def without_entries(order: ByteOrder = "<") -> bytes:
     return struct.pack(order + "2sHIHI", b"II" if order == "<" else b"MM", 42, _HEADER, 0, 0)
 
 
-def read_directory(data: bytes | bytearray, offset: int | None = None) -> Directory:
+def read_directory(data: Data | bytearray, offset: int | None = None) -> Directory:
     """Return the directory at ``offset`` bytes, or the first one.
 
     Of a directory that is cut off, the records that are there. Raises ValueError if there is none.
@@ -162,7 +164,7 @@ def read_directory(data: bytes | bytearray, offset: int | None = None) -> Direct
     return Directory(data, order, first, positions, end, following, is_cut, is_big)
 
 
-def pages(data: bytes | bytearray) -> list[Directory]:
+def pages(data: Data | bytearray) -> list[Directory]:
     """Return the directories of all pages, the first one first. Raises ValueError if that is damaged."""
     found = [read_directory(data)]
     seen = {found[0].start}

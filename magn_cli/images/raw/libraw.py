@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from magn_cli.files.data import Data
 from magn_cli.images.formats.tiff_pages import pages_below
 from magn_cli.images.limits import RefusedError, check_size
 from magn_cli.images.metadata import tags
@@ -39,7 +40,7 @@ def is_raw(head: bytes) -> bool:
     return head.startswith(_SIGNATURES) or head[4:11] == b"ftypcrx"
 
 
-def is_raw_tiff(data: bytes) -> bool:
+def is_raw_tiff(data: Data) -> bool:
     """Whether a TIFF file is a raw file. Raises ValueError if it is damaged.
 
     A first page that is a thumbnail proves nothing: a page of sensor data must exist.
