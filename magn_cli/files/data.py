@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
+import psutil
+
 LARGE = 400 << 20
 """Smallest number of bytes for which a temporary file is used."""
 
@@ -51,7 +53,7 @@ def blocks(data: Data) -> Iterator[bytes]:
 class ScratchFile:
     """Bytes that are written one after the other: in a temporary file where many are expected, else in memory.
 
-    Where the disk is full, memory takes them.
+    Where the disk is full, memory takes them if it has room.
 
     Example:
         >>> file = ScratchFile(expected=10)
@@ -64,6 +66,7 @@ class ScratchFile:
 
     def __init__(self, expected: int) -> None:
         """``expected``: about how many bytes there will be."""
+        self.expected = expected
         self._file: BinaryIO = io.BytesIO()
         if is_large(expected):
             with suppress(OSError):
@@ -71,7 +74,7 @@ class ScratchFile:
         self.size = 0
 
     def write(self, data: bytes) -> int:
-        """Append bytes; return how many."""
+        """Append bytes; return how many. Raises MemoryError where neither disk nor memory has room."""
         try:
             self._write(data)
         except OSError:
@@ -99,6 +102,8 @@ class ScratchFile:
             rest = rest[self._file.write(rest) :]
 
     def _to_memory(self) -> None:
+        if self.expected > psutil.virtual_memory().available:
+            raise MemoryError
         memory = io.BytesIO()
         with self._file as file:
             file.seek(0)

@@ -106,6 +106,13 @@ def test_a_disk_that_fills_up_leaves_what_was_written(all_is_large, monkeypatch)
     assert file.content() == b"First, second"
 
 
+def test_neither_disk_nor_memory_has_room(monkeypatch):
+    file = ScratchFile(1 << 60)
+    monkeypatch.setattr(file, "_file", Full(file._file))
+    with pytest.raises(MemoryError):
+        file.write(b"first")
+
+
 class Full:
     """A file that can be read only."""
 
