@@ -1,8 +1,9 @@
-"""TIFF files whose bytes, samples and result lie in temporary files: what small ones give, with their errors."""
+"""Files whose bytes, samples and result lie in temporary files: what small ones give, with their errors."""
 
 import errno
 import sys
 import tempfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from magn_cli.files import LOCAL, data
 from magn_cli.files.data import ScratchFile, blocks, in_memory
 from magn_cli.files.scratch import is_scratch, scratch_array
 from magn_cli.images import encode
+from magn_cli.images.formats import png
 from tests.support.commands import magn
 from tests.support.fuzzing.corpus import corpus
 
@@ -58,6 +60,22 @@ def test_nothing_large_stays_in_memory(tmp_path, all_is_large, dtype):
     photo = images.decode(loaded)
     assert is_scratch(photo.pixels)
     np.testing.assert_array_equal(photo.pixels, values)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("has_alpha", [False, True])
+def test_a_large_png_is_written_in_parts(monkeypatch, all_is_large, dtype, channels, has_alpha):
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 255, (80, 50, channels)).astype(dtype).squeeze()
+    alpha = rng.integers(0, 255, (80, 50)).astype(dtype) if has_alpha else None
+    like = replace(images.photo_of(values), alpha=alpha)
+    monkeypatch.setattr(png, "_DATA_CHUNK", 700)
+    written = encode(values, "PNG", like)
+    assert not isinstance(written, bytes) and in_memory(written).count(b"IDAT") > 3
+    photo = images.decode(in_memory(written))
+    np.testing.assert_array_equal(photo.pixels, values)
+    assert alpha is None or np.array_equal(photo.alpha, alpha)
 
 
 def test_other_formats_come_into_memory(tmp_path, all_is_large):
