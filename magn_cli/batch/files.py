@@ -147,10 +147,10 @@ def content(loaded: LoadedPhoto, restored: RestoredPhoto, options: WriteOptions)
     )
 
 
-def _read_again(loaded: LoadedPhoto) -> bytes | None:
+def _read_again(loaded: LoadedPhoto) -> Data | None:
     """Return the bytes of a large file, or None if it has changed."""
     try:
-        data, _ = loaded.job.store.read(loaded.job.source)
+        data, _ = loaded.job.store.load(loaded.job.source, lambda start: True)
     except (OSError, MemoryError):
         return None
     return data if checksum.of_bytes(data) == loaded.origin.sha256 else None

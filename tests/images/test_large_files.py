@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from magn_cli import images
+from magn_cli.batch import files
 from magn_cli.errors import ImageError
 from magn_cli.files import LOCAL, data
 from magn_cli.files.data import ScratchFile, blocks, in_memory
@@ -101,6 +102,14 @@ def test_a_photo_is_restored_alike(tmp_path, monkeypatch):
         done = magn("restore", tmp_path / "a.tif", "--task", "denoise", "--out", tmp_path / f"{name}.tif")
         assert done.exit_code == 0
     assert (tmp_path / "plain.tif").read_bytes() == (tmp_path / "scratch.tif").read_bytes()
+
+
+def test_a_clean_photo_stays_as_it_is(tmp_path, all_is_large, monkeypatch):
+    monkeypatch.setattr(files, "MAX_HELD", 0)
+    images.write(tmp_path / "a.tif", np.full((150, 140, 3), 30_000, np.uint16))
+    done = magn("restore", tmp_path / "a.tif", "--task", "denoise", "--out", tmp_path / "b.tif")
+    assert done.exit_code == 0
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
 
 
 def full(*_, **__):
