@@ -228,7 +228,7 @@ class TestBrokenFiles:
         def closed(*_):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(LocalDisk, "read", closed)
+        monkeypatch.setattr(LocalDisk, "load", closed)
         result = magn("inspect", otter_jpeg)
         refused(result, 1, f"you have no permission to read {otter_jpeg}: ")
         assert "Unusable" in words_of(result.stdout) and "Broken" not in result.stdout
