@@ -113,3 +113,13 @@ def hurry(monkeypatch):
     monkeypatch.setattr(retrying, "PATIENCE", 0.5)
     monkeypatch.setattr(retrying, "FIRST_PATIENCE", 0.5)
     monkeypatch.setattr(retrying, "FIRST_DELAY", 0.05)
+
+
+@pytest.fixture
+def set_threads():
+    """Set how many threads torch takes; the test's end sets it back."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

@@ -11,11 +11,8 @@ CONFIG = MagnConfig(features=8, graph_features=8, heads=2, blocks_before=1, bloc
 
 
 @pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+def two_threads(set_threads):
+    set_threads(2)
 
 
 @pytest.mark.parametrize(

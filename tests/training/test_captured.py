@@ -40,12 +40,9 @@ def weights(out, monkeypatch, captured, **training):
 
 
 @pytest.fixture
-def one_thread():
-    """Sums that threads share round differently from call to call, and training makes much of it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def one_thread(set_threads):
+    """Sums that several threads share round differently from call to call, and training amplifies that."""
+    set_threads(1)
 
 
 @pytest.mark.usefixtures("one_thread")
