@@ -451,6 +451,10 @@ class Task(ABC):
         known = {name: value for name, value in options.items() if name in shown}
         return TrainingPair(clean, self.degrade(clean, level, rng, **options), level, known)
 
+    def tells_more(self, pairs: PairOptions) -> bool:
+        """Return whether some of such training pairs have a :attr:`TrainingPair.noisier` picture."""
+        return False
+
     def validation_cases(self, pairs: PairOptions) -> tuple[ValidationCase, ...]:
         """Return additional cases to validate on for networks trained on such pairs."""
         return ()

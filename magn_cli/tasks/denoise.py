@@ -57,6 +57,9 @@ EXCESS = 1.2, 2.0
 """How many times its noise a pair is told at least, where it is told more, and the least that it is told then. The
 greatest is the highest sigma."""
 
+CAMERA_EXCESS = 1.2, 4.0
+"""The same for the noise of a camera, and how many times that is told at most."""
+
 BEYOND = 0.5
 """By how much of the difference between what is told and what is there the noise of such a target exceeds what is
 told. With no more noise than is told, nearly all detail stays, and the better the network, the more: the restored
@@ -140,6 +143,13 @@ class Denoise(Task):
         Option(
             "excess", 0.2, "Share of pairs with white noise that are told more than is in them.", low=0, high=1
         ),
+        Option(
+            "camera_excess",
+            0.0,
+            "Share of pairs with a camera's noise that are told more than is in them.",
+            low=0,
+            high=1,
+        ),
     )
     suffix: ClassVar[str] = ".tif"
     random: ClassVar[bool] = True
@@ -191,10 +201,9 @@ class Denoise(Task):
         A crop with camera noise is told the noise that is in it, compression included, give or take 15 %: users
         know it of a picture about as well, and noise is stronger in some places than in others. Where a pair is
         told much less than that, its target keeps a part of the noise, which holds the level to what it promises.
-        Where white noise is told as much more, the target is what the network makes of the crop with noise added
-        up to the level that is told and beyond. A network that never saw such pairs put spots on soft, vivid
-        colours. With white noise added to that of a camera, it learned to keep coarse noise when told twice as
-        much.
+        Where it is told more, the target is what the network makes of a crop with noise up to the level that is
+        told and beyond. A network that never saw such pairs put spots on soft, vivid colours. White noise is added
+        to white noise; a camera's is amplified, as a network that saw white noise added to it kept coarse noise.
         """
         is_camera = rng.random() < pairs.own["camera"]
         pair = self._camera_pair(clean, rng) if is_camera else super().training_pair(clean, rng, pairs)
@@ -203,9 +212,13 @@ class Denoise(Task):
             share = math.exp(rng.uniform(*np.log(PARTIAL)))
             target = pair.degraded + np.float32(math.sqrt(share)) * (pair.clean - pair.degraded)
             return TrainingPair(target, pair.degraded, share * pair.level, pair.options)
-        if not is_camera and chance >= 1 - pairs.own["excess"]:
-            return self._told_more(pair, rng)
+        if chance >= 1 - pairs.own["camera_excess" if is_camera else "excess"]:
+            return self._amplified(pair, rng) if is_camera else self._told_more(pair, rng)
         return pair
+
+    def tells_more(self, pairs: PairOptions) -> bool:
+        """Return whether ``excess`` or ``camera_excess`` is set."""
+        return any(pairs.own[name] > 0 for name in ("excess", "camera_excess"))
 
     def _told_more(self, pair: TrainingPair, rng: np.random.Generator) -> TrainingPair:
         assert pair.level is not None and self.scale is not None
@@ -217,6 +230,18 @@ class Denoise(Task):
         sigma = min(told + BEYOND * (told - pair.level), most)
         missing = np.float32(math.sqrt(sigma**2 - pair.level**2) / 255)
         noisier = pair.degraded + rng.standard_normal(pair.degraded.shape, np.float32) * missing
+        return replace(pair, level=told, noisier=noisier, noisier_level=sigma)
+
+    def _amplified(self, pair: TrainingPair, rng: np.random.Generator) -> TrainingPair:
+        assert pair.level is not None and self.scale is not None
+        (least, most), highest = CAMERA_EXCESS, self.scale.high
+        noise = pair.degraded - pair.clean
+        found = 255 * float(np.sqrt(np.square(noise, dtype=np.float64).mean()))
+        if not found or least * pair.level >= highest:
+            return pair
+        told = min(pair.level * math.exp(rng.uniform(math.log(least), math.log(most))), highest)
+        sigma = min(told + BEYOND * (told - pair.level), highest)
+        noisier = pair.clean + np.float32(sigma / found) * noise
         return replace(pair, level=told, noisier=noisier, noisier_level=sigma)
 
     def _camera_pair(self, clean: Pixels, rng: np.random.Generator) -> TrainingPair:

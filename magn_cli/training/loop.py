@@ -239,8 +239,7 @@ class Trainer:
         if self.options.fixed_statistics:
             self._fix_statistics(pairs)
         if can_capture(self):
-            teaches = bool(self.recipe.pairs.own.get("excess"))
-            self._captured = CapturedStep(self, teaches, OUTLIER)
+            self._captured = CapturedStep(self, self.task.tells_more(self.recipe.pairs), OUTLIER)
         try:
             stopped = self._steps(validation, record, report, should_stop)
         finally:

@@ -238,10 +238,29 @@ def test_pairs_that_are_told_more_have_a_noisier_twin(otter):
         assert twins_told == pytest.approx(min(1.5 * told - 0.5 * noise, 75), rel=0.05)
 
 
-def test_pairs_with_the_noise_of_a_camera_have_none(otter):
+def test_noise_of_a_camera_is_not_told_more_unless_asked(otter):
     options = get_task("denoise").pairs(unknown=0, camera=1.0, partial=0.0, excess=1.0)
     for crops in itertools.islice(Pairs([otter], get_task("denoise"), 48, options, seed=5), 5):
         assert torch.equal(crops.degraded, crops.noisier)
+
+
+def test_noise_of_a_camera_that_is_told_more_is_amplified_in_the_twin(otter):
+    options = get_task("denoise").pairs(unknown=0, camera=1.0, partial=0.0, camera_excess=1.0, gray=0)
+    for crops in itertools.islice(Pairs([otter], get_task("denoise"), 96, options, seed=5), 20):
+        noise, twins = ((x - crops.clean).flatten() for x in (crops.degraded, crops.noisier))
+        told, twins_told = float(crops.level) * 75, float(crops.noisier_level) * 75
+        amplified = float(twins.norm() / noise.norm())
+        assert torch.allclose(twins, amplified * noise, atol=1e-5) and amplified > 1
+        # The crop of the twin is the middle of what the noise was measured in.
+        assert 255 * float(twins.square().mean().sqrt()) == pytest.approx(twins_told, rel=0.3)
+        assert told < twins_told <= 1.5 * told or told == twins_told == 75
+
+
+def test_a_task_knows_whether_its_pairs_may_be_told_more():
+    task = get_task("denoise")
+    assert not task.tells_more(task.pairs(excess=0.0))
+    assert task.tells_more(task.pairs(excess=0.1)) and task.tells_more(task.pairs(excess=0.0, camera_excess=0.1))
+    assert not get_task("jpeg").tells_more(get_task("jpeg").pairs())
 
 
 def test_double_compression_is_worse_than_the_second_alone(otter):

@@ -97,7 +97,8 @@ def test_pair_settings_of_other_tasks_are_left_aside():
     common = {"gray": 0.1, "unknown": 0.0, "patterns": 0.05, "levels": []}
     assert own["jpeg"] == {**common, "twice": 0.3, "subsampling": ["4:4:4"]}
     assert (
-        own["denoise"] == {**common, "camera": 0.2, "partial": 0.06, "excess": 0.2} and own["demosaic"] == common
+        own["denoise"] == {**common, "camera": 0.2, "partial": 0.06, "excess": 0.2, "camera_excess": 0.0}
+        and own["demosaic"] == common
     )
     with pytest.raises(UsageError, match="camera must be a number"):
         recipe.check({"pairs": {"camera": "often"}}, "run.toml")
