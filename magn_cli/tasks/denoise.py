@@ -103,6 +103,10 @@ def _non_local_means(noisy: Pixels, level: float | None) -> Pixels:
     return images.to_float(cv2.fastNlMeansDenoisingColored(whole[..., ::-1], None, strength, strength)[..., ::-1])
 
 
+def _rms(values: Pixels) -> float:
+    return 255 * float(np.sqrt(np.square(values, dtype=np.float64).mean()))
+
+
 def _camera(sigma: float, clean: Pixels, rng: np.random.Generator) -> Pixels:
     return camera.camera_noise(clean, sigma, camera.draw_camera(rng, sigma), rng)
 
@@ -203,17 +207,21 @@ class Denoise(Task):
         told much less than that, its target keeps a part of the noise, which holds the level to what it promises.
         Where it is told more, the target is what the network makes of a crop with noise up to the level that is
         told and beyond. A network that never saw such pairs put spots on soft, vivid colours. White noise is added
-        to white noise; a camera's is amplified, as a network that saw white noise added to it kept coarse noise.
+        to white noise, and a camera's is replaced by more noise of the same camera. With white noise added to a
+        camera's, or that amplified, a network learned to keep coarse noise, which the target had kept, too.
         """
-        is_camera = rng.random() < pairs.own["camera"]
-        pair = self._camera_pair(clean, rng) if is_camera else super().training_pair(clean, rng, pairs)
-        chance = rng.random()
-        if chance < pairs.own["partial"] and pair.level:
+        is_camera, chance = rng.random() < pairs.own["camera"], rng.random()
+        less = chance < pairs.own["partial"]
+        more = not less and chance >= 1 - pairs.own["camera_excess" if is_camera else "excess"]
+        if is_camera:
+            pair = self._camera_pair(clean, rng, more)
+        else:
+            pair = super().training_pair(clean, rng, pairs)
+            pair = self._told_more(pair, rng) if more else pair
+        if less and pair.level:
             share = math.exp(rng.uniform(*np.log(PARTIAL)))
             target = pair.degraded + np.float32(math.sqrt(share)) * (pair.clean - pair.degraded)
             return TrainingPair(target, pair.degraded, share * pair.level, pair.options)
-        if chance >= 1 - pairs.own["camera_excess" if is_camera else "excess"]:
-            return self._amplified(pair, rng) if is_camera else self._told_more(pair, rng)
         return pair
 
     def tells_more(self, pairs: PairOptions) -> bool:
@@ -232,29 +240,26 @@ class Denoise(Task):
         noisier = pair.degraded + rng.standard_normal(pair.degraded.shape, np.float32) * missing
         return replace(pair, level=told, noisier=noisier, noisier_level=sigma)
 
-    def _amplified(self, pair: TrainingPair, rng: np.random.Generator) -> TrainingPair:
-        assert pair.level is not None and self.scale is not None
-        (least, most), highest = CAMERA_EXCESS, self.scale.high
-        noise = pair.degraded - pair.clean
-        found = 255 * float(np.sqrt(np.square(noise, dtype=np.float64).mean()))
-        if not found or least * pair.level >= highest:
-            return pair
-        told = min(pair.level * math.exp(rng.uniform(math.log(least), math.log(most))), highest)
-        sigma = min(told + BEYOND * (told - pair.level), highest)
-        noisier = pair.clean + np.float32(sigma / found) * noise
-        return replace(pair, level=told, noisier=noisier, noisier_level=sigma)
-
-    def _camera_pair(self, clean: Pixels, rng: np.random.Generator) -> TrainingPair:
+    def _camera_pair(self, clean: Pixels, rng: np.random.Generator, more: bool) -> TrainingPair:
         lowest, highest = CAMERA_SIGMA
         sigma = math.exp(rng.uniform(math.log(lowest), math.log(highest)))
-        clean, drawn = camera.draw_sharpness(clean, rng), camera.draw_camera(rng, sigma)
-        degraded = camera.camera_noise(clean, sigma, drawn, rng, exact=False)
+        sharp, drawn = camera.draw_sharpness(clean, rng), camera.draw_camera(rng, sigma)
+        degraded = camera.camera_noise(sharp, sigma, drawn, rng, exact=False)
         # Otherwise the network would learn to sharpen the colours of every photo, noisy or not.
-        clean = camera.subsampled(clean, drawn.files)
-        clean = clean + camera.brightness_shift(degraded - clean, clean)
-        found = 255 * float(np.sqrt(np.square(degraded - clean, dtype=np.float64).mean()))
-        told = min(found * math.exp(UNEVEN * rng.standard_normal()), 75.0)
-        return TrainingPair(clean, degraded, told, {})
+        stored = camera.subsampled(sharp, drawn.files)
+        target = stored + camera.brightness_shift(degraded - stored, stored)
+        told = min(_rms(degraded - target) * math.exp(UNEVEN * rng.standard_normal()), 75.0)
+        pair = TrainingPair(target, degraded, told, {})
+        assert self.scale is not None
+        (least, most), highest = CAMERA_EXCESS, self.scale.high
+        if not more or not told or least * told >= highest:
+            return pair
+        told_more = min(told * math.exp(rng.uniform(math.log(least), math.log(most))), highest)
+        sigma = min(told_more + BEYOND * (told_more - told), highest)
+        noisier = camera.camera_noise(sharp, sigma, drawn, rng)
+        noisier = noisier + target - stored - camera.brightness_shift(noisier - stored, stored)
+        found = min(_rms(noisier - target), highest)
+        return replace(pair, level=told_more, noisier=noisier, noisier_level=found)
 
     def validation_cases(self, pairs: PairOptions) -> tuple[ValidationCase, ...]:
         """Return the noise of cameras, where the network is trained on it."""

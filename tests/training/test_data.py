@@ -244,16 +244,17 @@ def test_noise_of_a_camera_is_not_told_more_unless_asked(otter):
         assert torch.equal(crops.degraded, crops.noisier)
 
 
-def test_noise_of_a_camera_that_is_told_more_is_amplified_in_the_twin(otter):
+def test_the_twin_of_a_pair_with_a_camera_has_more_of_its_noise_and_no_other_brightness(otter):
     options = get_task("denoise").pairs(unknown=0, camera=1.0, partial=0.0, camera_excess=1.0, gray=0)
     for crops in itertools.islice(Pairs([otter], get_task("denoise"), 96, options, seed=5), 20):
-        noise, twins = ((x - crops.clean).flatten() for x in (crops.degraded, crops.noisier))
+        noise, twins = (x - crops.clean for x in (crops.degraded, crops.noisier))
         told, twins_told = float(crops.level) * 75, float(crops.noisier_level) * 75
-        amplified = float(twins.norm() / noise.norm())
-        assert torch.allclose(twins, amplified * noise, atol=1e-5) and amplified > 1
-        # The crop of the twin is the middle of what the noise was measured in.
+        # The crop is the middle of what the noise was measured in.
         assert 255 * float(twins.square().mean().sqrt()) == pytest.approx(twins_told, rel=0.3)
-        assert told < twins_told <= 1.5 * told or told == twins_told == 75
+        assert 255 * abs(float(twins.mean() - noise.mean())) < max(1, 0.1 * twins_told)
+        assert told < 1.1 * twins_told and twins_told < 1.6 * told
+        alike = torch.nn.functional.cosine_similarity(noise.flatten(), twins.flatten(), dim=0)
+        assert abs(float(alike)) < 0.8
 
 
 def test_a_task_knows_whether_its_pairs_may_be_told_more():
