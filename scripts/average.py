@@ -36,6 +36,10 @@ sha256 = checksum.of_file(given.first)
 shared = next((start for start in starts if start in others), None)
 if sha256 not in starts and shared is None:
     parser.error(f"{given.second} and {given.first} have no start in common, and neither is the other's.")
+if sha256 not in starts and "sibling" in about.training:
+    parser.error(
+        f"{given.second} is a mean of two runs, whose record would be lost; give it as the first."
+    )
 earlier = before.state_dict()
 model.load_state_dict(
     {
@@ -49,6 +53,7 @@ if sha256 in starts:
 else:
     runs = [first.training, *chain(first.training)][: others.index(shared) + 1]
     made: dict[str, Any] = {name: first.training[name] for name in ("device", "recipe") if name in first.training}
+    runs += [run["sibling"] for run in runs if "sibling" in run]
     made |= {name: sum(run.get(name, 0) for run in runs) for name in ("steps", "minutes")}
     record = {"sibling": {**made, "share": share}}
 about = replace(about, preset=given.preset or about.preset, training={**about.training, **record})
