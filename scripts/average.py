@@ -37,9 +37,7 @@ shared = next((start for start in starts if start in others), None)
 if sha256 not in starts and shared is None:
     parser.error(f"{given.second} and {given.first} have no start in common, and neither is the other's.")
 if sha256 not in starts and "sibling" in about.training:
-    parser.error(
-        f"{given.second} is a mean of two runs, whose record would be lost; give it as the first."
-    )
+    parser.error(f"{given.second} is a mean of two runs, whose record would be lost; give it as the first.")
 earlier = before.state_dict()
 model.load_state_dict(
     {
