@@ -3,7 +3,8 @@
     python scripts/average.py run7/magn-s-jpeg.safetensors run8/magn-s-jpeg.safetensors 0.4 --out mean.safetensors
 
 The number is the share of the second. The result has the record of the second, with the share of the first and how
-many runs lie between them, or with what was done in the first since the last start in common.
+many runs lie between them, or with what was done in the first since the last start in common. The second must not
+be a mean of two runs from one start itself, as a record has room for one such mean.
 """
 
 import argparse

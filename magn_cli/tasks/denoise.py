@@ -208,7 +208,7 @@ class Denoise(Task):
         Where it is told more, the target is what the network makes of a crop with noise up to the level that is
         told and beyond. A network that never saw such pairs put spots on soft, vivid colours. White noise is added
         to white noise, and a camera's is replaced by more noise of the same camera. With white noise added to a
-        camera's, or that amplified, a network learned to keep coarse noise, which the target had kept, too.
+        camera's, or the camera's own noise amplified, the targets kept coarse noise, and so did the network.
         """
         is_camera, chance = rng.random() < pairs.own["camera"], rng.random()
         less = chance < pairs.own["partial"]
@@ -241,20 +241,18 @@ class Denoise(Task):
         return replace(pair, level=told, noisier=noisier, noisier_level=sigma)
 
     def _camera_pair(self, clean: Pixels, rng: np.random.Generator, more: bool) -> TrainingPair:
-        lowest, highest = CAMERA_SIGMA
-        sigma = math.exp(rng.uniform(math.log(lowest), math.log(highest)))
+        assert self.scale is not None
+        sigma, highest = math.exp(rng.uniform(*np.log(CAMERA_SIGMA))), self.scale.high
         sharp, drawn = camera.draw_sharpness(clean, rng), camera.draw_camera(rng, sigma)
         degraded = camera.camera_noise(sharp, sigma, drawn, rng, exact=False)
         # Otherwise the network would learn to sharpen the colours of every photo, noisy or not.
         stored = camera.subsampled(sharp, drawn.files)
         target = stored + camera.brightness_shift(degraded - stored, stored)
-        told = min(_rms(degraded - target) * math.exp(UNEVEN * rng.standard_normal()), 75.0)
+        told = min(_rms(degraded - target) * math.exp(UNEVEN * rng.standard_normal()), highest)
         pair = TrainingPair(target, degraded, told, {})
-        assert self.scale is not None
-        (least, most), highest = CAMERA_EXCESS, self.scale.high
-        if not more or not told or least * told >= highest:
+        if not more or not told or CAMERA_EXCESS[0] * told >= highest:
             return pair
-        told_more = min(told * math.exp(rng.uniform(math.log(least), math.log(most))), highest)
+        told_more = min(told * math.exp(rng.uniform(*np.log(CAMERA_EXCESS))), highest)
         sigma = min(told_more + BEYOND * (told_more - told), highest)
         noisier = camera.camera_noise(sharp, sigma, drawn, rng)
         noisier = noisier + target - stored - camera.brightness_shift(noisier - stored, stored)
