@@ -68,7 +68,7 @@ def unexpected(error: Exception) -> str:
             where = os.fsdecode(error.filename)
             return f"{where} cannot be used ({error.strerror}); check the path and its permissions."
         if error.errno in _OF_THE_MACHINE:
-            return f"the system cannot go on ({error.strerror}); make room and run the same command again."
+            return f"the system is out of a resource ({error.strerror}); free some and run the same command again."
     what = ": ".join(filter(None, [type(error).__name__, " ".join(str(error).split())]))
     return f"unexpected error ({what}); please report it with the traceback that MAGN_DEBUG=1 shows."
 

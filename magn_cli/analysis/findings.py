@@ -47,9 +47,9 @@ def sigma(photo: Photo) -> float:
 def is_white(photo: Photo) -> bool:
     """Return whether a photo clearly has white noise, as its middle shows; never for JPEG files.
 
-    With white noise of sigma 10 to 50, all of Set12 and every second of BSD68 and Kodak24 have it, rounded to
-    8 bit or not. With the noise of simulated cameras of sigma 2 to 50, one in ten of them has it, most of these
-    in gray. Of the 100 photos of PolyU, none has it.
+    Tested on all of Set12 and every second picture of BSD68 and Kodak24. With white noise of sigma 10 to 50,
+    rounded to 8 bit or not, it was found in every picture; with the noise of simulated cameras of sigma 2 to 50,
+    in one of ten, mostly gray. Of the 100 photos of PolyU, none has it.
     """
 
     def found() -> bool:

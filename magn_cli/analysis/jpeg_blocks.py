@@ -58,13 +58,18 @@ def find_grid(pixels: Array) -> Grid | None:
     return Grid((row, column), float(np.sqrt(of_rows * of_columns)))
 
 
-def _phase(luma: Array) -> tuple[int, float]:
-    """Return the column, 0..7, where blocks begin, and how many times stronger the steps are there."""
+def steps_by_column(luma: Array) -> Array:
+    """Return the mean third difference at each column of the 8x8 grid: ``(8,)``, without the strongest tenth."""
     steps = np.abs(luma[:, 3:] - 3 * luma[:, 2:-1] + 3 * luma[:, 1:-2] - luma[:, :-3])
     steps = np.minimum(steps, np.quantile(steps[::4], 0.9)).mean(0)
     # Difference i is centred between columns i + 1 and i + 2.
     phase = (np.arange(len(steps)) + 2) % SIDE
-    strengths = np.array([steps[phase == k].mean() for k in range(SIDE)])
+    return np.array([steps[phase == k].mean() for k in range(SIDE)])
+
+
+def _phase(luma: Array) -> tuple[int, float]:
+    """Return the column, 0..7, where blocks begin, and how many times stronger the steps are there."""
+    strengths = steps_by_column(luma)
     best = int(strengths.argmax())
     usual = float(np.median(np.delete(strengths, best)))
     return best, float(strengths[best]) / usual if usual > 0 else 1.0

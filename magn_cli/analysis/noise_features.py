@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from magn_cli.analysis.jpeg_blocks import steps_by_column
 from magn_cli.images import Array, to_float
 from magn_cli.runtime.lazy import LazyModule
 
@@ -159,13 +160,7 @@ def _of_luma(found: dict[str, Float], finest: bool) -> list[float]:
 
 def _steps_by_phase(luma: Float) -> Float:
     """Return ``(2, 8)``: mean third difference at each column and row of JPEG's 8x8 grid, without edges."""
-    means = []
-    for values in (luma, luma.T):
-        steps = np.abs(values[:, 3:] - 3 * values[:, 2:-1] + 3 * values[:, 1:-2] - values[:, :-3])
-        steps = np.minimum(steps, np.quantile(steps[::4], 0.9)).mean(0)
-        phase = (np.arange(len(steps)) + 2) % 8
-        means.append([steps[phase == k].mean() for k in range(8)])
-    return np.array(means, np.float32)
+    return np.array([steps_by_column(luma), steps_by_column(luma.T)], np.float32)
 
 
 def _log(energy: ArrayLike) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from magn_cli.batch.pace import Pace, in_words
 from magn_cli.batch.pipeline import RunPlan, run
 from magn_cli.batch.plan import BatchPlan
 from magn_cli.batch.planning import plan
-from magn_cli.batch.targets import FORMATS, Job, check_folder
+from magn_cli.batch.targets import FORMATS, Job, check_folder, check_format
 
 __all__ = [
     "FORMATS",
@@ -20,6 +20,7 @@ __all__ = [
     "RunPlan",
     "Working",
     "check_folder",
+    "check_format",
     "find",
     "in_words",
     "plan",

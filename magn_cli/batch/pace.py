@@ -10,7 +10,7 @@ from magn_cli import images
 from magn_cli.files import LOCAL, Store
 
 BYTES_A_PIXEL = 0.5
-"""Assumed megapixels of a file if no file of the run has a readable size."""
+"""Assumed bytes of a file for each of its pixels, if no file of the run has a readable size."""
 
 WARMING_UP = 5.0
 """Seconds before the first estimate."""

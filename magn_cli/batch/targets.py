@@ -64,7 +64,7 @@ def aim(
     check_format(suffix)
     if found.is_one_file and out is not None and not _is_folder(out, store):
         if suffix is not None and out.suffix.lower() not in _suffixes(suffix):
-            raise UsageError(f"{out} and --format {suffix} do not go together; leave --format away.")
+            raise UsageError(f"{out} does not match --format {suffix}; omit --format.")
         check_folder(out.parent, store)
         path = found.pictures[0].path
         jobs = [Job(path, out, name=path.name, store=store)]
@@ -85,7 +85,7 @@ def aim(
 def check_format(suffix: str | None) -> None:
     """Raise :class:`UsageError` for what is none of :data:`FORMATS`."""
     if suffix is not None and suffix not in FORMATS:
-        raise UsageError(f"there is no format {suffix!r}; use one of {', '.join(FORMATS)}.")
+        raise UsageError(f"invalid --format {suffix!r}: choose {', '.join(FORMATS)}.")
 
 
 def check_folder(folder: Path, store: Store = LOCAL) -> None:

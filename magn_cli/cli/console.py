@@ -102,7 +102,7 @@ def needing_the_reader() -> Iterator[None]:
     try:
         yield
     except ReaderGoneError:
-        fail("standard output was closed before the end; run the same command again to go on.", 1)
+        fail("standard output was closed before the end; run the same command again to resume.", 1)
 
 
 def silence_stdout() -> None:

@@ -116,7 +116,7 @@ def degrade(
                 untried = degrading.run(plan, ClusterSettings(cluster, workers, device="cpu"), report)
         except KeyboardInterrupt:
             # What is finished is in the set; only --overwrite would make it once more.
-            further = "start over" if overwrite else "go on"
+            further = "start over" if overwrite else "resume"
             console.fail(f"interrupted; run the same command again to {further}.", 130)
     if not quiet and made + kept:
         there = f", {kept} already there" if kept else ""
@@ -124,6 +124,6 @@ def degrade(
     if failed and len(plan.sources) > 1:
         console.complain(f"{failed} of {len(plan.sources)} pictures could not be degraded.")
     if untried:
-        console.complain(f"{untried} pictures were not tried; run the same command again to go on.")
+        console.complain(f"{untried} pictures were not tried; run the same command again to resume.")
     if failed:
         raise typer.Exit(ImageError.exit_code)

@@ -50,7 +50,7 @@ def evaluate(
         str | None,
         typer.Option(
             "--set",
-            help="Test set of the paper in --data, such as Classic5.",
+            help="Test set in --data: one of the paper, such as Classic5, or real pairs: PolyU.",
             rich_help_panel=options.FILES,
             show_default=False,
         ),
@@ -73,7 +73,16 @@ def evaluate(
         ),
     ] = None,
     overwrite: options.Overwrite = False,
-    task: options.AnyTask = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            "-t",
+            help=f"{options.NAMES}; for sets of real pairs also auto, as restore would choose.",
+            rich_help_panel=options.WORK,
+            show_default=False,
+        ),
+    ] = None,
     level: options.Levels = None,
     protocol: Annotated[
         str | None,

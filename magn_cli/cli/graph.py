@@ -16,7 +16,6 @@ from magn_cli.errors import ImageError, UsageError
 from magn_cli.limits import check_range
 from magn_cli.tasks import TASKS, get_task
 
-GRAPHS = ("pixel", "patch")
 PAGES = (".html", ".htm")
 
 
@@ -168,10 +167,12 @@ def _naming(photo: Path) -> Iterator[None]:
 
 def _graph_and_level(kind: str | None, level: str) -> tuple[str, str]:
     """Return the graph and the degradation level: ``--level`` takes both, as neither can be mistaken."""
+    from magn_cli.inference.graph_choice import GRAPH_LEVELS
+
     if kind is not None:
-        options.choice("--graph", kind, GRAPHS)
-    if level not in GRAPHS:
-        return kind or GRAPHS[0], level
+        options.choice("--graph", kind, GRAPH_LEVELS)
+    if level not in GRAPH_LEVELS:
+        return kind or GRAPH_LEVELS[0], level
     if kind is not None and kind != level:
         raise UsageError(f"--graph {kind} and --level {level} contradict each other; give one of them.")
     return level, "auto"

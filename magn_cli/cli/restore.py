@@ -171,8 +171,7 @@ def restore(
     from magn_cli.inference.options import check_level
     from magn_cli.runtime.allocator import keep_freed_memory
 
-    if suffix is not None and suffix not in batch.FORMATS:
-        raise UsageError(f"invalid --format {suffix!r}: choose {', '.join(batch.FORMATS)}.")
+    batch.check_format(suffix)
     wanted = check_level(None if task == AUTO else get_task(task), level)
     own = of_task(task, "restore", task_options)
     writing = images.WriteOptions(

@@ -57,7 +57,7 @@ class Request:
     """Folder of degraded pictures, paired with ``clean`` by relative path without suffix."""
 
     dataset: str | None = None
-    """A test set of the paper, such as ``Classic5``, in ``data``."""
+    """A test set in ``data``: one of the paper, such as ``Classic5``, or of real pairs, such as ``PolyU``."""
 
     table: str | None = None
     """``II``, ``III`` or ``IV``: all sets of that table that are in ``data``."""
@@ -66,7 +66,8 @@ class Request:
     """Folder that holds the test sets."""
 
     task: str | None = None
-    """A name in :data:`~magn_cli.tasks.TASKS`; None where a test set or a manifest says it."""
+    """A name in :data:`~magn_cli.tasks.TASKS`; for sets of real pairs also ``auto``. None where a test set or a
+    manifest says it."""
 
     levels: tuple[float, ...] | None = None
     """In the task's units; None: those of the set."""

@@ -33,7 +33,7 @@ PROGRAM = 300 << 20
 COPIES = 4
 """Copies of the picture's samples beside the network: decoded, restored, and in the files.
 
-Against the peaks in docs/performance.md for 12 and 100 megapixels, the forecast is 17 % below to 20 % above. Where
+Against the peaks in docs/performance.md for 1 to 100 megapixels, the forecast is 16 % below to 30 % above. Where
 the result lies in a temporary file, no other copy of the picture is made while the network runs.
 """
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from magn_cli.images import as_seen
+from magn_cli.inference.dihedral import DihedralTransform
 from magn_cli.model import MagnConfig
 from magn_cli.model.config import GraphLevel
 
@@ -79,46 +77,33 @@ class NodeGrid:
         return self.columns.centre(column), self.rows.centre(row)
 
 
-@dataclass(frozen=True)
-class Turn:
-    """How a picture as stored was turned to be the right way up, for positions instead of pixels."""
+def transformed(grid: NodeGrid, transform: DihedralTransform, size: tuple[int, int]) -> NodeGrid:
+    """Return the nodes of a window of ``size`` (height, width) as stored, after a transform."""
+    rows = grid.rows.mirrored(size[0]) if transform.rows else grid.rows
+    columns = grid.columns.mirrored(size[1]) if transform.columns else grid.columns
+    return NodeGrid(columns, rows) if transform.across else NodeGrid(rows, columns)
 
-    across: bool
-    """Rows and columns change places, after the two reversals."""
 
-    rows: bool
-    """Rows are reversed."""
+def stored_position(x: int, y: int, transform: DihedralTransform, size: tuple[int, int]) -> tuple[int, int]:
+    """Return row and column, as stored, of a pixel of the transformed picture.
 
-    columns: bool
-    """Columns are reversed."""
+    ``size`` is the height and width as stored.
+    """
+    row, column = (x, y) if transform.across else (y, x)
+    return (
+        size[0] - 1 - row if transform.rows else row,
+        size[1] - 1 - column if transform.columns else column,
+    )
 
-    @classmethod
-    def of(cls, turned: int) -> Turn:
-        """Return the turn of :attr:`Photo.turned`, an EXIF orientation."""
-        # Which of four corners lies where tells everything.
-        seen = as_seen(np.arange(4).reshape(2, 2), turned)
-        return cls(bool(abs(int(seen[0, 1]) - int(seen[0, 0])) == 2), bool(seen[0, 0] & 2), bool(seen[0, 0] & 1))
 
-    def grid(self, grid: NodeGrid, size: tuple[int, int]) -> NodeGrid:
-        """Return the nodes of a window of ``size`` (height, width) as stored, after the turn."""
-        rows = grid.rows.mirrored(size[0]) if self.rows else grid.rows
-        columns = grid.columns.mirrored(size[1]) if self.columns else grid.columns
-        return NodeGrid(columns, rows) if self.across else NodeGrid(rows, columns)
+def transformed_corner(
+    corner: tuple[int, int], window: tuple[int, int], transform: DihedralTransform, size: tuple[int, int]
+) -> tuple[int, int]:
+    """Return x and y of a window's upper left corner in the transformed picture.
 
-    def undo(self, x: int, y: int, size: tuple[int, int]) -> tuple[int, int]:
-        """Return row and column, as stored, of a pixel of the turned picture.
-
-        ``size`` is the height and width as stored.
-        """
-        row, column = (x, y) if self.across else (y, x)
-        return size[0] - 1 - row if self.rows else row, size[1] - 1 - column if self.columns else column
-
-    def corner(self, top: int, left: int, window: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-        """Return x and y of a window's upper left corner in the turned picture.
-
-        ``top`` and ``left`` are its corner as stored, ``window`` and ``size`` the height and width of the window
-        and of the picture as stored.
-        """
-        row = size[0] - top - window[0] if self.rows else top
-        column = size[1] - left - window[1] if self.columns else left
-        return (row, column) if self.across else (column, row)
+    ``corner`` is its row and column as stored, ``window`` and ``size`` the height and width of the window and of
+    the picture as stored.
+    """
+    row = size[0] - corner[0] - window[0] if transform.rows else corner[0]
+    column = size[1] - corner[1] - window[1] if transform.columns else corner[1]
+    return (row, column) if transform.across else (column, row)

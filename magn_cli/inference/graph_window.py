@@ -16,9 +16,10 @@ from torch.utils.hooks import RemovableHandle
 from magn_cli import images
 from magn_cli.analysis import findings
 from magn_cli.images import Array, Photo
+from magn_cli.inference.dihedral import DihedralTransform
 from magn_cli.inference.edges import edge_weights
 from magn_cli.inference.graph_choice import GraphChoice, check_inside
-from magn_cli.inference.graph_nodes import NodeAxis, NodeGrid, Turn
+from magn_cli.inference.graph_nodes import NodeAxis, NodeGrid, stored_position, transformed, transformed_corner
 from magn_cli.inference.memory import Tile
 from magn_cli.inference.options import Level
 from magn_cli.inference.padding import padding_index
@@ -148,8 +149,8 @@ def graph_window(
     config, bayer = tiled.model.config, task.keeps_bayer_phase
     inference = TiledInference(tiled.model, tiled.device, tiled.dtype, Tile(config.window, config.window), 1)
     index = [padding_index(side, inference.multiple, bayer) for side in network_input.shape[:2]]
-    turn = Turn.of(photo.turned)
-    place = turn.undo(*at, stored.shape[:2])
+    upright = DihedralTransform.of_orientation(photo.turned)
+    place = stored_position(*at, upright, stored.shape[:2])
     rows, columns = (window_around(p + m, len(i), config) for p, m, i in zip(place, margin, index, strict=True))
     level_input = restorer.scale.to_network(found.level) if restorer.scale and found.level is not None else None
     nodes = inference.nodes(network_input, level_input, bayer, rows, columns)
@@ -157,7 +158,8 @@ def graph_window(
     sources = [np.abs(i[s.slice] - m) for i, s, m in zip(index, (rows, columns), margin, strict=True)]
     pixels = images.as_seen(stored[sources[0][:, None], sources[1]], photo.turned)
     size = len(rows), len(columns)
-    left, top = turn.corner(rows.start - margin[0], columns.start - margin[1], size, stored.shape[:2])
+    corner = rows.start - margin[0], columns.start - margin[1]
+    left, top = transformed_corner(corner, size, upright, stored.shape[:2])
     recorded = _recorded(tiled.model, size, photo.turned)
     with torch.inference_mode(), inference.computing(), recorded as graphs:
         tiled.model.graph(nodes)
@@ -225,7 +227,7 @@ def _as_seen(graph: WindowGraph, size: tuple[int, int], turned: int) -> WindowGr
     order = torch.from_numpy(np.ascontiguousarray(images.as_seen(stored, turned)).ravel())
     return replace(
         graph,
-        nodes=Turn.of(turned).grid(graph.nodes, size),
+        nodes=transformed(graph.nodes, DihedralTransform.of_orientation(turned), size),
         query=graph.query[:, order],
         key=graph.key[:, order],
     )

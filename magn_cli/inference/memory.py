@@ -69,7 +69,7 @@ class Tile:
 def tile_for(config: MagnConfig, size: tuple[int, int], device: Device, dtype: SampleType) -> Tile:
     """Choose the tile that computes the least twice, among those that fit half of the free memory.
 
-    The choice affects memory and time, never the result.
+    The choice affects memory and time, and the result at most in the last bits.
 
     Args:
         config: of the network.

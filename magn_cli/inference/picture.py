@@ -18,7 +18,7 @@ from magn_cli.errors import ImageError
 from magn_cli.files.scratch import contiguous, let_go
 from magn_cli.images import Photo, from_float, to_float
 from magn_cli.inference.block_rows import block_rows
-from magn_cli.inference.ensemble import dihedral_transforms, whole_cells
+from magn_cli.inference.dihedral import dihedral_transforms, whole_cells
 from magn_cli.inference.options import Level, check_level, check_strength, within_range
 from magn_cli.inference.restored_photo import RestoredPhoto
 from magn_cli.inference.tiled_network import TiledNetwork, joined

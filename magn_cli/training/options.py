@@ -51,8 +51,8 @@ class TrainingOptions:
     """Optimizer steps in all."""
 
     max_minutes: float = 0.0
-    """Where above 0: how long to train, in place of ``max_steps``. The speed of the first steps turns it into
-    a number of steps, which is kept, so that a resumed run has the same length and the same learning rates."""
+    """Where above 0: how long to train, in place of ``max_steps``. The speed so far turns it into a number of
+    steps, which is corrected every 50 steps. Only with ``max_steps`` is a resumed run the same to the last bit."""
 
     batch: int = 8
     """Crops a step, over all processes and parts."""

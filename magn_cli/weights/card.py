@@ -41,18 +41,21 @@ def model_card(about: Checkpoint, file: str, figures: dict[str, float], data: st
     recipe = about.training.get("recipe", {})
     options = recipe.get("training") or about.training.get("options", {})
     pairs = recipe.get("pairs", {})
-    if about.training.get("share_of_init", 0) > 0.5:
+    share, of_last = about.training.get("share_of_init", 0), ""
+    if share > 0.5:
         # The recipe is that of the last run, here the smaller part of a mean.
         own = {option.name for option in task.pair_options}
         pairs = {name: value for name, value in pairs.items() if name not in own}
+        of_last = f" of the last run, {1 - share:.0%} of the mean"
     rows = {
         "network": _network(about),
         **task.card_rows(about.scale, pairs),
         "trained": trained(about.training),
-        "optimizer": f"{options.get('optimizer', 'adamw')}, learning rate {options.get('learning_rate', 0):g}, "
-        f"{options.get('batch', 0)} crops of {about.config.window}x{about.config.window} per step, "
+        f"optimizer{of_last}": f"{options.get('optimizer', 'adamw')}, "
+        f"learning rate {options.get('learning_rate', 0):g}, {options.get('batch', 0)} crops of "
+        f"{about.config.window}x{about.config.window} per step, "
         f"seed {options.get('seed', 0)}, {options.get('precision', 'fp32')}",
-        "command": f"`{about.training.get('command', 'not recorded')}`",
+        f"command{of_last}": f"`{about.training.get('command', 'not recorded')}`",
         **({"resumed by": f"`{about.training['resumed']}`"} if about.training.get("resumed") else {}),
         "licence": about.licence,
     }
@@ -83,7 +86,7 @@ The metadata of the file holds every setting of the last run, and what that run 
 
 ## Results
 
-Mean PSNR in dB, measured by `magn eval` with protocol `paper`, level given:
+Mean PSNR in dB, measured by `magn eval` with protocol `paper`{", level given" if about.scale else ""}:
 
 | test set | PSNR |
 |---|---|
@@ -141,10 +144,11 @@ def _network(about: Checkpoint) -> str:
 
     config = about.config
     count = sum(parameter.numel() for parameter in Magn(config).parameters())
+    blocks = "block" if config.graph_blocks == 1 else "blocks"
     stem = f"pixel-unshuffle {config.stem}, " if config.stem > 1 else ""
     return (
         f"{count:,} parameters: {stem}{config.blocks_before} + {config.blocks_after} residual blocks of "
-        f"{config.features} channels, {config.graph_blocks} graph block(s) ({' and '.join(config.graphs)} graph, "
+        f"{config.features} channels, {config.graph_blocks} graph {blocks} ({' and '.join(config.graphs)} graph, "
         f"{config.heads} heads, patches of {config.patch_size}x{config.patch_size} nodes), graphs on windows of "
         f"{config.window}x{config.window} pixels"
     )

@@ -195,7 +195,7 @@ def test_formats_of_a_folder(tmp_path):
     assert tree(tmp_path / "out") == ["a.webp"]
     with pytest.raises(UsageError, match="bmp"):
         restore(tmp_path / "photos", tmp_path / "out", suffix="bmp")
-    with pytest.raises(UsageError, match="do not go together"):
+    with pytest.raises(UsageError, match="does not match --format"):
         restore(tmp_path / "photos/a.png", tmp_path / "a.jpg", suffix="png")
     restore(tmp_path / "photos/a.png", tmp_path / "a.jpeg", suffix="jpg")
     restore(tmp_path / "photos/a.png", suffix="tif")

@@ -72,7 +72,7 @@ def test_a_run_whose_reader_goes_away_says_that_it_is_not_done(tmp_path):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert err.decode() == (
-        "magn: standard output was closed before the end; run the same command again to go on.\n"
+        "magn: standard output was closed before the end; run the same command again to resume.\n"
     )
 
 

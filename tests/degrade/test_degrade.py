@@ -261,7 +261,7 @@ class TestRunAgain:
         with monkeypatch.context() as patch:
             patch.setattr(running, "read", read)
             result = magn(clean, "jpeg", tmp_path / "out", "--level", 10)
-        refused(result, 130, "interrupted; run the same command again to go on.")
+        refused(result, 130, "interrupted; run the same command again to resume.")
         assert [p["source"] for p in manifest(tmp_path / "out")["pictures"]] == ["a.png"]
         done(clean, "jpeg", tmp_path / "out", "--level", 10)
         done(clean, "jpeg", tmp_path / "fresh", "--level", 10)

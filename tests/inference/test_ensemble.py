@@ -8,7 +8,7 @@ from magn_cli import images
 from magn_cli.api.loading import load_photo_restorer
 from magn_cli.errors import UsageError
 from magn_cli.images import photo_of
-from magn_cli.inference.ensemble import dihedral_transforms, whole_cells
+from magn_cli.inference.dihedral import dihedral_transforms, whole_cells
 from magn_cli.inference.picture import PhotoRestorer
 from magn_cli.inference.tiling import Span
 from magn_cli.tasks import get_task

@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import re
+import tomllib
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from magn_cli.errors import UsageError
 from magn_cli.model import PRESETS, Magn, MagnConfig
 from magn_cli.tasks import TASKS, get_task
+from magn_cli.tasks.registry import declared
 from magn_cli.training import recipe
 from magn_cli.training.options import TrainingOptions
 from magn_cli.training.schedule import learning_rate
@@ -34,6 +37,15 @@ def test_the_example_names_every_setting_with_its_default():
     assert example["network"].keys() == {f.name for f in dataclasses.fields(MagnConfig)}
     assert resolved("example.toml").config() == recipe.resolve(MINIMUM).config()
     assert example["preset"] == by_default["preset"] and example["validate"] == by_default["validate"]
+
+
+def test_the_example_names_the_settings_of_every_task():
+    written = (RECIPES / "example.toml").read_text()
+    for name, (option, _) in declared("pairs").items():
+        found = re.search(rf"^(?:# )?({name} = .*)$", written, re.MULTILINE)
+        assert found, name
+        value = tomllib.loads(found[1])[name]
+        assert (tuple(value) if option.is_list else value) == option.default, name
 
 
 def test_a_comment_stands_at_every_setting_of_the_example():

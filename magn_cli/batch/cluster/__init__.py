@@ -1,4 +1,7 @@
-"""Works on a Ray cluster: restores a plan, or makes a degraded set. Ray is imported when a cluster is used."""
+"""Works on a Ray cluster: restores a plan, makes a degraded set, or measures an evaluation.
+
+Ray is imported when a cluster is used.
+"""
 
 from magn_cli.batch.cluster.address import check_address
 from magn_cli.batch.cluster.pipeline import started

@@ -58,7 +58,7 @@ def read_heif(data: bytes) -> tuple[Photo, bool]:
         import pillow_heif
     except ImportError:
         raise RefusedError(
-            "is a HEIF picture (HEIC), which needs one more package: install it by pip install pillow-heif"
+            "is a HEIF picture (HEIC), which needs pillow-heif: pip install 'magn-cli[heif]'"
         ) from None
     with silence(native=True):
         file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False)

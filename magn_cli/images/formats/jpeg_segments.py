@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from magn_cli.images.limits import RefusedError
 
-SOI, EOI, SOS, DQT, DHT, DRI, APP14 = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xEE
+EOI, SOS, DQT, DHT, APP14 = 0xD9, 0xDA, 0xDB, 0xC4, 0xEE
 FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, 0xCC}
 """The markers of frames: size and components of the picture."""
 

@@ -1,4 +1,7 @@
-"""Self-ensemble (Timofte et al. 2016): average the results for all rotated and mirrored forms of a picture."""
+"""The eight rotations and reflections of a square. Needs no torch.
+
+Self-ensemble (Timofte et al. 2016) averages the results for all of them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from magn_cli.images import as_seen
 
 Sample = TypeVar("Sample", bound=np.generic)
 
@@ -24,6 +29,13 @@ class DihedralTransform:
 
     columns: bool
     """Reverse the columns."""
+
+    @classmethod
+    def of_orientation(cls, turned: int) -> DihedralTransform:
+        """Return how a picture as stored becomes upright, from :attr:`Photo.turned`, an EXIF orientation."""
+        # Which of four corners lies where tells everything.
+        seen = as_seen(np.arange(4).reshape(2, 2), turned)
+        return cls(bool(abs(int(seen[0, 1]) - int(seen[0, 0])) == 2), bool(seen[0, 0] & 2), bool(seen[0, 0] & 1))
 
     def apply(self, picture: NDArray[Sample]) -> NDArray[Sample]:
         """Transform ``(H, W)`` or ``(H, W, C)``; returns a view."""
