@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +21,7 @@ from magn_cli.cli.inspect import inspect
 from magn_cli.cli.restore import restore
 from magn_cli.cli.train import train
 from magn_cli.cli.weights import app as weights
-from magn_cli.errors import MagnError
+from magn_cli.errors import MagnError, UsageError
 from magn_cli.version import __version__
 
 
@@ -37,7 +39,8 @@ class Commands(TyperGroup):
     ) -> Any:
         """Run a command and leave with its exit code."""
         try:
-            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+            words = _unmistakable(sys.argv[1:] if args is None else args)
+            code = super().main(words, prog_name, complete_var, False, windows_expand_args, **extra)
         except MagnError as error:
             console.complain(str(error))
             code = error.exit_code
@@ -59,6 +62,18 @@ class Commands(TyperGroup):
         if standalone_mode:
             sys.exit(code if isinstance(code, int) else 0)
         return code
+
+
+def _unmistakable(words: Sequence[str]) -> list[str]:
+    """Return a command line without what Python's paths would change: an empty name into the current folder, and
+    ``./-``, a file, into ``-``, a pipe.
+
+    Raises :class:`UsageError` for an empty word.
+    """
+    options = list(words[: words.index("--")]) if "--" in words else list(words)
+    if "" in words or any(word.startswith("--") and word.endswith("=") for word in options):
+        raise UsageError("a name or value is empty; check the variable that it comes from.")
+    return [os.path.abspath(w) if w != "-" and Path(w) == Path("-") else w for w in words]  # noqa: PTH100
 
 
 def _explain(error: Any) -> None:

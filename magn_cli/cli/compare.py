@@ -65,8 +65,7 @@ def compare(
     check_range("--html-limit", html_limit, 0.1, options.MAX_HTML_LIMIT)
     if out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"invalid --out {out}: give a page a name such as compare.html.")
-    for path in (out, *([json] if json is not None else [])):
-        console.check_report(path, overwrite)
+    console.check_reports({"--out": out, "--json": json}, overwrite)
     from magn_cli.evaluation.comparing import comparison
     from magn_cli.report.two import TwoPage
 
@@ -82,9 +81,9 @@ def compare(
             console.complain(failure)
         if not compared.results:
             raise typer.Exit(ImageError.exit_code)
-        console.write_report(page.draw(html_limit), out, page.access)
+        console.write_report(page.draw(html_limit), out, overwrite, page.access)
     if json is not None:
-        console.write_report(json_module.dumps(compared.as_document(), indent=1) + "\n", json)
+        console.write_report(json_module.dumps(compared.as_document(), indent=1) + "\n", json, overwrite)
     if not quiet and compared.reference is not None and json != console.STANDARD_OUTPUT:
         from magn_cli.cli.views.compare import show
 

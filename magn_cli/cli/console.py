@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -171,10 +171,29 @@ def _check_remote_report(path: UrlPath, overwrite: bool) -> None:
         raise UsageError(f"{path} already exists: give another name, or use --overwrite.")
 
 
-def write_report(text: str, path: Path, access: Access | None = None) -> None:
-    """Write a report to a file, whole or not at all, or to standard output. Raises :class:`ImageError`.
+def check_reports(outputs: Mapping[str, Path | None], overwrite: bool) -> None:
+    """Raise a :class:`MagnError` where a report cannot go to its path, or two would go to one.
 
-    ``access``: of the files of which the report holds content, pictures or EXIF; None: it holds names and numbers.
+    ``outputs``: by the option that names each.
+    """
+    given = [path for path in outputs.values() if path is not None]
+    if given.count(STANDARD_OUTPUT) > 1:
+        raise UsageError("only one report can go to standard output: give the others a file name.")
+    for path in given:
+        check_report(path, overwrite)
+    places = [path if isinstance(path, UrlPath) else Path(os.path.realpath(path)) for path in given]
+    if len(set(places)) < len(places):
+        raise UsageError("two reports cannot go to one file: give each its own name.")
+
+
+def write_report(text: str, path: Path, overwrite: bool, access: Access | None = None) -> None:
+    """Write a report to a file, whole or not at all, or to standard output. Raises :class:`MagnError`.
+
+    Args:
+        text: of the report.
+        path: ``-`` is standard output.
+        overwrite: replace a file, also one that has appeared since :func:`check_report`.
+        access: of the files of which the report holds content, pictures or EXIF; None: it holds names and numbers.
     """
     data = text.encode(errors="backslashreplace")
     if path == STANDARD_OUTPUT:
@@ -189,7 +208,9 @@ def write_report(text: str, path: Path, access: Access | None = None) -> None:
                 binary.flush()
         return
     try:
-        store_of([path]).write(path, data, overwrite=True, access=access)
+        store_of([path]).write(path, data, overwrite=overwrite, access=access)
+    except FileExistsError:
+        raise UsageError(f"{path} has appeared meanwhile: give another name, or use --overwrite.") from None
     except StoreError as error:
         raise ImageError(f"{path} cannot be written: {error.strerror}.") from error
     except OSError as error:

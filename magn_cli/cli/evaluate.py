@@ -245,7 +245,7 @@ def evaluate(
     console.show_log(verbose, quiet)
     outputs = {"json": json, "csv": csv, "markdown": markdown}
     reports = {f"--{kind}": path for kind, path in {**outputs, "html": html}.items()}
-    _check_outputs(reports, overwrite)
+    console.check_reports(reports, overwrite)
     sparing.check_apart(reports, [*(against or ()), *_files(weights, degraded)], "one of the inputs")
     if link_images and html is None:
         raise UsageError("--link-images needs --html: give the page a name.")
@@ -310,7 +310,7 @@ def evaluate(
             page.prepare(measured)
             stack.enter_context(page)
         failed = _measure(measured, quiet, page)
-        lost = _write(measured.results, outputs)
+        lost = _write(measured.results, outputs, overwrite)
         if page is not None:
             lost |= _write_page(page, measured)
     # Measuring may have taken hours: what a report does not hold is printed.
@@ -414,17 +414,7 @@ def _check_apart(reports: dict[str, Path | None], measured: Evaluation) -> None:
     sparing.check_apart(reports, [*folders, *pictures])
 
 
-def _check_outputs(outputs: dict[str, Path | None], overwrite: bool) -> None:
-    given = [path for path in outputs.values() if path is not None]
-    if given.count(Path("-")) > 1:
-        raise UsageError("only one report can go to standard output: give the others a file name.")
-    if len(set(given)) < len(given):
-        raise UsageError("two reports cannot go to one file: give each its own name.")
-    for path in given:
-        console.check_report(path, overwrite)
-
-
-def _write(results: list[MethodResult], outputs: dict[str, Path | None]) -> bool:
+def _write(results: list[MethodResult], outputs: dict[str, Path | None], overwrite: bool) -> bool:
     """Write the reports and return whether one failed: that is told, and the others are written."""
     import csv
     import io
@@ -443,7 +433,7 @@ def _write(results: list[MethodResult], outputs: dict[str, Path | None]) -> bool
     for kind, path in outputs.items():
         if path is not None:
             try:
-                console.write_report(texts[kind], path)
+                console.write_report(texts[kind], path, overwrite)
             except MagnError as error:
                 failed = True
                 console.complain(str(error))

@@ -148,7 +148,9 @@ def graph(
     from magn_cli.report.graph_still import still
 
     if is_page:
-        console.write_report(graph_page(opened, photo.name, window, choice, html_limit), out, opened.access)
+        console.write_report(
+            graph_page(opened, photo.name, window, choice, html_limit), out, overwrite, opened.access
+        )
     else:
         sheet = still(opened, photo.name, window, choice)
         images.write(out, sheet, with_profile(opened, sheet), overwrite=overwrite)

@@ -81,7 +81,7 @@ def inspect(
             view.add(inspection.inspect_file(picture.path, max_pixels=max_pixels, store=ends.store))
             bar.update(line, advance=1)
     if json is not None:
-        console.write_report(json_module.dumps(view.document(), indent=1) + "\n", json, view.access)
+        console.write_report(json_module.dumps(view.document(), indent=1) + "\n", json, overwrite, view.access)
     if not quiet and json != console.STANDARD_OUTPUT:
         view.show()
     if view.finish(quiet):

@@ -51,7 +51,7 @@ def list_(
     sparing.check_apart({"--json": json}, files, "one of the inputs")
     if json is not None:
         document = {"schema": SCHEMA, "weights": rows}
-        console.write_report(json_module.dumps(document, indent=1) + "\n", json)
+        console.write_report(json_module.dumps(document, indent=1) + "\n", json, overwrite)
         return
     show(rows, verbose)
     for row in rows:

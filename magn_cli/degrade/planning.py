@@ -80,6 +80,7 @@ def plan(
         sources = find(clean, store=store)
         _check_folders(clean, out, [out / folder_name(recipe.task, level) for level in levels], store)
         wanted = _wanted(sources, out, recipe, levels)
+        _check_inputs(sources, out, wanted, store)
         _tell_links(clean, sources, out, wanted, store)
         is_there = _looked_up(out, store)
         known = _known(out, recipe, overwrite, store, is_there)
@@ -160,6 +161,18 @@ def _tell_links(clean: Path, sources: list[Source], out: Path, wanted: Wanted, s
     if store.has_folders(out):
         for link in files.links_to_folders(out, [out / name for name in wanted]):
             log.warning("%s is a link: the results below it are written to %s.", link, link.resolve())
+
+
+def _check_inputs(sources: list[Source], out: Path, wanted: Wanted, store: Store) -> None:
+    """Refuse results that would replace a clean picture, as through a link."""
+    inputs = {store.identity(source.path): source.path for source in sources}
+    for name in wanted:
+        try:
+            taken = inputs.get(store.identity(out / name))
+        except (OSError, RuntimeError):
+            continue
+        if taken is not None:
+            raise UsageError(f"{out / name} would take the place of the picture {taken}; give another --out.")
 
 
 def _looked_up(out: Path, store: Store) -> Callable[[str], bool]:

@@ -178,6 +178,8 @@ def _fitting(metadata: Metadata, kind: str, *, gray: bool) -> Metadata:
         icc = None
     try:
         block = block and exif.with_orientation_1(block)
+        if block and kind == "TIFF":
+            block = exif.without_loose_values(block)
     except ValueError:
         warn("The EXIF block is damaged and was left out.")
         block = None

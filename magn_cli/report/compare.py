@@ -38,7 +38,8 @@ class Comparison:
         """
 
     def write(self) -> None:
-        """Finish the comparison. Raises :class:`ImageError` if it cannot be written."""
+        """Finish the comparison. Raises :class:`ImageError` if it cannot be written, and :class:`UsageError` if a
+        file has appeared in its place."""
 
     def __enter__(self) -> Comparison:
         return self
@@ -79,7 +80,7 @@ def comparison(
     if suffix in PAGES:
         _check(path, others, overwrite)
         _try(path)
-        return ComparePage(path, limit)
+        return ComparePage(path, limit, overwrite)
     if path.is_dir() or not suffix:
         targets = {name: (path / name).with_name(f"{Path(name).stem}_compare.png") for name in names}
         if len(set(targets.values())) < len(names):
@@ -108,8 +109,8 @@ def comparison(
 class ComparePage(Comparison):
     """A page for all photos."""
 
-    def __init__(self, path: Path, limit: float = page.LIMIT) -> None:
-        self._path, self._limit, self._gallery = path, limit, Gallery()
+    def __init__(self, path: Path, limit: float = page.LIMIT, overwrite: bool = False) -> None:
+        self._path, self._limit, self._overwrite, self._gallery = path, limit, overwrite, Gallery()
 
     def add(self, name: str, before: Photo, after: Array, sentence: str) -> None:
         """Add a photo to the page."""
@@ -140,8 +141,13 @@ class ComparePage(Comparison):
             heading="Before and after",
             subtitle=f"{names}, restored {page.today()}",
         )
+        data = text.encode(errors="backslashreplace")
         try:
-            atomic.write_bytes(self._path, text.encode(errors="backslashreplace"), access=self._gallery.access)
+            atomic.write_bytes(self._path, data, overwrite=self._overwrite, access=self._gallery.access)
+        except FileExistsError:
+            raise UsageError(
+                f"{self._path} has appeared meanwhile; give another name, or use --overwrite."
+            ) from None
         except OSError as error:
             raise ImageError(f"{self._path} cannot be written ({error.strerror}); give another name.") from error
 

@@ -15,6 +15,9 @@ from magn_cli.model import Magn
 from magn_cli.weights import metadata as about_files
 from magn_cli.weights.metadata import FORMAT_VERSION, Checkpoint
 
+DTYPES = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
+"""Types of the tensors that are read."""
+
 
 def save_checkpoint(path: Path, model: Magn, about: Checkpoint) -> None:
     """Write a network as safetensors: weights in fp16, batch statistics in fp32, ``about`` as metadata.
@@ -82,6 +85,11 @@ def _check(path: Path, model: Magn, tensors: dict[str, Tensor]) -> None:
         raise WeightsError(
             f"{path} does not match the network in its metadata ({len(wrong)} tensors differ, "
             f"first {wrong[0]!r}); download it again."
+        )
+    if odd := [name for name, tensor in tensors.items() if tensor.dtype not in DTYPES]:
+        raise WeightsError(
+            f"{path} has numbers of type {str(tensors[odd[0]].dtype).removeprefix('torch.')} in {odd[0]!r}, which "
+            "weights are not stored in; download it again."
         )
     if broken := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
         raise WeightsError(f"{path} has values that are not finite in {broken[0]!r}; download it again.")

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from magn_cli.evaluation import metrics
+from magn_cli.report.two import TwoPage
 from tests.support.commands import magn, refused
 
 
@@ -162,6 +163,27 @@ class TestFailures:
         assert other.read_bytes() == before and not page.exists()
         page.symlink_to(one)
         refused(magn("compare", one, other, "-o", page, "--overwrite"), 2, f"--out {page} is one of the pictures")
+
+    @pytest.mark.parametrize("other", ["page.html", "./page.html"])
+    def test_two_reports_in_one_file(self, folders, monkeypatch, other):
+        monkeypatch.chdir(folders)
+        words = ("compare", "clean", "bad", "-o", folders / "page.html", "--json", other)
+        refused(magn(*words), 2, "two reports cannot go to one file")
+        assert not (folders / "page.html").exists()
+
+    @pytest.mark.parametrize("name", ["page.html", "page.json"])
+    def test_a_file_that_appears_meanwhile(self, folders, monkeypatch, name):
+        def appear(*_):
+            (folders / name).write_text("mine")
+            return drawn(*_)
+
+        drawn = TwoPage.draw
+        monkeypatch.setattr(TwoPage, "draw", appear)
+        words = ("compare", folders / "clean", folders / "bad")
+        words = (*words, "-o", folders / "page.html", "--json", folders / "page.json")
+        refused(magn(*words), 2, name, "appeared", "--overwrite")
+        assert (folders / name).read_text() == "mine"
+        assert magn(*words, "--overwrite").exit_code == 0 and (folders / name).read_text() != "mine"
 
     def test_an_existing_page(self, folders):
         (folders / "a.html").write_text("mine")

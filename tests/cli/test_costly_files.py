@@ -66,6 +66,41 @@ def with_many_bits(count):
     return data.replace(stated, struct.pack(">HHII", 258, 3, count, len(data))) + b"\0\x10" * count
 
 
+def with_overlapping_pages():
+    """A TIFF file of 256 pages, each of which points to the same 64 overlapping directories of many records."""
+    records = 0xFF * 257
+    data = bytearray(b"II*\0" + bytes(4) + b"\xff" * (2 + 12 * records + 4 + 128))
+    where = len(data)
+    data += struct.pack("<64I", *(8 + 2 * number for number in range(64)))
+    struct.pack_into("<I", data, 4, len(data))
+    for number in range(256):
+        following = len(data) + 2 + 24 + 4 if number < 255 else 0
+        data += struct.pack("<H", 2) + struct.pack("<HHII", 254, 4, 1, 1) + struct.pack("<HHII", 330, 4, 64, where)
+        data += struct.pack("<I", following)
+    return bytes(data)
+
+
+def announcing_xmp(prefixes, size=4 << 20):
+    """Many names of one namespace, each with elements that are never closed."""
+    names = [b"p%03d" % number for number in range(prefixes)]
+    declared = b"".join(b' xmlns:%s="http://ns.adobe.com/hdr-gain-map/1.0/"' % name for name in names)
+    elements = b"".join(b"<%s:x>" % name * 256 for name in names)
+    return (b"<x" + declared + b">" + elements).ljust(size - 1, b"a")
+
+
+def with_overlapping_values(count, size):
+    """A TIFF file whose EXIF directory has that many values of so many bytes, all in the same place."""
+    data = bytearray(tiff(np.zeros((8, 8), np.uint8), t34665=1))
+    order = ">" if data[:2] == b"MM" else "<"
+    at = data.index(struct.pack(order + "HH", 34665, 4)) if struct.pack(order + "HH", 34665, 4) in data else None
+    if at is None:
+        at = data.index(struct.pack(order + "HHI", 34665, 3, 1))
+    struct.pack_into(order + "HHII", data, at, 34665, 4, 1, len(data))
+    data += struct.pack(order + "H", count)
+    data += b"".join(struct.pack(order + "HHII", 0x1000 + n, 7, size, 8) for n in range(count)) + bytes(4)
+    return bytes(data) + bytes(size)
+
+
 REFUSED = {
     "a.bmp": (lambda: run_length_bmp(20_000), "damaged"),
     "comments.jpg": (lambda: jpeg(b"\xff\xfe\0\2" * MANY), "segments"),
@@ -78,6 +113,7 @@ REFUSED = {
     "negative.pgm": (lambda: b"P2\n2 1 255\n-5 7\n", "damaged"),
     "chunks.png": (lambda: png(chunk(b"teXt", b"") * (MANY + 1)), "chunks"),
     "bits.tif": (lambda: with_many_bits(5 * MANY), "damaged"),
+    "pages.tif": (with_overlapping_pages, "damaged"),
     "tile.tif": (
         lambda: tiff(np.zeros((8, 8), np.uint8), t322=64, t323=1 << 30, t324=8, t325=64, t259=8),
         "damaged",
@@ -92,6 +128,10 @@ READ = {
     "large-xmp.png": lambda: png(
         chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"<x:xmpmeta " + b"<a> " * (50 * MANY), 9))
     ),
+    "announcing-xmp.png": lambda: png(
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(announcing_xmp(128), 9))
+    ),
+    "values.tif": lambda: with_overlapping_values(2_000, 150_000),
     "text.pgm": lambda: b"P2\n1 1 255\n" + b"7 " * (20 * MANY),
     "circle.png": lambda: png(chunk(b"eXIf", circling_exif(100_000))),
 }

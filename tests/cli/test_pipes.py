@@ -85,9 +85,19 @@ def test_an_empty_argument_is_not_taken_for_the_current_folder(otter_jpeg, tmp_p
         ["eval", "", "--task", "jpeg"],
         ["eval", "--task", "jpeg", "--json="],
         ["degrade", ""],
+        ["inspect", ""],
+        ["restore", otter_jpeg, "--compare", ""],
+        ["compare", otter_jpeg, otter_jpeg, "--out="],
     ):
-        refused(magn(*words), 2, "the name of a file or folder is empty")
+        refused(magn(*words), 2, "is empty; check the variable")
     assert tree(tmp_path) == before
+
+
+def test_a_file_named_like_a_pipe(otter_jpeg, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    otter_jpeg.rename("-")
+    assert magn("restore", "./-", "--task", "jpeg", "--out", "b.png").exit_code == 0
+    assert tree(tmp_path) == ["-", "b.png"]
 
 
 def test_a_slash_at_the_end_names_a_folder(otter_jpeg, tmp_path):

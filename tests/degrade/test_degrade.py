@@ -41,6 +41,17 @@ def manifest(folder: Path):
     return json.loads((folder / "manifest.json").read_text())
 
 
+def test_a_clean_picture_is_not_replaced_through_a_link(clean, tmp_path):
+    picture = clean / "sub" / "other.jpg"
+    Image.fromarray(scene()).save(picture, quality=95)
+    before, out = picture.read_bytes(), tmp_path / "set"
+    (out / "jpeg-10").mkdir(parents=True)
+    (out / "jpeg-10" / "sub").symlink_to(clean / "sub")
+    result = magn(clean, "jpeg", out, "--level", 10, "--overwrite")
+    assert result.exit_code == 2 and "would take the place of the picture" in result.stderr
+    assert picture.read_bytes() == before
+
+
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -148,6 +148,22 @@ def test_damage_inside_a_tiff(tmp_path, otter, compression):
     refused(magn("restore", tmp_path / "a.tif"), 1, "a.tif", "damaged", "intact copy")
 
 
+@pytest.mark.parametrize("white_first", [False, True])
+def test_fax_of_which_decoders_leave_rows_blank(otter, white_first):
+    """Zeros look to them like the end of a strip, and a strip may be cut off in front of its end."""
+    options = {"tiffinfo": {262: 0}} if white_first else {}
+    data, middle = saved_tiff(Image.fromarray(otter).convert("1"), "group4", **options)
+    assert images.decode(data).pixels.shape == otter.shape[:2]
+    with pytest.raises(ImageError, match="damaged"):
+        images.decode(data[:middle] + bytes(12) + data[middle + 12 :])
+    with Image.open(io.BytesIO(data)) as opened:
+        size = opened.tag_v2[279][0]  # type: ignore[attr-defined]
+    assert data.count(struct.pack("<HHII", 279, 4, 1, size)) == 1
+    shorter = struct.pack("<HHII", 279, 4, 1, size // 2)
+    with pytest.raises(ImageError, match="damaged"):
+        images.decode(data.replace(struct.pack("<HHII", 279, 4, 1, size), shorter))
+
+
 def test_strips_and_tiles_of_jpeg_that_are_whole(otter):
     """Their tables stand in a tag of their own, or in each of them."""
     for options in ({}, {"quality": 60}, {"tiffinfo": {278: 16}}):

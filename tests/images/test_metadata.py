@@ -10,6 +10,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, IptcImagePlugin
 from magn_cli import images
 from magn_cli.images.metadata import exif as exif_blocks
 from magn_cli.images.metadata import iptc, tags
+from tests.support import as_written
 from tests.support.pictures import MAKER_NOTE, XMP, cmyk, exif_bytes, parsed, photo, save, texture
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -238,3 +239,48 @@ def test_cmyk_is_converted_by_its_profile(tmp_path, caplog, format):
     read = images.read(save(tmp_path / "a", cmyk(), format, icc_profile=cmyk_profile()))
     assert "converted to sRGB" in caplog.text and read.metadata.icc is None
     assert np.ptp(read.pixels) <= 2 and 100 < read.pixels.mean() < 140
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_an_exif_block_that_is_a_big_tiff(tmp_path, caplog, suffix):
+    block = b"II+\0" + struct.pack("<HHQQHHQQQ", 8, 0, 16, 1, 271, 2, 4, 0x41424344, 0)
+    images.write(tmp_path / f"a{suffix}", texture(np.uint8), photo(texture(np.uint8), exif=block), software="magn")
+    assert "EXIF block is damaged" in caplog.text
+    back = images.read(tmp_path / f"a{suffix}")
+    assert back.pixels.shape == (21, 34, 3) and b"II+" not in (back.metadata.exif or b"")
+
+
+def test_a_chain_of_exif_directories(tmp_path, caplog):
+    block = bytearray(b"II*\0\x08\0\0\0")
+    for number in range(2500):
+        below = len(block) + 2 + 12 + 4
+        block += struct.pack("<HHHIII", 1, 0x8769, 4, 1, below, 0 if number else 8)
+    block += bytes(70_000 - len(block))
+    images.write(tmp_path / "a.jpg", texture(np.uint8), photo(texture(np.uint8), exif=bytes(block)))
+    assert "too large" in caplog.text and images.read(tmp_path / "a.jpg").pixels.shape == (21, 34, 3)
+
+
+def test_exif_values_outside_of_their_block(tmp_path, caplog):
+    """In a TIFF file, pixels lie where they point to."""
+    block = bytearray(exif_bytes(1))
+    page = tags.read_directory(block)
+    struct.pack_into(page.order + "HII", block, page.positions[ExifTags.Base.Make] + 2, 2, 40, len(block) + 100)
+    images.write(tmp_path / "a.tif", texture(np.uint8), photo(texture(np.uint8), exif=bytes(block)))
+    assert "could not be read of it was left out" in caplog.text
+    exif = parsed(images.read(tmp_path / "a.tif").metadata.exif)
+    assert ExifTags.Base.Make not in exif
+    assert exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] == MAKER_NOTE
+
+
+def test_a_profile_that_no_jpeg_file_can_hold(tmp_path, caplog):
+    profile = SRGB + bytes(17 << 20)
+    images.write(tmp_path / "a.jpg", texture(np.uint8), photo(texture(np.uint8), icc=profile))
+    assert "colour profile is larger than a JPEG file can hold" in caplog.text
+    assert images.read(tmp_path / "a.jpg").metadata.icc is None
+
+
+def test_uncompressed_ycbcr_is_not_called_damaged(tmp_path):
+    data = as_written.tiff(bytes(12 * 4), shape=(8, 4, 3), bits=8, t262=(3, (6,)), t530=(3, (2, 2)))
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(images.decoding.ImageError, match="not supported"):
+        images.read(tmp_path / "a.tif")

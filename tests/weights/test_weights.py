@@ -6,6 +6,7 @@ import pickle
 import shutil
 
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -198,6 +199,15 @@ class TestIntegrity:
             save_file(tensors, home / "a.safetensors", {**metadata, **change})
             result = magn("restore", otter_jpeg, "--task", "jpeg", "--weights", home / "a.safetensors")
             refused(result, 3, "a.safetensors", *words)
+
+    @pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.complex64, torch.int64, torch.bool])
+    def test_numbers_that_weights_are_not_stored_in(self, home, otter_jpeg, kind):
+        with safe_open(JPEG, "pt") as file:
+            metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        name = next(name for name, tensor in tensors.items() if tensor.ndim == 4)
+        save_file({**tensors, name: tensors[name].float().to(kind)}, home / "a.safetensors", metadata)
+        result = magn("restore", otter_jpeg, "--task", "jpeg", "--weights", home / "a.safetensors")
+        refused(result, 3, "a.safetensors", str(kind).removeprefix("torch."))
 
     def test_a_checkpoint_for_another_task_is_not_used(self, home, own, otter_jpeg):
         refused(magn("restore", otter_jpeg, "--task", "denoise", "--weights", JPEG), 3, "use --task jpeg")

@@ -27,7 +27,7 @@ class EvaluationPage:
 
     def __init__(self, path: Path, limit: float, link_images: bool, overwrite: bool) -> None:
         """Take what was asked for. Raises :class:`UsageError` where the page or its folder cannot be written."""
-        self._path, self._limit, self._link = path, limit, link_images
+        self._path, self._limit, self._link, self._overwrite = path, limit, link_images, overwrite
         if not link_images:
             return
         if path == console.STANDARD_OUTPUT:
@@ -68,7 +68,7 @@ class EvaluationPage:
             self._report.add(picture.results, picture.pixels, picture.reference, picture.access)
 
     def write(self, results: list[MethodResult], settings: dict[str, str]) -> None:
-        """Write the page. Raises :class:`ImageError`."""
+        """Write the page. Raises :class:`ImageError`, and :class:`UsageError` if a file has appeared there."""
         beside = self._path if self._link else None
         text = self._report.draw(results, settings, limit=self._limit, beside=beside)
-        console.write_report(text, self._path, self._gallery.access)
+        console.write_report(text, self._path, self._overwrite, self._gallery.access)

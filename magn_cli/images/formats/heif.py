@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from magn_cli.images.depth import stretched
-from magn_cli.images.formats import opencv, pillow
+from magn_cli.images.formats import heif_items, opencv, pillow
 from magn_cli.images.limits import RefusedError, check_size
 from magn_cli.images.metadata import colour_chunks, gain_map, orientation, xmp
 from magn_cli.images.metadata.exif import stated_orientation, unprefixed
@@ -33,6 +33,7 @@ def read_avif(data: bytes) -> tuple[Photo, bool]:
         supported = False
     if not supported:
         raise RefusedError("is an AVIF picture, which this Pillow cannot decode: install Pillow 11.3 or later")
+    _check_complete(data)
     with pillow.opened(data, "AVIF") as image:
         metadata = pillow.metadata(image, _avif_colour(data))
         # Pillow puts the file's own transformation into the EXIF block; then what the XMP packet says is a copy.
@@ -60,6 +61,7 @@ def read_heif(data: bytes) -> tuple[Photo, bool]:
         raise RefusedError(
             "is a HEIF picture (HEIC), which needs pillow-heif: pip install 'magn-cli[heif]'"
         ) from None
+    _check_complete(data)
     with silence(native=True):
         file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False)
         picture = file[file.primary_index]
@@ -74,6 +76,11 @@ def read_heif(data: bytes) -> tuple[Photo, bool]:
     if alpha is not None and model.endswith("a"):
         pixels = undo_premultiplication(pixels, alpha)
     return Photo(pixels, alpha, _heif_metadata(picture.info), None, "HEIF"), len(file) > 1
+
+
+def _check_complete(data: bytes) -> None:
+    if not heif_items.are_complete(data):
+        raise ValueError("an item reaches beyond the end of the file")
 
 
 def _warn_left_out(data: bytes) -> None:

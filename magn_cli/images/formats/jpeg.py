@@ -33,6 +33,8 @@ _SEGMENT = 65533
 """The most bytes that one segment holds."""
 MAX_EXIF = _SEGMENT - len(b"Exif\0\0")
 """The most bytes of an EXIF block."""
+_MAX_PROFILE = 255 * (_SEGMENT - len(b"ICC_PROFILE\0") - 2)
+"""The most bytes of a colour profile: segments count to 255."""
 _LOSSLESS, _HIERARCHICAL = (0xC3, 0xCB), (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
 
 
@@ -108,6 +110,10 @@ def encode(pixels: Array, metadata: Metadata, quality: int | JpegTables) -> byte
     exif = b"Exif\0\0" + metadata.exif if metadata.exif else b""
     xmp = _fitting(metadata.xmp, jpeg_metadata.XMP, "XMP packet")
     notes = _fitting(iptc.as_segment(metadata.iptc) if metadata.iptc else None, b"", "IPTC block")
+    icc = metadata.icc
+    if icc and len(icc) > _MAX_PROFILE:
+        warn("The colour profile is larger than a JPEG file can hold and was left out.")
+        icc = None
     dpi = tuple(min(max(round(value), 1), 65535) for value in metadata.dpi) if metadata.dpi else (0, 0)
     file = io.BytesIO()
     how: dict[str, Any] = {"quality": quality, "subsampling": "4:4:4"}
@@ -118,7 +124,7 @@ def encode(pixels: Array, metadata: Metadata, quality: int | JpegTables) -> byte
         del how["quality"]
     # The library has a word on tables that old decoders do not know.
     with silence(native=True) if isinstance(quality, JpegTables) else nullcontext():
-        Image.fromarray(pixels).save(file, "JPEG", icc_profile=metadata.icc, exif=exif, dpi=dpi, **how)
+        Image.fromarray(pixels).save(file, "JPEG", icc_profile=icc, exif=exif, dpi=dpi, **how)
     data = file.getvalue()
     more = b"".join(
         jpeg_segments.written(marker, content) for marker, content in ((0xE1, xmp), (0xED, notes)) if content

@@ -150,6 +150,7 @@ def _check_complete(page: tags.Directory) -> None:
 def _by_pillow(page: tags.Directory) -> tuple[Array, Array | None, bool]:
     """Pixels, alpha, and whether the colour profile is still one for them."""
     complaints: list[str] = []
+    tiff_colours.check_planes(page)
     try:
         with pillow.opened(tiff_pages.bare(page), "TIFF", complaints=complaints) as image:
             image.load()
@@ -160,7 +161,7 @@ def _by_pillow(page: tags.Directory) -> tuple[Array, Array | None, bool]:
     except Exception as error:
         refusal = tiff_colours.refusal(page, error)
         raise (error if refusal is None else refusal) from None
-    tiff_damage.check(page, "".join(complaints))
+    tiff_damage.check(page, pixels, "".join(complaints))
     tiff_colours.warn_extra_channels(page, has_alpha=alpha is not None)
     return pixels, alpha, profile_fits
 

@@ -1,6 +1,8 @@
 """Find out what the samples of a TIFF page are: gray, RGB, L*a*b*, alpha, or other channels."""
 
+import io
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -12,6 +14,7 @@ from magn_cli.images.limits import RefusedError
 from magn_cli.images.metadata.tags import Directory
 from magn_cli.images.photo import Array
 from magn_cli.images.raw import sensor_tags
+from magn_cli.images.silence import silence
 from magn_cli.images.transparency import undo_premultiplication
 from magn_cli.images.warnings import warn
 
@@ -22,6 +25,7 @@ LAB = frozenset({8, 9})
 CONVERTED = LAB | {_CMYK}
 """Those that become sRGB, so that their profile no longer fits."""
 _ICC_LAB = 9
+_YCBCR = 6
 # How many channels each colour model has.
 _COLOURS = {_WHITE_FIRST: 1, _GRAY: 1, _RGB: 3, 3: 1, 5: 4, 6: 3, 8: 3, 9: 3, sensor_tags.CFA: 1}
 _OWN = frozenset({_WHITE_FIRST, _GRAY, _RGB, _CMYK, *LAB, sensor_tags.CFA})
@@ -29,6 +33,7 @@ _OWN = frozenset({_WHITE_FIRST, _GRAY, _RGB, _CMYK, *LAB, sensor_tags.CFA})
 _INTEGER, _FLOAT, _UNDEFINED = 1, 3, 4
 _UNSPECIFIED, _ASSOCIATED, _STRAIGHT = 0, 1, 2
 _BITS, _COMPRESSION, _MODEL, _PREDICTOR, _INKS, _EXTRA, _FORMAT, _ICC = 258, 259, 262, 317, 332, 338, 339, 34675
+_WIDTH, _HEIGHT, _STRIP_SIZES, _TILE_SIZES = 256, 257, 279, 325
 
 _UNSUPPORTED = (
     "stores its samples in a way that is not supported: save it with 8-bit, 16-bit or floating-point gray or RGB "
@@ -39,6 +44,8 @@ _UNSUPPORTED = (
 _BY_PILLOW = frozenset({2, 3, 4, 6, 7, 50001})
 _UNSURE = frozenset({6, 50001, 50000, 34925})
 """Compressions that not every build of the decoders knows."""
+_PROBES = {34925: "lzma", 50000: "zstd", 50001: "webp"}
+"""Pillow's names of those that it can write."""
 _COMPRESSIONS = {
     6: "old-style JPEG",
     32767: "Sony raw",
@@ -102,15 +109,38 @@ def layout(page: Directory) -> Layout | None:
     raise RefusedError(_UNSUPPORTED)
 
 
+def check_planes(page: Directory) -> None:
+    """Refuse uncompressed YCbCr with fewer samples of chroma: Pillow takes what follows for samples."""
+    if page.integers(_COMPRESSION, (1,))[0] != 1 or page.integers(_MODEL, (_GRAY,))[0] != _YCBCR:
+        return
+    (width,), (height,) = page.integers(_WIDTH), page.integers(_HEIGHT)
+    stored = sum(page.integers(_STRIP_SIZES)) or sum(page.integers(_TILE_SIZES))
+    if stored < 3 * width * height:
+        raise RefusedError(_UNSUPPORTED)
+
+
 def refusal(page: Directory, error: Exception) -> RefusedError | None:
     """Return why a page was not decoded if not for damage, else None.
 
     Some decoders lack some compressions, and Pillow lacks some combinations of them with channels.
     """
     compression = page.integers(_COMPRESSION, (1,))[0]
-    if compression in _UNSURE:
+    if compression in _UNSURE and not _is_known(compression):
         return _not_decoded(compression)
     return RefusedError(_UNSUPPORTED) if isinstance(error, UnidentifiedImageError) else None
+
+
+@cache
+def _is_known(compression: int) -> bool:
+    """Return whether this build of the decoders knows a compression, found out by using it."""
+    if compression not in _PROBES:
+        return False
+    try:
+        with silence(native=True):
+            Image.new("RGB", (8, 8)).save(io.BytesIO(), "TIFF", compression=_PROBES[compression])
+    except Exception:
+        return False
+    return True
 
 
 def warn_extra_channels(page: Directory, *, has_alpha: bool) -> None:

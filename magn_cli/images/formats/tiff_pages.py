@@ -31,19 +31,25 @@ def main_page(data: Data) -> tuple[Directory, int]:
     pages = tags.pages(data)
     if not _role(pages[0]):
         return pages[0], len(pages)
-    every = pages + [below for page in pages for below in pages_below(page)]
+    every = with_those_below(pages)
     full = next((page for page in every if not _role(page)), None)
     return full or max(every, key=_area), len(pages)
 
 
-def pages_below(page: Directory) -> list[Directory]:
-    """Return the pages that a page points to, without those that are damaged."""
-    found = []
-    try:
-        for offset in page.integers(_BELOW)[:_MAX_BELOW]:
-            found.append(tags.read_directory(page.data, offset))
-    except ValueError:
-        pass
+def with_those_below(pages: list[Directory]) -> list[Directory]:
+    """Return pages and those that they point to, each once, without those that are damaged."""
+    found, seen = list(pages), {page.start for page in pages}
+    room = sum(len(page.data) for page in pages[:1])
+    for page in pages:
+        try:
+            for offset in page.integers(_BELOW)[:_MAX_BELOW]:
+                if offset not in seen and room > 0:
+                    seen.add(offset)
+                    found.append(tags.read_directory(page.data, offset))
+                    # Those that overlap would take minutes.
+                    room -= found[-1].length
+        except ValueError:
+            continue
     return found
 
 

@@ -23,6 +23,14 @@ def unprefixed(block: bytes) -> bytes:
     return block[start:]
 
 
+def _first_directory(data: bytes | bytearray) -> Directory:
+    """Return the first directory of an EXIF block. Raises ValueError if the block is damaged."""
+    directory = read_directory(data)
+    if directory.is_big:
+        raise ValueError("an EXIF block is no BigTIFF")
+    return directory
+
+
 def orientation(data: bytes | bytearray) -> int:
     """Return the orientation tag of the first directory, 1..8; 1 where it is missing or makes no sense."""
     return stated_orientation(data) or 1
@@ -31,7 +39,7 @@ def orientation(data: bytes | bytearray) -> int:
 def stated_orientation(data: bytes | bytearray) -> int | None:
     """Return the orientation tag of the first directory, 1..8; None where it is missing or makes no sense."""
     try:
-        value = read_directory(data).integers(tags.ORIENTATION, (0,))[0]
+        value = _first_directory(data).integers(tags.ORIENTATION, (0,))[0]
     except ValueError:
         return None
     return value if 1 <= value <= 8 else None
@@ -40,7 +48,7 @@ def stated_orientation(data: bytes | bytearray) -> int | None:
 def dpi(data: bytes) -> tuple[float, float]:
     """Return the resolution in pixels per inch; (72, 72), as the standard says, where the block has none."""
     try:
-        directory = read_directory(data)
+        directory = _first_directory(data)
         unit, value = directory.integers(_RESOLUTION_UNIT), directory.numbers(_X_RESOLUTION)
     except ValueError:
         return _USUAL_DPI
@@ -57,7 +65,7 @@ def is_adobe_rgb(data: bytes) -> bool:
     the interoperability, so "uncalibrated" counts too where a camera is named: DCF knows only these two spaces.
     """
     try:
-        directory = read_directory(data)
+        directory = _first_directory(data)
         below = _below(data, tags.EXIF_DIRECTORY, directory)
         if below is None:
             return False
@@ -73,12 +81,11 @@ def is_adobe_rgb(data: bytes) -> bool:
 
 def with_orientation_1(data: bytes) -> bytes:
     """Return the same bytes with the orientation tag of the first directory, if any, set to 1 in its place."""
-    directory = read_directory(data)
+    directory = _first_directory(data)
     if tags.ORIENTATION not in directory.positions:
         return data
     changed = bytearray(data)
-    code = "HHQHxxxxxx" if directory.is_big else "HHIHxx"
-    record = struct.pack(directory.order + code, tags.ORIENTATION, tags.SHORT, 1, 1)
+    record = struct.pack(directory.order + "HHIHxx", tags.ORIENTATION, tags.SHORT, 1, 1)
     position = directory.positions[tags.ORIENTATION]
     changed[position : position + len(record)] = record
     return bytes(changed)
@@ -92,7 +99,7 @@ def turned_upright(exif: bytes, turned: int) -> bytes:
     """
     sides_swapped = turned >= 5
     changed = bytearray(with_orientation_1(exif))
-    directory = read_directory(changed)
+    directory = _first_directory(changed)
     if directory.following:
         struct.pack_into(directory.order + "I", changed, directory.end, 0)
     if sides_swapped:
@@ -114,7 +121,7 @@ def with_software(exif: bytes | None, software: str) -> bytes:
     order: tags.ByteOrder = "<"
     following = 0
     if exif is not None:
-        directory = read_directory(exif)
+        directory = _first_directory(exif)
         order, following = directory.order, directory.following
         records = {tag: directory.record(tag) for tag in directory.positions}
     records[tags.SOFTWARE] = tags.append_value(
@@ -158,27 +165,51 @@ def without_thumbnail(block: bytes) -> bytes:
 
     Raises ValueError if the block is damaged.
     """
-    directory = read_directory(block)
+    directory = _first_directory(block)
     if not directory.following:
         return block
     changed = bytearray(block)
     struct.pack_into(directory.order + "I", changed, directory.end, 0)
-    return bytes(changed[: max(_ends(directory, set()))])
+    return bytes(changed[: max(_ends(directory))])
 
 
-def _ends(directory: Directory, seen: set[int]) -> Iterator[int]:
-    """Where a directory, its values and the directories below it end; those in ``seen`` are known."""
-    seen.add(directory.start)
-    yield min(directory.end + 4, len(directory.data))
-    for tag in directory.positions:
-        yield directory.value_end(tag)
-        below = _below(directory.data, tag, directory) if tag in tags.POINTERS else None
-        if below is not None and below.start not in seen:
-            yield from _ends(below, seen)
+def without_loose_values(block: bytes) -> bytes:
+    """Return the block, or a copy without the values that lie outside of it, with a warning.
+
+    In a file of which the block is only the beginning, such values would be something else's bytes. Raises
+    ValueError if the block is damaged.
+    """
+    if not any(
+        directory.is_outside(tag) or (tag in tags.POINTERS and _below(block, tag, directory) is None)
+        for directory in _with_those_below(_first_directory(block))
+        for tag in directory.positions
+    ):
+        return block
+    warn("The EXIF block is damaged; what could not be read of it was left out.")
+    return _copied(block, frozenset())
+
+
+def _ends(directory: Directory) -> Iterator[int]:
+    """Where a directory, its values and the directories below it end."""
+    for one in _with_those_below(directory):
+        yield min(one.end + 4, len(one.data))
+        yield from map(one.value_end, one.positions)
+
+
+def _with_those_below(directory: Directory) -> Iterator[Directory]:
+    seen, waiting = {directory.start}, [directory]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        for tag in tags.POINTERS & one.positions.keys():
+            below = _below(one.data, tag, one)
+            if below is not None and below.start not in seen:
+                seen.add(below.start)
+                waiting.append(below)
 
 
 def _copied(block: bytes, never: frozenset[int], longest: int | None = None) -> bytes:
-    source = read_directory(block)
+    source = _first_directory(block)
     buffer = bytearray(tags.empty(source.order))
     records = tags.copy_directory(source, buffer, never=never, longest=longest)
     if not records:

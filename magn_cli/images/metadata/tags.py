@@ -62,6 +62,11 @@ class Directory:
     is_cut: bool = False
     is_big: bool = False
 
+    @property
+    def length(self) -> int:
+        """Bytes of its records."""
+        return self.end - self.start
+
     def record(self, tag: int) -> bytes:
         """Return the 12 bytes of a tag that is there; not for a BigTIFF."""
         position = self.positions[tag]
@@ -86,6 +91,14 @@ class Directory:
             return min(sum(self._extent(tag)), len(self.data))
         except ValueError:
             return self.positions[tag] + RECORD_SIZE
+
+    def is_outside(self, tag: int) -> bool:
+        """Return whether the value of a tag that is there lies outside of the file."""
+        try:
+            return sum(self._extent(tag)) > len(self.data)
+        except ValueError:
+            # Of a type that nobody reads.
+            return False
 
     def _extent(self, tag: int) -> tuple[int, int]:
         """Where the value of a tag begins, and how many bytes it has."""
@@ -167,12 +180,16 @@ def read_directory(data: Data | bytearray, offset: int | None = None) -> Directo
 def pages(data: Data | bytearray) -> list[Directory]:
     """Return the directories of all pages, the first one first. Raises ValueError if that is damaged."""
     found = [read_directory(data)]
-    seen = {found[0].start}
+    seen, room = {found[0].start}, len(data) - found[0].length
     while len(found) < _MAX_PAGES and (following := found[-1].following) and following not in seen:
         seen.add(following)
         try:
             found.append(read_directory(data, following))
         except ValueError:
+            break
+        room -= found[-1].length
+        if room < 0:
+            # They overlap, and reading the same bytes again and again would take minutes.
             break
     return found
 
@@ -207,12 +224,15 @@ def copy_directory(
     only: frozenset[int] | None = None,
     never: frozenset[int] = frozenset(),
     longest: int | None = None,
+    most: int | None = None,
 ) -> dict[int, bytes]:
     """Append the values of a directory to ``buffer``, with the EXIF, GPS and interoperability directories below.
 
     Returns the records. Left out are values that cannot be read, the tags in ``never`` at any depth, and values of
-    more than ``longest`` bytes.
+    more than ``longest`` bytes. ``buffer`` grows to at most ``most`` bytes, by default by twice the source: values
+    that overlap could otherwise grow without bound.
     """
+    most = len(buffer) + 2 * len(source.data) if most is None else most
     records: dict[int, bytes] = {}
     for tag in source.positions:
         if tag in never or (only is not None and tag not in only):
@@ -222,14 +242,14 @@ def copy_directory(
                 below = read_directory(source.data, source.integers(tag)[0])
                 # A directory that points back at a parent would never end.
                 tags_below = frozenset(below.positions) - {EXIF_DIRECTORY, GPS_DIRECTORY, tag}
-                copied = copy_directory(below, buffer, tags_below, never, longest)
+                copied = copy_directory(below, buffer, tags_below, never, longest, most)
                 offset = append_directory(buffer, source.order, copied)
                 records[tag] = append_value(
                     buffer, source.order, tag, LONG, struct.pack(source.order + "I", offset)
                 )
             else:
                 value, kind = _classic(source, tag)
-                if longest is None or len(value) <= longest:
+                if len(buffer) + len(value) <= most and (longest is None or len(value) <= longest):
                     records[tag] = append_value(buffer, source.order, tag, kind, value)
         except (ValueError, IndexError, struct.error):
             continue

@@ -32,7 +32,7 @@ MAX_PACKET = 4 << 20
 """Bytes. Photos have some kilobytes; a text chunk of a PNG can inflate to gigabytes."""
 
 # A hostile packet has millions.
-_MAX_PREFIXES, _MAX_ELEMENTS = 128, 256
+_MAX_PREFIXES, _MAX_ANNOUNCING, _MAX_ELEMENTS = 128, 32, 256
 _MAX_NAMES = 8
 """Prefixes of one namespace. Each is looked for at every byte."""
 _DECLARATION = re.compile(rb"""\sxmlns:([\w.-]+)\s*=\s*["']([^"'<]*)["']""")
@@ -55,8 +55,9 @@ def without_announcements(packet: bytes) -> bytes:
 
     Their attributes, elements and, where nothing else uses them, declarations of namespaces are left out.
     """
-    for prefix, namespace in _prefixes(packet):
-        if namespace not in _ANNOUNCEMENTS or prefix + b":" not in packet:
+    announcing = [(prefix, namespace) for prefix, namespace in _prefixes(packet) if namespace in _ANNOUNCEMENTS]
+    for prefix, namespace in announcing[:_MAX_ANNOUNCING]:
+        if prefix + b":" not in packet:
             continue
         only = _ANNOUNCEMENTS[namespace]
         packet = _without(packet, prefix, rb"[\w.-]+" if only is None else rb"(?:" + only.pattern + rb")[\w.-]*")
@@ -83,13 +84,18 @@ def _without(packet: bytes, prefix: bytes, name: bytes) -> bytes:
     """The packet without the attributes and elements of that prefix whose names match."""
     whole = re.escape(prefix) + rb":" + name
     opening = re.compile(rb"<(" + whole + rb")(?=[\s/>])[^<>]*?(/?)>")
-    parts, at = [], 0
+    parts, at, unclosed = [], 0, set[bytes]()
     for _ in range(_MAX_ELEMENTS):
         found = opening.search(packet, at)
         if found is None:
             break
         end = found.end()
-        closing = None if found[2] else re.compile(rb"</" + re.escape(found[1]) + rb"\s*>").search(packet, end)
+        closing = None
+        if not found[2] and found[1] not in unclosed:
+            closing = re.compile(rb"</" + re.escape(found[1]) + rb"\s*>").search(packet, end)
+            if closing is None:
+                # Nor will the next one of that name be closed, and each search reads to the end.
+                unclosed.add(found[1])
         parts.append(packet[at : found.start()])
         if not found[2] and closing is None:
             parts.append(found[0])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from magn_cli.files.data import Data
-from magn_cli.images.formats.tiff_pages import pages_below
+from magn_cli.images.formats.tiff_pages import with_those_below
 from magn_cli.images.limits import RefusedError, check_size
 from magn_cli.images.metadata import tags
 from magn_cli.images.metadata.icc import srgb_profile
@@ -54,8 +54,7 @@ def is_raw_tiff(data: Data) -> bool:
         return True
     if not page.integers(_SUBFILE, (0,))[0] & 1:
         return False
-    pages = tags.pages(data)
-    return any(_is_sensor(one) for one in [*pages, *(below for page in pages for below in pages_below(page))])
+    return any(map(_is_sensor, with_those_below(tags.pages(data))))
 
 
 def _is_sensor(page: tags.Directory) -> bool:

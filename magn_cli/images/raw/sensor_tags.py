@@ -19,11 +19,13 @@ _BLACK_SIZE, _BLACK, _WHITE, _NEUTRAL = 50713, 50714, 50717, 50728
 _ACTIVE_AREA, _CROP_ORIGIN, _CROP_SIZE = 50829, 50719, 50720
 _MATRICES = ((50721, 50778), (50722, 50779))
 _DAYLIGHT = 21
+_MAX_BELOW = 64
 
 
 def of_sensor(page: Directory) -> Directory | None:
     """The widest directory, this one or one below it, that describes one sample a pixel; None without one."""
-    every = [page, *(read_directory(page.data, offset) for offset in page.integers(_BELOW))]
+    offsets = dict.fromkeys(page.integers(_BELOW)[:_MAX_BELOW])
+    every = [page, *(read_directory(page.data, offset) for offset in offsets)]
     mosaics = [one for one in every if one.integers(_COLOUR, (0,))[0] == CFA]
     return max(mosaics, key=lambda one: one.integers(_WIDTH, (0,))[0], default=None)
 
