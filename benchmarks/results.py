@@ -206,7 +206,7 @@ def real_noise(measured: Measurements, data: Path) -> Iterator[str]:
     for peer in measured.peers("denoise", 3, inputs=(2,)):
         entries = measured.of("PolyU", weights, *words, "denoise", "--level", 10, peer=peer)
         yield line(f"{peer.stem}, told 10 (measured here)", entries, peer.name)
-    for level in (3, 4, 5, 8):
+    for level in (3, 4, 4.5, 5, 8):
         entries = measured.of(f"PolyU-{level}", weights, *words, "denoise", "--level", level)
         yield line(f"**magn-s**, told {level}", entries)
     yield line("**magn-s**, level found", measured.of("PolyU-found", weights, *words, "denoise"))
