@@ -77,7 +77,11 @@ def folder(tmp_path, otter):
     Image.fromarray(otter[..., 1]).save(tmp_path / "mosaic.tif")
     for name in ("a", "b", "c", "d", "e"):
         picture.convert("L").save(sets / f"{name}.png")
-    for name in ("ours", "theirs", "originals"):
+    pairs = tmp_path / "testsets" / "PolyU"
+    pairs.mkdir()
+    for name, pixels in (("mean", otter), ("real", noisy.clip(0, 255).astype(np.uint8))):
+        Image.fromarray(pixels).save(pairs / f"one_{name}.JPG", quality=98)
+    for name in ("ours", "theirs", "originals", "clean", "noisy"):
         shutil.copytree(photos, tmp_path / name)
     for name in ("ours", "theirs", "original"):
         shutil.copy(photos / "a.png", tmp_path / f"{name}.png")

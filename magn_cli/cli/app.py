@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,12 @@ from magn_cli.cli.train import train
 from magn_cli.cli.weights import app as weights
 from magn_cli.errors import MagnError, UsageError
 from magn_cli.version import __version__
+
+NAMES_FOLLOW = frozenset(
+    {"--against", "--cache", "--card", "--compare", "--config", "--csv", "--data", "--degraded", "--exclude"}
+    | {"--html", "--init", "--json", "--markdown", "--out", "-o", "--validate", "--weights"}
+)
+"""Options whose values are names of files or folders."""
 
 
 class Commands(TyperGroup):
@@ -68,11 +75,13 @@ def _unmistakable(words: Sequence[str]) -> list[str]:
     """Return a command line without what Python's paths would change: an empty name into the current folder, and
     ``./-``, a file, into ``-``, a pipe.
 
-    Raises :class:`UsageError` for an empty word.
+    Raises :class:`UsageError` for an empty name of a file or folder.
     """
-    options = list(words[: words.index("--")]) if "--" in words else list(words)
-    if "" in words or any(word.startswith("--") and word.endswith("=") for word in options):
-        raise UsageError("a name or value is empty; check the variable that it comes from.")
+    for before, word in pairwise(["", *words]):
+        option = before if word == "" else word[:-1] if word.endswith("=") else None
+        # Other options refuse an empty value themselves.
+        if option in NAMES_FOLLOW or (word == "" and not before.startswith("-")):
+            raise UsageError("the name of a file or folder is empty; check the variable that it comes from.")
     return [os.path.abspath(w) if w != "-" and Path(w) == Path("-") else w for w in words]  # noqa: PTH100
 
 

@@ -89,7 +89,7 @@ def test_an_empty_argument_is_not_taken_for_the_current_folder(otter_jpeg, tmp_p
         ["restore", otter_jpeg, "--compare", ""],
         ["compare", otter_jpeg, otter_jpeg, "--out="],
     ):
-        refused(magn(*words), 2, "is empty; check the variable")
+        refused(magn(*words), 2, "the name of a file or folder is empty")
     assert tree(tmp_path) == before
 
 
