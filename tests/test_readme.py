@@ -81,7 +81,7 @@ def folder(tmp_path, otter):
     pairs.mkdir()
     for name, pixels in (("mean", otter), ("real", noisy.clip(0, 255).astype(np.uint8))):
         Image.fromarray(pixels).save(pairs / f"one_{name}.JPG", quality=98)
-    for name in ("ours", "theirs", "originals", "clean", "noisy"):
+    for name in ("ours", "theirs", "originals", "means", "shots"):
         shutil.copytree(photos, tmp_path / name)
     for name in ("ours", "theirs", "original"):
         shutil.copy(photos / "a.png", tmp_path / f"{name}.png")
