@@ -4,7 +4,7 @@
 
 The number is the share of the second. The result has the record of the second, with the share of the first and how
 many runs lie between them, or with what was done in the first since the last start in common. The second must not
-be a mean of two runs from one start itself, as a record has room for one such mean.
+be a mean of the same kind already, as a record has room for one of each.
 """
 
 import argparse
@@ -39,6 +39,8 @@ if sha256 not in starts and shared is None:
     parser.error(f"{given.second} and {given.first} have no start in common, and neither is the other's.")
 if sha256 not in starts and "sibling" in about.training:
     parser.error(f"{given.second} is a mean of two runs, whose record would be lost; give it as the first.")
+if sha256 in starts and "share_of_init" in about.training:
+    parser.error(f"{given.second} is a mean with an earlier run already, whose share would be lost.")
 earlier = before.state_dict()
 model.load_state_dict(
     {

@@ -9,7 +9,7 @@ from magn_cli import images
 from magn_cli.batch import journal
 from magn_cli.batch.inputs import RESTORED, Found, FoundPicture
 from magn_cli.errors import ImageError, UsageError
-from magn_cli.files import LOCAL, Store, check_collisions
+from magn_cli.files import LOCAL, Store, check_collisions, replaced
 
 FORMATS = ("png", "jpg", "webp", "tif")
 
@@ -134,10 +134,7 @@ def _check_inputs(jobs: list[Job], overwrite: bool, store: Store) -> None:
     """Refuse results that would replace an input."""
     inputs = {store.identity(job.source): job for job in jobs}
     for job in jobs:
-        try:
-            taken = inputs.get(store.identity(job.target))
-        except (OSError, RuntimeError):
-            continue
+        taken = replaced(inputs, job.target, store)
         if taken is job and not overwrite:
             raise UsageError(f"the output {job.target} is the input itself; give another --out, or --overwrite.")
         if taken is not None and taken is not job:

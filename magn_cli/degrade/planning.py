@@ -167,10 +167,7 @@ def _check_inputs(sources: list[Source], out: Path, wanted: Wanted, store: Store
     """Refuse results that would replace a clean picture, as through a link."""
     inputs = {store.identity(source.path): source.path for source in sources}
     for name in wanted:
-        try:
-            taken = inputs.get(store.identity(out / name))
-        except (OSError, RuntimeError):
-            continue
+        taken = files.replaced(inputs, out / name, store)
         if taken is not None:
             raise UsageError(f"{out / name} would take the place of the picture {taken}; give another --out.")
 

@@ -4,7 +4,7 @@ Nothing here knows what a picture is: suffixes come from the caller. All paths g
 """
 
 from magn_cli.files.access import Access, narrowest
-from magn_cli.files.collisions import check_collisions, collision_key, first_collision
+from magn_cli.files.collisions import check_collisions, collision_key, first_collision, replaced
 from magn_cli.files.find import find, is_left_alone, links_to_folders, listed
 from magn_cli.files.leftovers import remove_leftovers
 from magn_cli.files.local import LOCAL
@@ -38,6 +38,7 @@ __all__ = [
     "narrowest",
     "printable",
     "remove_leftovers",
+    "replaced",
     "store_of",
     "without_secrets",
 ]

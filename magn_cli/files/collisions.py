@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable
-from pathlib import PurePath
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from magn_cli.errors import UsageError
+from magn_cli.files.store import Store
 
 T = TypeVar("T")
 
@@ -46,3 +47,14 @@ def check_collisions(named: Iterable[tuple[PurePath, PurePath]]) -> None:
     (one, first), (other, second) = two
     names = f"{first}" if first == second else f"{first} and {second}, one name on some disks"
     raise UsageError(f"{one} and {other} would both become {names}; rename one of them.")
+
+
+def replaced(inputs: Mapping[Hashable, T], target: Path, store: Store) -> T | None:
+    """Return which of the inputs a file of that name would replace, under another name or through a link.
+
+    ``inputs``: by :meth:`Store.identity`. What cannot be looked up replaces nothing.
+    """
+    try:
+        return inputs.get(store.identity(target))
+    except (OSError, RuntimeError):
+        return None

@@ -39,7 +39,7 @@ def main_page(data: Data) -> tuple[Directory, int]:
 def with_those_below(pages: list[Directory]) -> list[Directory]:
     """Return pages and those that they point to, each once, without those that are damaged."""
     found, seen = list(pages), {page.start for page in pages}
-    room = sum(len(page.data) for page in pages[:1])
+    room = len(pages[0].data)
     for page in pages:
         try:
             for offset in page.integers(_BELOW)[:_MAX_BELOW]:
